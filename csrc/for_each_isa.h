@@ -1,0 +1,85 @@
+// Compiles the file VQE_FAST_KERNEL_BODY once for every ISA level, each time in a namespace of
+// that level's name and under that level's compiler target; VQE_FAST_CALL then runs the one for
+// this machine. Included once by each <op>_cpu.cpp, after every other header: whatever a body
+// includes by itself would be compiled for the wrong target.
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define VQE_FAST_LEVEL 0
+namespace vqe_fast::baseline {
+#include "blocks_body.h"
+#include VQE_FAST_KERNEL_BODY
+}  // namespace vqe_fast::baseline
+#undef VQE_FAST_LEVEL
+
+#if defined(__x86_64__)
+
+#define VQE_FAST_LEVEL 1
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+namespace vqe_fast::avx2 {
+#include "blocks_body.h"
+#include VQE_FAST_KERNEL_BODY
+}  // namespace vqe_fast::avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef VQE_FAST_LEVEL
+
+#define VQE_FAST_LEVEL 2
+#if defined(__clang__)
+#pragma clang attribute push(                                                    \
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#endif
+namespace vqe_fast::avx512 {
+#include "blocks_body.h"
+#include VQE_FAST_KERNEL_BODY
+}  // namespace vqe_fast::avx512
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef VQE_FAST_LEVEL
+
+#define VQE_FAST_CALL(function, ...)                 \
+  do {                                               \
+    switch (::vqe_fast::isa_level()) {               \
+      case ::vqe_fast::Isa::avx512:                  \
+        ::vqe_fast::avx512::function(__VA_ARGS__);   \
+        break;                                       \
+      case ::vqe_fast::Isa::avx2:                    \
+        ::vqe_fast::avx2::function(__VA_ARGS__);     \
+        break;                                       \
+      default:                                       \
+        ::vqe_fast::baseline::function(__VA_ARGS__); \
+    }                                                \
+  } while (false)
+
+#else
+
+#define VQE_FAST_CALL(function, ...) ::vqe_fast::baseline::function(__VA_ARGS__)
+
+#endif

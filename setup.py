@@ -1,0 +1,183 @@
+"""Builds the operator libraries and the host module; everything else is in pyproject.toml.
+
+VQE_FAST_BUILD=none installs pure Python. FORCE_CUDA=1 builds the CUDA library even where torch has
+no CUDA, which needs nvcc only. TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to PyTorch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+PACKAGES = {
+    "vqe_fast": "vqe_fast",
+    "vqe_fast.cli": "vqe_fast/cli",
+    "vqe_fast.kernels": "kernels",
+    "vqe_fast.models": "vqe_fast/models",
+    "vqe_fast.nn": "vqe_fast/nn",
+    "vqe_fast.ops": "vqe_fast/ops",
+    "vqe_fast.reference": "vqe_fast/reference",
+    "vqe_fast.training": "training",
+    "vqe_fast.training.recipes": "training/recipes",
+    "vqe_fast.video": "vqe_fast/video",
+    "vqe_fast.weights": "vqe_fast/weights",
+}
+PACKAGE_DATA = {
+    "vqe_fast": ["py.typed"],
+    "vqe_fast.training.recipes": ["*.yaml"],
+    "vqe_fast.weights": ["*.toml", "*.safetensors"],
+}
+
+TORCH_TARGET = "2.10"
+DEFAULT_CUDA_ARCHS = "8.0;9.0+PTX"
+
+
+def stop(sentence: str) -> None:
+    """Ends the build with one sentence instead of a traceback."""
+    raise SystemExit(f"vqe_fast: {sentence}")
+
+
+def native_build() -> tuple[list[Extension], type]:
+    """The extensions to build here, and the build command that builds them."""
+    try:
+        import pybind11
+        import torch
+        from torch.utils import cpp_extension
+    except ImportError as error:
+        stop(
+            f"{error.name} is needed to build the operators: install it first "
+            "(pip install torch pybind11 ninja), or set VQE_FAST_BUILD=none for pure Python"
+        )
+    compiler = os.environ.get("CXX", "c++")
+    if shutil.which(compiler.split()[0]) is None:
+        stop(
+            f"there is no C++ compiler {compiler!r}: install g++ or clang++ or set CXX, "
+            "or set VQE_FAST_BUILD=none for pure Python"
+        )
+
+    target = ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DTORCH_STABLE_ONLY"]
+    # Errors of arithmetic are not read, so calls to sqrt need not set errno; the results of
+    # floating-point operations stay what the standard says.
+    optimise = [
+        "-O3",
+        "-g0",
+        "-std=c++20",
+        "-fvisibility=hidden",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+    ]
+    extensions = [
+        cpp_extension.CppExtension(
+            "vqe_fast._ops_cpu",
+            ["csrc/library.cpp", "csrc/charbonnier_cpu.cpp"],
+            extra_compile_args=[*target, *optimise],
+            py_limited_api=True,
+        )
+    ]
+    toolkit, archs = "", ""
+    cuda_home = find_cuda(cpp_extension)
+    if cuda_home and (os.environ.get("FORCE_CUDA") == "1" or torch.version.cuda):
+        cpp_extension.CUDA_HOME = cuda_home
+        archs = cuda_archs(torch)
+        toolkit = nvcc_version(cuda_home)
+        extensions.append(
+            cpp_extension.CppExtension(
+                "vqe_fast._ops_cuda",
+                ["csrc/build_cuda.cu"],
+                include_dirs=[f"{cuda_home}/include"],
+                extra_compile_args={
+                    "cxx": [*target, *optimise, "-DUSE_CUDA"],
+                    "nvcc": [*target, "-O3", "-std=c++20", "-DUSE_CUDA", "--cudart=static"],
+                },
+                extra_link_args=[
+                    "-Wl,--no-as-needed",
+                    "-ltorch",
+                    f"-L{cuda_home}/lib64",
+                    f"-L{cuda_home}/lib",
+                    "-lcudart_static",
+                    "-ldl",
+                    "-lrt",
+                    "-lpthread",
+                ],
+                py_limited_api=True,
+            )
+        )
+    elif os.environ.get("FORCE_CUDA") == "1":
+        stop("FORCE_CUDA=1, but there is no nvcc: install the CUDA toolkit or set CUDA_HOME")
+    facts = {
+        "VQE_FAST_COMPILER": compiler_version(compiler),
+        "VQE_FAST_TORCH_HEADERS": torch.__version__,
+        "VQE_FAST_TORCH_TARGET": TORCH_TARGET,
+        "VQE_FAST_CUDA_TOOLKIT": toolkit,
+        "VQE_FAST_CUDA_ARCHS": archs,
+    }
+    extensions.append(
+        Extension(
+            "vqe_fast._host",
+            ["csrc/host.cpp"],
+            include_dirs=[pybind11.get_include()],
+            define_macros=[(name, f'"{value}"') for name, value in facts.items()],
+            extra_compile_args=["-O1", "-g0", "-std=c++20", "-fvisibility=hidden"],
+            language="c++",
+        )
+    )
+    for extension in extensions:
+        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.h"))
+    return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
+
+
+def find_cuda(cpp_extension: object) -> str:
+    """The CUDA toolkit's folder, or an empty string."""
+    known = os.environ.get("CUDA_HOME") or getattr(cpp_extension, "CUDA_HOME", None)
+    if known or shutil.which("nvcc") is None:
+        return str(known or "")
+    # nvcc itself knows best: the one on the path may be a script that calls it.
+    command = ["nvcc", "--dryrun", "-x", "cu", "-c", os.devnull]
+    said = subprocess.run(command, capture_output=True, text=True).stderr
+    top = next((line for line in said.splitlines() if line.startswith("#$ TOP=")), "")
+    return str(Path(top.removeprefix("#$ TOP=")).resolve()) if top else ""
+
+
+def cuda_archs(torch: object) -> str:
+    """The architectures asked for, those of the GPUs here, or the default."""
+    asked = os.environ.get("TORCH_CUDA_ARCH_LIST")
+    cuda = torch.cuda  # type: ignore[attr-defined]
+    if not asked and cuda.is_available():
+        found = {cuda.get_device_capability(i) for i in range(cuda.device_count())}
+        asked = ";".join(f"{major}.{minor}" for major, minor in sorted(found))
+    asked = asked or DEFAULT_CUDA_ARCHS
+    os.environ["TORCH_CUDA_ARCH_LIST"] = asked
+    return asked
+
+
+def compiler_version(compiler: str) -> str:
+    """The first line of what the compiler says of itself."""
+    run = subprocess.run([*compiler.split(), "--version"], capture_output=True, text=True)
+    return run.stdout.partition("\n")[0].strip()
+
+
+def nvcc_version(cuda_home: str) -> str:
+    """The release number of nvcc."""
+    run = subprocess.run([f"{cuda_home}/bin/nvcc", "--version"], capture_output=True, text=True)
+    return run.stdout.partition("release ")[2].partition(",")[0]
+
+
+if os.environ.get("VQE_FAST_BUILD") == "none" or "sdist" in sys.argv:
+    ext_modules: list[Extension] = []
+    cmdclass: dict[str, type] = {}
+else:
+    ext_modules, build = native_build()
+    cmdclass = {"build_ext": build}
+
+setup(
+    packages=list(PACKAGES),
+    package_dir=PACKAGES,
+    package_data=PACKAGE_DATA,
+    ext_modules=ext_modules,
+    cmdclass=cmdclass,
+)

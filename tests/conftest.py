@@ -1,0 +1,16 @@
+"""Set-up that must come before anything imports Triton."""
+
+import os
+
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
+
+def pytest_generate_tests(metafunc):
+    """Gives the tests of an OperatorContract the variants and shapes of their class."""
+    for name in ("variant", "shape"):
+        values = getattr(metafunc.cls, f"{name}s", None)
+        if values is not None and name in metafunc.fixturenames:
+            metafunc.parametrize(name, values, ids=str)

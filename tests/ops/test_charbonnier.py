@@ -1,0 +1,176 @@
+import pytest
+import torch
+
+from support.contract import DEVICES, OperatorContract
+from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
+from support.memory import poisoned_memory
+from support.triton_kernels import (
+    SHARED_MEMORY_LIMIT,
+    Specialisation,
+    compile_only,
+    interpreted,
+)
+from vqe_fast import nn, ops, reference
+from vqe_fast.ops._checks import REDUCTIONS
+
+
+class TestCharbonnier(OperatorContract):
+    function = staticmethod(ops.charbonnier_loss)
+    reference = staticmethod(reference.charbonnier_loss)
+    variants = (
+        {"eps": 1e-3, "reduction": "mean"},
+        {"eps": 1e-3, "reduction": "sum"},
+        {"eps": 1e-3, "reduction": "none"},
+        {"eps": 1e-6, "reduction": "mean"},
+    )
+    # A block of the kernel holds 64 values, a part 16384.
+    shapes = ((1, 1), (1, 63), (64, 1), (5, 13), (0, 4), (2, 3, 31, 29), (3, 16384 + 1))
+    small_shape = (2, 3, 5, 7)
+
+    def make_tensors(self, shape, dtype, device):
+        generator = torch.Generator().manual_seed(sum(shape))
+        pair = torch.rand((2, *shape), generator=generator, dtype=torch.float64)
+        return list(pair.to(device, dtype).unbind())
+
+    def schema_calls(self, tensors, variant):
+        names = torch.ops.vqe_fast
+        settings = (variant["eps"], REDUCTIONS[variant["reduction"]])
+        yield names.charbonnier_loss.default, (*tensors, *settings)
+        size = self.reference(*tensors, **variant).shape
+        grad = torch.rand(size, device=tensors[0].device)
+        plain = [tensor.detach() for tensor in tensors]
+        yield names.charbonnier_loss_backward.default, (grad, *plain, *settings)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_empty_input(device, reduction):
+    """The mean of nothing is NaN, its sum 0, as in PyTorch; no division trap, no read of memory."""
+    empty = torch.empty(0, 3, device=device, requires_grad=True)
+    actual = ops.charbonnier_loss(empty, empty.detach(), reduction=reduction)
+    expected = reference.charbonnier_loss(empty, empty.detach(), reduction=reduction)
+    torch.testing.assert_close(actual, expected, equal_nan=True)
+    actual.sum().backward()
+    assert empty.grad.shape == (0, 3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("dtype", "large"),
+    [(torch.float32, 1e18), (torch.float16, 6e4), (torch.bfloat16, 1e18), (torch.float64, 1e150)],
+    ids=str,
+)
+def test_extreme_values(device, dtype, large):
+    """Equal values (loss ε, gradient 0), the largest allowed differences, infinities, NaN."""
+    values = [0.0, 1e-3, large, -large, float("inf"), float("nan"), 1.0, -0.0]
+    x = torch.tensor(values, dtype=dtype, device=device, requires_grad=True)
+    y = torch.tensor([0.0, 1e-3, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0], dtype=dtype, device=device)
+    loss = ops.charbonnier_loss(x, y, 1e-3, "none")
+    (gradient,) = torch.autograd.grad(loss.sum(), x)
+    control = reference.charbonnier_loss(x, y, 1e-3, "none").detach()
+    finite = torch.tensor([0, 1, 6, 7])
+    exact = reference.charbonnier_loss(x.double(), y.double(), 1e-3, "none").detach()
+    assert_no_worse(loss.detach()[finite], control[finite], exact[finite], VALUE_FACTOR)
+    assert torch.equal(loss[2:4].detach(), torch.full_like(y[2:4], large))
+    assert loss[4].isinf() and loss[5].isnan()
+    expected = torch.tensor([0.0, 0.0, 1.0, -1.0], dtype=dtype, device=device)
+    assert torch.equal(gradient[:4], expected)
+
+
+def test_large_sum_keeps_its_precision():
+    """Float32 sums of millions of values drift; these must not."""
+    x = torch.full((1 << 22,), 0.1)
+    exact = reference.charbonnier_loss(
+        x.double(), torch.zeros(1).double().expand_as(x), 1e-6, "sum"
+    )
+    assert abs(ops.charbonnier_loss(x, torch.zeros_like(x), 1e-6, "sum") / exact - 1) < 1e-7
+
+
+def test_mixed_dtypes_promote():
+    """A bfloat16 network output against a float32 target, as plain PyTorch takes it."""
+    x = torch.rand(3, 5).bfloat16().requires_grad_()
+    y = torch.rand(3, 5)
+    loss = ops.charbonnier_loss(x, y)
+    torch.testing.assert_close(loss, reference.charbonnier_loss(x, y))
+    loss.backward()
+    assert x.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((torch.zeros(2, 3), torch.zeros(3)), ValueError, r"target .*\(2, 3\); got \(3,\)"),
+        ((torch.zeros(2), torch.zeros(2, device="meta")), ValueError, "target must be on cpu"),
+        ((torch.zeros(2).int(), torch.zeros(2)), TypeError, r"input .*torch\.int32"),
+        ((torch.zeros(2), [0.0, 0.0]), TypeError, "target must be a tensor, got list"),
+        ((torch.zeros(2).to_sparse(), torch.zeros(2)), TypeError, "input must be a dense tensor"),
+        ((torch.zeros(2), torch.zeros(2), 0.0), ValueError, "eps .* above 0, got 0.0"),
+        ((torch.zeros(2), torch.zeros(2), float("nan")), ValueError, "eps .* got nan"),
+        ((torch.zeros(2), torch.zeros(2), 1e-3, "avg"), ValueError, "reduction .* got 'avg'"),
+    ],
+)
+def test_wrong_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        ops.charbonnier_loss(*arguments)
+
+
+def test_module():
+    """The module is the function with its options, and refuses wrong ones when it is built."""
+    x, y = torch.rand(2, 4), torch.rand(2, 4)
+    loss = nn.CharbonnierLoss(eps=0.1, reduction="sum")
+    assert torch.equal(loss(x, y), ops.charbonnier_loss(x, y, 0.1, "sum"))
+    assert repr(loss) == "CharbonnierLoss(eps=0.1, reduction='sum')"
+    with pytest.raises(ValueError, match="reduction"):
+        nn.CharbonnierLoss(reduction="median")
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", (torch.float64, torch.float32, torch.float16), ids=str)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_triton_interpreted(reduction, dtype):
+    """The CUDA path's arithmetic, masks and tails, one block and a bit long."""
+    from vqe_fast.kernels import charbonnier as kernels
+
+    generator = torch.Generator().manual_seed(3)
+    pair = torch.rand(2, kernels.BLOCK + 5, generator=generator, dtype=torch.float64)
+    for x, y in (pair.to(dtype), pair[:, :1].to(dtype), pair[:, :0].to(dtype)):
+        leaf, exact_leaf = x.clone().requires_grad_(), x.double().requires_grad_()
+        control = reference.charbonnier_loss(leaf, y, 1e-3, reduction)
+        exact = reference.charbonnier_loss(exact_leaf, y.double(), 1e-3, reduction)
+        with poisoned_memory():
+            actual = kernels.charbonnier_loss(x, y, 1e-3, REDUCTIONS[reduction])
+            grad = torch.full_like(control, 0.5).detach()
+            gradient = kernels.charbonnier_loss_backward(grad, x, y, 1e-3, REDUCTIONS[reduction])
+        assert_no_worse(actual, control.detach(), exact.detach(), VALUE_FACTOR)
+        (control,) = torch.autograd.grad(control, leaf, grad)
+        (exact,) = torch.autograd.grad(exact, exact_leaf, grad.double())
+        assert_no_worse(gradient, control, exact, GRADIENT_FACTOR)
+
+
+def test_triton_compiles_for_gpus():
+    """Every kernel compiles for sm_80 and sm_90 in the dtypes that a user has."""
+    from vqe_fast.kernels import charbonnier as kernels
+
+    asked = []
+    for element in ("bf16", "fp16", "fp32", "fp64"):
+        acc = "fp64" if element == "fp64" else "fp32"
+        constants = {"EPS": 1e-6, "ACC": f"tl.float{acc[2:]}", "BLOCK": kernels.BLOCK}
+        pair = {"p_input": f"*{element}", "p_target": f"*{element}"}
+        for kernel, signature, more in (
+            ("map_kernel", pair | {"p_output": f"*{element}", "count": "i64"}, {}),
+            ("partial_sum_kernel", pair | {"p_sums": f"*{acc}", "count": "i32"}, {}),
+            *(
+                (
+                    "gradient_kernel",
+                    {"p_grad_output": f"*{element}", **pair, "p_grad_input": f"*{element}"}
+                    | {"count": "i32", "divisor": "i32"},
+                    {"PER_VALUE": per_value},
+                )
+                for per_value in (False, True)
+            ),
+        ):
+            module = kernels.__name__
+            asked.append(Specialisation(module, kernel, signature, constants | more))
+    shared = compile_only(asked)
+    assert len(shared) == 2 * len(asked)
+    assert max(shared.values()) <= SHARED_MEMORY_LIMIT

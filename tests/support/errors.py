@@ -1,0 +1,47 @@
+"""How far a result may lie from the truth: no more than plain PyTorch in the same dtype does."""
+
+import torch
+
+VALUE_FACTOR = 2.0
+GRADIENT_FACTOR = 3.0
+
+
+def relative_rms(actual, exact):
+    """Root mean square of the error over that of the exact values, in float64."""
+    actual, exact = actual.double(), exact.double()
+    size = exact.square().mean().sqrt().clamp_min(1e-300)
+    return ((actual - exact).square().mean().sqrt() / size).item()
+
+
+def assert_no_worse(actual, control, exact, factor):
+    """Fails if the error of ``actual`` is more than ``factor`` times that of ``control``.
+
+    A unit in the last place is always allowed, the control may hit a value by luck; in float64,
+    where the control is the measure itself, four.
+
+    Args:
+        actual: the kernel's result.
+        control: plain PyTorch's, in the same dtype.
+        exact: plain PyTorch's in float64 from the same inputs.
+        factor: VALUE_FACTOR or GRADIENT_FACTOR.
+    """
+    assert actual.dtype == control.dtype
+    assert actual.shape == exact.shape
+    finite = exact.isfinite() & control.isfinite()
+    assert actual[finite].isfinite().all()
+    if not finite.any():
+        return
+    actual, control, exact = actual[finite], control[finite], exact[finite]
+    units = 4 if control.dtype == torch.float64 else 1
+    allowed = factor * relative_rms(control, exact) + units * torch.finfo(control.dtype).eps
+    assert relative_rms(actual, exact) <= allowed
+
+
+def assert_same_direction(actual, exact, cosine=0.999, bias=0.01):
+    """Fails if a gradient points elsewhere or is too long or short, which an RMS can hide."""
+    actual, exact = actual.double().flatten(), exact.double().flatten()
+    if exact.norm() == 0:
+        assert actual.norm() == 0
+        return
+    assert torch.dot(actual, exact) / (actual.norm() * exact.norm()) > cosine
+    assert abs(actual.norm() / exact.norm() - 1) < bias

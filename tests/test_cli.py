@@ -1,0 +1,257 @@
+"""The program vqe-fast: what it prints, where, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+import vqe_fast
+from support.media import damage_packet, full_disk, read_frames, read_packets, write_clip
+from vqe_fast.cli.app import app
+from vqe_fast.models import create_model, list_models
+from vqe_fast.video.enhancer import LumaEnhancer
+
+ROOT = Path(vqe_fast.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Untrained carcnn_small: it starts as the identity."""
+    path = tmp_path_factory.mktemp("weights") / "identity.safetensors"
+    save_file(create_model("carcnn_small").state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "in.mp4", frames=6, audio=("aac",))
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def enhance(clip, target, weights, *options):
+    return run("enhance", clip, target, "--weights", weights, "--precision", "fp32", *options)
+
+
+def assert_refused(result, *words):
+    """One sentence on stderr, exit code 2, no traceback."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("vqe-fast: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_enhance(clip, tmp_path, weights):
+    """Without a terminal there is one line on stdout and nothing on stderr."""
+    target = tmp_path / "out.mp4"
+    result = enhance(clip, target, weights)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(
+        rf"{re.escape(str(target))}: 6 frames in [\d.]+ s \([\d.]+ fps\), "
+        r"carcnn_small in fp32 on \w+\n",
+        result.stdout,
+    )
+    assert len(read_frames(target)) == 6
+    assert read_packets(target, "audio") == read_packets(clip, "audio")
+
+
+def test_options_reach_the_engine(clip, tmp_path, weights):
+    """An option swallowed in silence is worse than none."""
+    target = tmp_path / "out.mkv"
+    target.write_text("old")
+    options = "--codec ffv1 --frames 2 --overwrite --quiet --device cpu --model carcnn_small"
+    result = enhance(clip, target, weights, *options.split())
+    assert (result.exit_code, result.output) == (0, "")
+    pairs = zip(read_frames(clip)[:2], read_frames(target), strict=True)
+    assert all((a == b).all() for (_, x), (_, y) in pairs for a, b in zip(x, y, strict=True))
+    small = enhance(clip, target, weights, "--overwrite", "--crf", 51, "--preset", "ultrafast")
+    size = target.stat().st_size
+    large = enhance(clip, target, weights, "--overwrite", "--crf", 0, "--preset", "veryslow")
+    assert (small.exit_code, large.exit_code) == (0, 0)
+    assert target.stat().st_size > 2 * size
+
+
+def test_progress_on_a_terminal(clip, tmp_path, weights, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    result = enhance(clip, tmp_path / "out.mp4", weights)
+    assert result.exit_code == 0
+    assert "6/6" in result.stderr
+    assert "frames in" in result.stdout
+
+
+def test_quiet_on_a_terminal(clip, tmp_path, weights, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    result = enhance(clip, tmp_path / "out.mp4", weights, "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_refusals(clip, tmp_path, weights):
+    existing = tmp_path / "existing.mp4"
+    existing.write_text("precious")
+    garbage = tmp_path / "garbage.safetensors"
+    garbage.write_text("precious")
+    out = tmp_path / "out.mp4"
+    assert_refused(enhance(tmp_path / "none.mp4", out, weights), "there is no file")
+    assert_refused(enhance(garbage, out, weights), "is not a video")
+    assert_refused(enhance(clip, existing, weights), "exists already")
+    assert_refused(enhance(clip, clip, weights, "--overwrite"), "is the source itself")
+    assert_refused(enhance(clip, tmp_path / "no" / "out.mp4", weights), "there is no directory")
+    assert_refused(enhance(clip, out, garbage), "garbage.safetensors is not a readable")
+    assert_refused(enhance(clip, out, tmp_path / "none"), "there is no weights file")
+    assert_refused(enhance(clip, out, weights, "--model", "vdsr"), "'vdsr'", *list_models())
+    assert_refused(enhance(clip, out, weights, "--codec", "magic"), "libx264, libx265")
+    assert_refused(enhance(clip, out, weights, "--device", "cuda:99"), "cuda:99")
+    assert existing.read_text() == "precious"
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", [("--precision", "int4"), ("--frames", "0"), ("--crf", "good")])
+def test_malformed_options(clip, tmp_path, option):
+    result = run("enhance", clip, tmp_path / "out.mp4", *option)
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_write_error_is_one_sentence(clip, tmp_path, weights):
+    """A full disk shows in the middle of the work, in another thread."""
+    with full_disk(4096):
+        result = enhance(clip, tmp_path / "out.mp4", weights, "--codec", "ffv1")
+    assert_refused(result, "out.mp4 cannot be written: File too large")
+    assert sorted(tmp_path.iterdir()) == [clip]
+
+
+def test_a_bug_is_not_dressed_up_as_bad_input(clip, tmp_path, weights, monkeypatch):
+    """Catching every ValueError would hide our own errors behind a friendly sentence."""
+
+    def broken(self, frame):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(LumaEnhancer, "__call__", broken)
+    result = enhance(clip, tmp_path / "out.mp4", weights)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, ValueError)
+
+
+def test_damage_is_reported(tmp_path, weights):
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=6, options={"g": "1"})
+    damage_packet(source, 3)
+    result = enhance(source, tmp_path / "out.mp4", weights)
+    assert result.exit_code == 1
+    assert "5 frames in" in result.stdout
+    assert "1 damaged packets" in result.stderr
+    assert len(read_frames(tmp_path / "out.mp4")) == 5
+
+
+SLOW = """
+import time
+import torch
+from vqe_fast.models import ModelSpec, register_model
+
+class Slow(torch.nn.Module):
+    spec = ModelSpec("y", 0, False, False, 1, 1, (0.0, 1.0))
+    def forward(self, luma):
+        time.sleep(0.05)
+        return luma
+
+@register_model
+def slow():
+    return Slow()
+
+from vqe_fast.cli.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(tmp_path, number):
+    """Exit code 130, no file under the final name, no temporary file, no traceback."""
+    clip = write_clip(tmp_path / "in.mkv", frames=200, size=(32, 32))
+    nothing = tmp_path / "nothing.safetensors"
+    save_file({}, nothing)
+    before = sorted(tmp_path.iterdir())
+    command = [sys.executable, "-c", SLOW, "enhance", clip, tmp_path / "out.mp4"]
+    process = subprocess.Popen(
+        [*map(str, command), "--model", "slow", "--weights", str(nothing), "--precision", "fp32"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+    )
+    deadline = time.monotonic() + 60
+    while sorted(tmp_path.iterdir()) == before:
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (out, err.count("\n")) == ("", 1)
+    assert "interrupted" in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_signal_handlers_are_put_back(clip, tmp_path, weights):
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    enhance(clip, tmp_path / "out.mp4", weights)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_an_ignored_signal_stays_ignored(clip, tmp_path, weights, monkeypatch):
+    """Shells make background jobs ignore Ctrl-C, which is meant for the foreground."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr(
+        LumaEnhancer, "__call__", lambda self, frame: signal.raise_signal(signal.SIGINT)
+    )
+    try:
+        assert enhance(clip, tmp_path / "out.mp4", weights).exit_code == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_models():
+    result = run("models")
+    assert result.exit_code == 0
+    rows = {line.split()[0]: line for line in result.stdout.splitlines() if line.strip()}
+    assert set(list_models()) <= set(rows)
+    assert "1,182,913" in rows["carcnn"]
+    assert "luma" in rows["carcnn"]
+
+
+def test_info():
+    """The JSON is the dictionary itself; the text names every leaf."""
+    result = run("info", "--json")
+    assert json.loads(result.stdout) == vqe_fast.info()
+    text = run("info").stdout
+    assert f"vqe_fast: {vqe_fast.__version__}" in text
+    assert "    cuda: " in text
+
+
+def test_version():
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"vqe-fast {vqe_fast.__version__}\n")
+
+
+def test_the_program_starts_without_heavy_imports():
+    """PyAV and rich's progress bars take longer than printing a version."""
+    code = "import sys, vqe_fast.cli.app; print({'av', 'rich.progress'} & set(sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert shown.stdout == "set()\n"

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vqe_fast import create_model
+from vqe_fast.weights import WeightsError, load_shipped, load_weights, shipped
+
+
+@pytest.fixture
+def model():
+    return create_model("carcnn", width=4, blocks=1)
+
+
+def test_round_trip_from_float16(model, tmp_path):
+    """Files hold float16; the model keeps its own dtype."""
+    state = {key: torch.rand_like(value) for key, value in model.state_dict().items()}
+    save_file({key: value.half() for key, value in state.items()}, tmp_path / "w.safetensors")
+    load_weights(model, tmp_path / "w.safetensors")
+    for key, value in model.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, state[key].half().float())
+
+
+def test_missing_file(model, tmp_path):
+    with pytest.raises(WeightsError, match=r"there is no weights file .*none.safetensors"):
+        load_weights(model, tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a weights file", b"\xff" * 64])
+def test_unreadable_file(model, tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"is not a readable .safetensors file"):
+        load_weights(model, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("head.weight"), "it lacks head.weight"),
+        (lambda state: state.update(extra=torch.zeros(1)), "it has an unknown entry extra"),
+        (lambda state: state.update({"head.bias": torch.zeros(9)}), "another shape for head.bias"),
+    ],
+)
+def test_weights_of_another_model(model, tmp_path, change, message):
+    """Nothing is loaded in part."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = {key: torch.rand_like(value) for key, value in before.items()}
+    change(state)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=message):
+        load_weights(model, tmp_path / "w.safetensors")
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+def test_none_ship_for_this_model(model):
+    with pytest.raises(WeightsError, match="no weights ship for the model 'carcnn'"):
+        load_shipped(model, "carcnn")
+
+
+@pytest.mark.parametrize("name", list(shipped()))
+def test_what_ships_loads_and_has_a_card(name):
+    """Every card tells where the weights come from and what they gain."""
+    model = create_model(name, pretrained=True)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    card = shipped()[name]
+    assert {"file", "recipe", "data", "steps", "seed", "measured"} <= card.keys()
+    for gains in card["measured"].values():
+        assert gains["psnr_gain"] > 0 and gains["worst_psnr_gain"] > -0.05

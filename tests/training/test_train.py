@@ -1,0 +1,95 @@
+import pytest
+import torch
+from torch import nn
+
+from vqe_fast.training import train as module
+from vqe_fast.training.measure import measure, summarise
+from vqe_fast.training.recipe import Recipe, read_recipe
+from vqe_fast.training.train import learning_rate, train
+
+
+def recipe(**changes):
+    return Recipe.model_validate(
+        {
+            "model": "carcnn",
+            "options": {"width": 8, "blocks": 1},
+            "loss": "charbonnier",
+            "loss_options": {"eps": 0.001},
+            "data": {
+                "degradations": [{"codec": "libx264", "mode": "qp", "values": [36, 44]}],
+                "patch": 32,
+                "batch": 4,
+            },
+            "optimiser": {"rate": 0.003, "steps": 60, "warmup": 5, "ema": 0.9},
+            "precision": "fp32",
+            "report_every": 10,
+            "checkpoint_every": 7,
+        }
+        | changes
+    )
+
+
+def test_training_helps(degraded, tmp_path):
+    """In a minute's worth of steps the network must gain on what it was trained on."""
+    torch.manual_seed(0)
+    reports = []
+    model = train(recipe(), [degraded], tmp_path, report=reports.append)
+    assert [progress.step for progress in reports] == [10, 20, 30, 40, 50, 60]
+    gains = summarise(measure(model, [degraded]))
+    assert gains.keys() == {"x264 QP 36", "x264 QP 44"}
+    assert all(gain["psnr_gain"] > 0.05 for gain in gains.values())
+
+
+def test_resumed_run_gives_the_same_weights(degraded, tmp_path):
+    """Bit for bit, from the last checkpoint."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(progress):
+        if progress.step == 20:
+            raise Interrupted
+
+    whole = train(recipe(), [degraded], tmp_path / "whole").state_dict()
+    with pytest.raises(Interrupted):
+        train(recipe(), [degraded], tmp_path / "parts", report=interrupt)
+    assert not (tmp_path / "parts" / "weights.safetensors").exists()
+    steps = []
+    parts = train(
+        recipe(), [degraded], tmp_path / "parts", report=lambda p: steps.append(p.step)
+    ).state_dict()
+    assert steps[0] == 20
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(degraded, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        module.LOSSES, "charbonnier", lambda x, y, eps: (x - y).sum() * float("nan")
+    )
+    with pytest.raises(FloatingPointError, match="the loss of step 0 is nan"):
+        train(recipe(), [degraded], tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_learning_rate_schedule():
+    """Rises to the full rate at the end of the warm-up, ends at almost nothing."""
+    optimiser = recipe().optimiser
+    rates = [learning_rate(optimiser, step) for step in range(optimiser.steps)]
+    assert rates[optimiser.warmup] == max(rates) == optimiser.rate
+    assert rates[0] == optimiser.rate / optimiser.warmup
+    assert 0 < rates[-1] < 0.01 * optimiser.rate
+
+
+def test_measuring_a_model_that_does_nothing(degraded):
+    for row in measure(nn.Identity(), [degraded]):
+        assert row.psnr_gain == 0 and row.ssim_gain == 0 and 15 < row.psnr_before < 45
+
+
+def test_unknown_recipe_keys_are_refused_by_name(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("model: carcnn\nlos: charbonnier\n")
+    with pytest.raises(ValueError, match=r"los\n.*Extra inputs are not permitted"):
+        read_recipe(path)
+    path.write_text("model: [")
+    with pytest.raises(ValueError, match=r"r\.yaml is not valid YAML"):
+        read_recipe(path)

@@ -1,0 +1,336 @@
+"""What enhance_video keeps, and what it changes."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from support.media import add_extras, damage_packet, png, read_frames, read_packets, write_clip
+from support.modules import LUMA_SPEC, Pointwise, brighter
+from vqe_fast.video import enhance_video
+
+LOSSLESS = {"libx264": {"crf": 0}, "ffv1": {}}
+
+
+def assert_same_frames(actual, expected):
+    assert [time for time, _ in actual] == [time for time, _ in expected]
+    for (_, planes), (_, originals) in zip(actual, expected, strict=True):
+        for plane, original in zip(planes, originals, strict=True):
+            np.testing.assert_array_equal(plane, original)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "size", "codec"),
+    [
+        ("yuv420p", (64, 48), "ffv1"),
+        ("yuv420p", (351, 287), "ffv1"),
+        ("yuv422p", (70, 50), "ffv1"),
+        ("yuv444p", (351, 287), "ffv1"),
+        ("gray", (70, 50), "ffv1"),
+        ("yuv420p", (64, 48), "libx264"),
+        ("yuvj420p", (64, 48), "libx264"),
+        ("yuvj444p", (64, 48), "libx264"),
+    ],
+)
+def test_identity_is_bit_exact_on_every_plane(tmp_path, pixel_format, size, codec):
+    """Row padding read as samples, or a hidden conversion of range or chroma, shows here."""
+    source_codec = "ffv1" if codec == "ffv1" else "libx264"
+    source = write_clip(
+        tmp_path / "in.mkv", codec=source_codec, pixel_format=pixel_format, size=size, frames=3
+    )
+    target = tmp_path / "out.mkv"
+    report = enhance_video(source, target, Pointwise(), codec=codec, **LOSSLESS[codec])
+    assert_same_frames(read_frames(target), read_frames(source))
+    assert (report.frames_in, report.frames_out) == (3, 3)
+    assert (report.width, report.height) == size
+
+
+def test_only_luma_changes(tmp_path):
+    """Chroma that goes through RGB, or through the model's rounding, comes back different."""
+    source = write_clip(tmp_path / "in.mp4", frames=20, options={"bf": "3", "refs": "4"})
+    target = tmp_path / "out.mp4"
+    enhance_video(source, target, brighter(10), codec="ffv1")
+    expected = [
+        (time, [np.clip(luma.astype(int) + 10, 0, 255).astype(np.uint8), *chroma])
+        for time, (luma, *chroma) in read_frames(source)
+    ]
+    assert_same_frames(read_frames(target), expected)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_audio_packets_are_copied_byte_for_byte(tmp_path, suffix):
+    """Audio lost, re-encoded or shifted against the picture."""
+    source = write_clip(tmp_path / f"in{suffix}", audio=("aac",), frames=20)
+    target = tmp_path / f"out{suffix}"
+    enhance_video(source, target, Pointwise())
+    assert read_packets(target, "audio") == read_packets(source, "audio")
+    assert [time for time, _ in read_frames(target)] == [time for time, _ in read_frames(source)]
+
+
+def test_everything_else_in_a_matroska_file_is_kept(tmp_path):
+    """Second tracks, subtitles, fonts, cover art, chapters and tags dropped on the way."""
+    source = write_clip(tmp_path / "in.mkv", audio=("aac", "pcm_s16le"), prepare=add_extras)
+    target = tmp_path / "out.mkv"
+    enhance_video(source, target, Pointwise())
+    for kind in ("audio", "subtitle"):
+        assert read_packets(target, kind) == read_packets(source, kind)
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert after.metadata == before.metadata
+        assert after.chapters() == before.chapters()
+        assert len(after.chapters()) == 2
+        assert [s.type for s in after.streams] == [s.type for s in before.streams]
+        for new, old in zip(after.streams, before.streams, strict=True):
+            assert new.disposition == old.disposition
+            assert new.metadata == old.metadata
+        assert after.streams.attachments[0].data == before.streams.attachments[0].data
+        pictures = [next(c.demux(c.streams.video[1])) for c in (before, after)]
+        assert bytes(pictures[0]) == bytes(pictures[1])
+
+
+def test_chapters_and_cover_art_move_between_containers(tmp_path):
+    """An mp4 keeps chapters in a track of its own, which must not be refused as data."""
+    mkv = write_clip(tmp_path / "in.mkv", audio=("aac", "aac"), prepare=_chapters_and_cover)
+    mp4, back = tmp_path / "there.mp4", tmp_path / "back.mkv"
+    enhance_video(mkv, mp4, Pointwise())
+    enhance_video(mp4, back, Pointwise())
+    with av.open(str(mkv)) as before, av.open(str(back)) as after:
+        titles = [[c["metadata"]["title"] for c in f.chapters()] for f in (before, after)]
+        assert titles[0] == titles[1] == ["first", "second"]
+        pictures = [next(c.demux(c.streams.video[1])) for c in (before, after)]
+        assert bytes(pictures[0]) == bytes(pictures[1])
+        assert not [tag for tag in after.metadata if "BRAND" in tag]
+
+
+def _chapters_and_cover(container, video):
+    container.add_attachment("cover.png", "image/png", png())
+    fifth = Fraction(1, 5)
+    container.set_chapters(
+        [
+            {"id": i, "start": i, "end": i + 1, "time_base": fifth, "metadata": {"title": title}}
+            for i, title in enumerate(("first", "second"))
+        ]
+    )
+
+
+def test_colour_tags_pixel_aspect_and_rotation_are_kept(tmp_path):
+    """Untagged output is shown in other colours; lost rotation or aspect, in another shape."""
+
+    def prepare(container, video):
+        context = video.codec_context
+        context.sample_aspect_ratio = Fraction(4, 3)
+        context.color_primaries, context.color_trc, context.colorspace = 9, 16, 9
+        context.color_range = 1
+        video.set_display_rotation(90, hflip=True)
+
+    source = write_clip(tmp_path / "in.mp4", prepare=prepare)
+    for codec in ("libx264", "libx265", "libsvtav1", "ffv1"):
+        target = tmp_path / f"{codec}.mp4"
+        enhance_video(source, target, Pointwise(), codec=codec)
+        assert _tags(target) == _tags(source)
+    assert _tags(source)[:2] == (Fraction(4, 3), (9, 16, 9, 1))
+
+
+def _tags(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        color = (frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range)
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])
+        return stream.sample_aspect_ratio, color, matrix, stream.average_rate
+
+
+def test_rotation_from_exif_is_read(tmp_path):
+    """PyAV raises ValueError on side data it has no name for, such as that of a camera's JPEG."""
+    plain = write_clip(
+        tmp_path / "plain.mjpeg", codec="mjpeg", pixel_format="yuvj420p", frames=1
+    ).read_bytes()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(plain[:2] + segment + plain[2:])
+    target = tmp_path / "out.mp4"
+    enhance_video(source, target, Pointwise())
+    rotations = []
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            rotations.append(next(container.decode(video=0)).rotation)
+    assert rotations == [-90, -90]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "ffv1"])
+def test_variable_frame_rate_and_start_offset_are_kept(tmp_path, suffix, codec):
+    """Timestamps rewritten at a constant rate, or shifted to zero, lose the sound's sync."""
+    pts = [900, 940, 1020, 1030, 1300, 1301, 2000, 2040]
+    source = write_clip(tmp_path / f"in{suffix}", pts=pts, time_base=Fraction(1, 1000))
+    target = tmp_path / f"out{suffix}"
+    enhance_video(source, target, Pointwise(), codec=codec)
+    assert [time for time, _ in read_frames(target)] == [Fraction(t, 1000) for t in pts]
+
+
+def test_missing_timestamps_are_filled_in(tmp_path):
+    """A raw stream has none: PyAV would then count ticks, and the video would last milliseconds."""
+    source = write_clip(tmp_path / "in.h264", frames=10, options={"bf": "0"})
+    target = tmp_path / "out.mp4"
+    enhance_video(source, target, Pointwise())
+    times = [time for time, _ in read_frames(target)]
+    assert {later - earlier for earlier, later in pairwise(times)} == {Fraction(1, 25)}
+
+
+def test_equal_timestamps_are_set_apart(tmp_path):
+    """Cut files repeat a timestamp at the seam; muxers refuse that, and a frame would be lost."""
+    source = write_clip(
+        tmp_path / "in.mkv", codec="ffv1", pts=[0, 40, 40, 80], time_base=Fraction(1, 1000)
+    )
+    enhance_video(source, tmp_path / "out.mp4", Pointwise())
+    times = [time * 1000 for time, _ in read_frames(tmp_path / "out.mp4")]
+    assert times == [0, 40, 41, 80]
+
+
+def test_mpeg4_in_avi(tmp_path):
+    """Old archives: no presentation timestamps in the container."""
+    source = write_clip(tmp_path / "in.avi", codec="mpeg4", time_base=Fraction(1, 25))
+    report = enhance_video(source, tmp_path / "out.mkv", Pointwise(), codec="ffv1")
+    assert report.frames_out == 12
+    assert_same_frames(read_frames(tmp_path / "out.mkv"), read_frames(source))
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libsvtav1"])
+def test_other_encoders_write_nothing_to_the_terminal(tmp_path, codec, capfd):
+    """x265 and SVT-AV1 print their settings to stderr past FFmpeg's log."""
+    source = write_clip(tmp_path / "in.mp4")
+    report = enhance_video(source, tmp_path / "out.mp4", Pointwise(), codec=codec)
+    assert report.frames_out == 12
+    assert capfd.readouterr() == ("", "")
+
+
+def test_hevc_in_mp4_has_the_tag_that_apple_plays(tmp_path):
+    source = write_clip(tmp_path / "in.mp4")
+    enhance_video(source, tmp_path / "out.mp4", Pointwise(), codec="libx265")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_source_picture_types_do_not_force_the_encoder(tmp_path):
+    """An all-intra source must not make an all-intra output many times as large."""
+    source = write_clip(tmp_path / "in.mp4", options={"g": "1"}, frames=20)
+    enhance_video(source, tmp_path / "out.mp4", Pointwise())
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(packet.is_keyframe for packet in container.demux(video=0)) == 1
+
+
+def test_timecode_track_is_rebuilt(tmp_path):
+    """Camera files carry a timecode track that no muxer takes as a copy."""
+    source = write_clip(
+        tmp_path / "in.mov", prepare=lambda _, video: video.metadata.update(timecode="01:00:00:00")
+    )
+    enhance_video(source, tmp_path / "out.mp4", Pointwise())
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].metadata["timecode"] == "01:00:00:00"
+        assert len(container.streams.data) == 1
+
+
+def test_frames_cuts_all_streams_at_the_same_time(tmp_path):
+    """With --frames the sound of the whole file would follow a still picture."""
+    source = write_clip(tmp_path / "in.mkv", audio=("aac", "pcm_s16le"), frames=50)
+    report = enhance_video(source, tmp_path / "out.mkv", Pointwise(), frames=10)
+    assert (report.frames_in, report.frames_out) == (10, 10)
+    assert_times_below(tmp_path / "out.mkv", Fraction(10, 25))
+
+
+def assert_times_below(path, cut):
+    packet_length = Fraction(1024, 48000) + Fraction(1, 1000)
+    tracks = read_packets(path, "audio")
+    assert len(tracks) == 2
+    for track in tracks:
+        last = max(time for time, _, _ in track)
+        assert cut - packet_length <= last < cut
+
+
+def test_frames_beyond_the_end_takes_all(tmp_path):
+    source = write_clip(tmp_path / "in.mkv", audio=("aac",))
+    report = enhance_video(source, tmp_path / "out.mkv", Pointwise(), frames=99)
+    assert report.frames_out == 12
+    assert read_packets(tmp_path / "out.mkv", "audio") == read_packets(source, "audio")
+
+
+def test_damaged_packets_are_counted_and_the_rest_enhanced(tmp_path):
+    """One bad packet in an archive file must neither stop the job nor go unreported."""
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=10, options={"g": "1"})
+    damage_packet(source, 5)
+    report = enhance_video(source, tmp_path / "out.mkv", Pointwise())
+    assert report.damaged_packets == 1
+    assert report.frames_in == report.frames_out == 9
+
+
+def test_an_existing_target_is_replaced_when_asked(tmp_path):
+    source = write_clip(tmp_path / "in.mp4")
+    target = tmp_path / "out.mp4"
+    target.write_text("old")
+    enhance_video(source, target, Pointwise(), overwrite=True)
+    assert len(read_frames(target)) == 12
+
+
+def test_a_link_as_target_keeps_being_a_link(tmp_path):
+    """os.replace on the link itself would leave the file that it names as it was."""
+    source = write_clip(tmp_path / "in.mp4")
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "real.mp4", tmp_path / "link.mp4"
+    link.symlink_to(real)
+    enhance_video(source, link, Pointwise())
+    assert link.is_symlink()
+    assert len(read_frames(real)) == 12
+
+
+@pytest.mark.parametrize("name", ["a:b.mp4", "100% über.mp4", "-x.mp4"])
+def test_names_that_look_like_urls_or_options(tmp_path, name, monkeypatch):
+    """FFmpeg takes what stands before a colon for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    write_clip("in.mp4")
+    Path("in.mp4").rename(name)
+    report = enhance_video(name, f"out:{name}", Pointwise())
+    assert report.frames_out == 12
+
+
+def test_progress_counts_to_the_estimate(tmp_path):
+    source = write_clip(tmp_path / "in.mp4")
+    calls = []
+    enhance_video(source, tmp_path / "out.mp4", Pointwise(), progress=lambda *a: calls.append(a))
+    assert calls == [(n, 12) for n in range(1, 13)]
+    calls.clear()
+    enhance_video(
+        source, tmp_path / "cut.mp4", Pointwise(), frames=5, progress=lambda *a: calls.append(a)
+    )
+    assert calls == [(n, 5) for n in range(1, 6)]
+
+
+def test_report_says_what_was_done(tmp_path):
+    source = write_clip(tmp_path / "in.mp4")
+    report = enhance_video(source, tmp_path / "out.mp4", Pointwise(), precision="fp32")
+    fields = json.loads(json.dumps(report.to_dict()))
+    assert fields == fields | {
+        "source": str(source),
+        "target": str(tmp_path / "out.mp4"),
+        "frames_in": 12,
+        "frames_out": 12,
+        "damaged_packets": 0,
+        "model": "Pointwise",
+        "precision": "fp32",
+        "device": "cpu",
+        "codec": "libx264",
+        "crf": 18,
+        "preset": None,
+    }
+    assert fields["fps"] == pytest.approx(12 / fields["seconds"])
+
+
+def test_the_spec_alone_decides(tmp_path):
+    """The engine must not look at a model's class: any module with a luma spec runs."""
+    spec = replace(LUMA_SPEC, receptive_field=7, alignment=4)
+    source = write_clip(tmp_path / "in.mp4")
+    assert enhance_video(source, tmp_path / "out.mp4", Pointwise(spec=spec)).frames_out == 12

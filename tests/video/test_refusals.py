@@ -1,0 +1,217 @@
+"""What enhance_video refuses: one sentence before any work, and nothing left behind."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+
+from support.media import add_extras, png, write_clip
+from support.modules import LUMA_SPEC, Pointwise
+from vqe_fast.video import VideoError, enhance_video
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "in.mp4", frames=3)
+
+
+def assert_refused(source, target, *words, model=None, **options):
+    """Fails unless a one-sentence VideoError has all the words, and the directory is unchanged."""
+    before = {path: path.stat().st_size for path in source.parent.rglob("*")}
+    with pytest.raises(VideoError) as caught:
+        enhance_video(source, target, Pointwise() if model is None else model, **options)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for word in words:
+        assert word in sentence
+    assert {path: path.stat().st_size for path in source.parent.rglob("*")} == before
+
+
+class TestSource:
+    def test_missing(self, tmp_path):
+        assert_refused(tmp_path / "none.mp4", tmp_path / "out.mp4", "there is no file", "none.mp4")
+
+    def test_directory(self, tmp_path):
+        (tmp_path / "folder.mp4").mkdir()
+        assert_refused(tmp_path / "folder.mp4", tmp_path / "out.mp4", "is not a file")
+
+    @pytest.mark.parametrize("content", [b"", b"hello, this is no video\n" * 50])
+    def test_not_a_video(self, tmp_path, content):
+        source = tmp_path / "in.mp4"
+        source.write_bytes(content)
+        assert_refused(source, tmp_path / "out.mp4", "is not a video")
+
+    def test_audio_only(self, tmp_path):
+        source = write_clip(tmp_path / "in.mkv", codec=None, audio=("aac",))
+        assert_refused(source, tmp_path / "out.mp4", "no video stream", "audio")
+
+    def test_cover_art_is_no_video(self, tmp_path):
+        """A song with cover art has a stream of type video, with one picture in it."""
+        source = write_clip(
+            tmp_path / "in.mkv",
+            codec=None,
+            audio=("aac", "aac"),
+            prepare=lambda container, _: container.add_attachment("c.png", "image/png", png()),
+        )
+        assert_refused(source, tmp_path / "out.mkv", "no video stream")
+
+    def test_nothing_decodes(self, clip, tmp_path):
+        """A complete header over damaged samples."""
+        data = bytearray(clip.read_bytes())
+        start = data.index(b"mdat") + 4
+        end = data.index(b"moov") - 4
+        data[start:end] = bytes(end - start)
+        clip.write_bytes(data)
+        assert_refused(clip, tmp_path / "out.mp4", "no frame", "could be decoded")
+
+    def test_ten_bits(self, tmp_path):
+        """Sixteen-bit samples read as bytes would be noise."""
+        source = write_clip(tmp_path / "in.mkv", codec="ffv1", pixel_format="yuv420p10le", frames=2)
+        assert_refused(source, tmp_path / "out.mp4", "yuv420p10le", "yuv420p, yuv422p")
+
+    def test_interlaced(self, tmp_path):
+        """Two moments in one frame: enhanced as one picture, both are damaged."""
+        source = write_clip(
+            tmp_path / "in.mp4", options={"x264-params": "tff=1"}, size=(64, 64), frames=3
+        )
+        assert_refused(source, tmp_path / "out.mp4", "interlaced")
+
+    def test_change_of_size(self, tmp_path):
+        """PyAV would scale the later frames to the size of the first without a word."""
+        parts = [
+            write_clip(tmp_path / f"{width}.h264", size=(width, 48), frames=6).read_bytes()
+            for width in (64, 96)
+        ]
+        source = tmp_path / "in.h264"
+        source.write_bytes(b"".join(parts))
+        assert_refused(source, tmp_path / "out.mp4", "64x48", "96x48", "at frame 6")
+
+
+class TestTarget:
+    def test_exists(self, clip, tmp_path):
+        (tmp_path / "out.mp4").write_text("precious")
+        assert_refused(clip, tmp_path / "out.mp4", "exists already")
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_is_the_source(self, clip, overwrite):
+        assert_refused(clip, clip, "is the source itself", overwrite=overwrite)
+
+    def test_is_a_link_to_the_source(self, clip, tmp_path):
+        """Compared by name only, the source would be overwritten while it is read."""
+        (tmp_path / "link.mp4").symlink_to(clip)
+        assert_refused(clip, tmp_path / "link.mp4", "is the source itself", overwrite=True)
+
+    def test_directory_missing(self, clip, tmp_path):
+        assert_refused(clip, tmp_path / "none" / "out.mp4", "there is no directory")
+
+    def test_is_a_directory(self, clip, tmp_path):
+        (tmp_path / "folder.mp4").mkdir()
+        assert_refused(clip, tmp_path / "folder.mp4", "is a directory", overwrite=True)
+
+    @pytest.mark.parametrize("name", ["out", "out.avi", "out.mp3"])
+    def test_unknown_container(self, clip, tmp_path, name):
+        assert_refused(clip, tmp_path / name, ".mp4, .mov, .mkv, .webm")
+
+    def test_directory_is_a_file(self, clip):
+        assert_refused(clip, clip / "out.mp4", "there is no directory")
+
+    def test_name_too_long(self, clip, tmp_path):
+        """The temporary name is short: only the renaming, after all the work, would fail."""
+        assert_refused(clip, tmp_path / f"{'x' * 300}.mp4", "File name too long")
+
+    def test_link_in_a_circle(self, clip, tmp_path):
+        (tmp_path / "out.mp4").symlink_to("out.mp4")
+        with pytest.raises(VideoError, match="symbolic links"):
+            enhance_video(clip, tmp_path / "out.mp4", Pointwise())
+
+    def test_directory_not_writable(self, clip):
+        assert_refused(clip, type(clip)("/proc/out.mp4"), "cannot be written")
+
+    @pytest.mark.parametrize(
+        ("name", "codec", "words"),
+        [
+            ("out.webm", "libx264", (".mp4 or .mov or .mkv", "libsvtav1")),
+            ("out.mov", "libsvtav1", (".mp4 or .mkv or .webm", "libx264")),
+            ("out.mov", "ffv1", (".mkv or .mp4",)),
+        ],
+    )
+    def test_container_cannot_hold_the_codec(self, clip, tmp_path, name, codec, words):
+        assert_refused(clip, tmp_path / name, "does not hold", *words, codec=codec)
+
+    def test_container_cannot_carry_a_stream(self, tmp_path):
+        """Found at the first subtitle packet, an hour of work would be lost."""
+        source = write_clip(tmp_path / "in.mkv", audio=("aac", "aac"), prepare=add_extras)
+        assert_refused(
+            source, tmp_path / "out.mp4", "stream 3", "subtitle", "write to .mkv instead"
+        )
+
+    def test_pixel_aspect_would_be_lost(self, tmp_path):
+        def prepare(_, video):
+            video.codec_context.sample_aspect_ratio = Fraction(4, 3)
+
+        source = write_clip(tmp_path / "in.mp4", prepare=prepare, frames=3)
+        assert_refused(source, tmp_path / "out.mkv", "4/3", "write to .mp4", codec="ffv1")
+
+
+class TestEncoder:
+    def test_pixel_format(self, tmp_path):
+        source = write_clip(tmp_path / "in.mp4", pixel_format="yuv444p", frames=3)
+        words = ("does not take", "yuv444p", "libx264, libx265, ffv1")
+        assert_refused(source, tmp_path / "out.mp4", *words, codec="libsvtav1")
+
+    def test_odd_size(self, tmp_path):
+        source = write_clip(tmp_path / "in.mkv", codec="ffv1", size=(35, 27), frames=3)
+        words = ("libx264 does not open for 35x27 yuv420p", "libsvtav1 or ffv1")
+        assert_refused(source, tmp_path / "out.mp4", *words)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"codec": "h264_magic"}, ("there is no encoder", "libx264, libx265")),
+            ({"crf": 52}, ("from 0 to 51", "52")),
+            ({"crf": -1}, ("from 0 to 51", "-1")),
+            ({"codec": "ffv1", "crf": 5}, ("takes no crf",)),
+            ({"preset": "warp"}, ("no preset 'warp'", "medium")),
+            ({"codec": "libsvtav1", "preset": "medium"}, ("no preset 'medium'", "13, 12")),
+            ({"codec": "ffv1", "preset": "fast"}, ("no preset 'fast'", "leave it out")),
+            ({"frames": 0}, ("at least 1",)),
+            ({"device": "cuda:99"}, ("the device 'cuda:99' cannot be used",)),
+            ({"device": "abacus"}, ("the device 'abacus' cannot be used",)),
+        ],
+    )
+    def test_options(self, clip, tmp_path, options, words):
+        assert_refused(clip, tmp_path / "out.mp4", *words, **options)
+
+
+class TestModel:
+    def test_unknown_name(self, clip, tmp_path):
+        words = ("no model 'carcn'", "carcnn, carcnn_small")
+        assert_refused(clip, tmp_path / "out.mp4", *words, model="carcn")
+
+    def test_no_spec(self, clip, tmp_path):
+        assert_refused(clip, tmp_path / "out.mp4", "has no spec", model=torch.nn.Identity())
+
+    @pytest.mark.parametrize(
+        ("change", "word"),
+        [
+            ({"planes": "rgb"}, "RGB"),
+            ({"temporal_radius": 1}, "neighbouring frames"),
+            ({"recurrent": True}, "neighbouring frames"),
+            ({"takes_qp": True}, "quantisation parameter"),
+            ({"value_range": (-1.0, 1.0)}, "(-1.0, 1.0)"),
+        ],
+    )
+    def test_needs_more_than_luma(self, clip, tmp_path, change, word):
+        """A model fed with what it was not trained for damages the video in silence."""
+        model = Pointwise(spec=replace(LUMA_SPEC, **change))
+        assert_refused(clip, tmp_path / "out.mp4", word, model=model)
+
+    def test_changes_the_size(self, clip, tmp_path):
+        model = Pointwise(lambda luma: luma[..., ::2])
+        assert_refused(clip, tmp_path / "out.mp4", "keeps the size", model=model, precision="fp32")
+
+    def test_gives_values_that_are_not_finite(self, clip, tmp_path):
+        """An overflow in 16 bits would be written as black frames."""
+        model = Pointwise(lambda luma: luma / 0)
+        assert_refused(clip, tmp_path / "out.mp4", "not finite", model=model)

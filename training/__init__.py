@@ -1,0 +1,1 @@
+"""Training: degradation by real encoders, patch sampling, recipes and the training loop."""

@@ -1,0 +1,42 @@
+"""The card that goes with trained weights: how they were made and what they gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where weights come from.
+
+    Attributes:
+        model: the registered model they belong to.
+        file: name of the weights file.
+        recipe: name of the recipe file.
+        data: what they were trained on, in words.
+        validated_on: what ``measured`` was measured on, in words.
+        steps: optimiser steps.
+        seed: of the run.
+        measured: per encoder setting, what :func:`vqe_fast.training.measure.summarise` returns.
+    """
+
+    model: str
+    file: str
+    recipe: str
+    data: str
+    validated_on: str
+    steps: int
+    seed: int
+    measured: Mapping[str, Mapping[str, float]]
+
+    def to_toml(self) -> str:
+        """The card as a table of ``weights.toml``, named after the model."""
+        lines = [f"[{self.model}]"]
+        lines += [f'{name} = "{getattr(self, name)}"' for name in ("file", "recipe")]
+        lines += [f'data = "{self.data}"', f'validated_on = "{self.validated_on}"']
+        lines += [f"steps = {self.steps}", f"seed = {self.seed}", "", f"[{self.model}.measured]"]
+        for setting, gains in self.measured.items():
+            pairs = ", ".join(f"{name} = {gain:.4f}" for name, gain in gains.items())
+            lines.append(f'"{setting}" = {{ {pairs} }}')
+        return "\n".join(lines) + "\n"

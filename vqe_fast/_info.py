@@ -1,0 +1,73 @@
+"""What to paste into a bug report."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+
+import torch
+
+from vqe_fast._version import __version__
+from vqe_fast.ops import _library
+from vqe_fast.ops._backend import OPERATORS, TRITON_OPERATORS, kernel_problem
+
+_PACKAGES = ("torch", "triton", "numpy", "av")
+
+
+def info() -> dict[str, object]:
+    """Versions, what was built, what this machine offers, and which backend each operator uses.
+
+    Returns:
+        A nested dictionary of strings, numbers and lists, ready for JSON.
+    """
+    return {
+        "vqe_fast": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "cpu": _cpu(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "built": _built(),
+        "operators": {
+            name: {device: _backend_of(name, device) for device in ("cpu", "cuda")}
+            for name in OPERATORS
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu() -> dict[str, object]:
+    cpu: dict[str, object] = {"machine": platform.machine(), "threads": torch.get_num_threads()}
+    if _library.cpu_problem is None:
+        host = importlib.import_module("vqe_fast._host")
+        cpu |= {"isa": host.isa(), "best_isa": host.best_isa()}
+    return cpu
+
+
+def _built() -> dict[str, object]:
+    built: dict[str, object] = {
+        "cpu_library": _library.cpu_problem or "loaded",
+        "cuda_library": _library.cuda_problem or "loaded",
+    }
+    if _library.cpu_problem is None:
+        built |= importlib.import_module("vqe_fast._host").build_facts()
+    if _library.cuda_problem is None and torch.cuda.is_available():
+        arch = torch.ops.vqe_fast.cuda_arch(torch.empty((), device="cuda"))
+        built["cuda_arch_in_use"] = arch.item()
+    return built
+
+
+def _backend_of(operator: str, device: str) -> str:
+    problem = kernel_problem(operator, device)
+    if problem is not None:
+        return f"reference ({problem})"
+    if device == "cpu":
+        return "c++"
+    return "triton" if operator in TRITON_OPERATORS else "cuda"

@@ -1,0 +1,1 @@
+"""The command-line program ``vqe-fast``: one file per command."""

@@ -1,0 +1,49 @@
+"""The program ``vqe-fast``: its commands, and the option ``--version``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vqe_fast._version import __version__
+from vqe_fast.cli.demo import demo
+from vqe_fast.cli.enhance import enhance
+from vqe_fast.cli.info import info
+from vqe_fast.cli.models import models
+from vqe_fast.cli.train import train
+
+app = typer.Typer(
+    name="vqe-fast",
+    help="Makes compressed video better.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(enhance)
+app.command()(models)
+app.command()(info)
+app.command()(train)
+app.command(hidden=True)(demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vqe-fast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Makes compressed video better."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,168 @@
+"""``vqe-fast enhance``: one file in, a better file out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vqe_fast.video import EnhanceReport
+
+_DONE_WITH_DAMAGE = 1
+_REFUSED = 2
+_INTERRUPTED = 130
+
+
+class _Precision(StrEnum):
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+def enhance(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video to enhance.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="The file to write: .mp4, .mov, .mkv or .webm.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A model's name; `vqe-fast models` lists them.")
+    ] = "carcnn_small",
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) instead of those that ship.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    precision: Annotated[
+        _Precision, typer.Option(help="auto takes 16 bits where that is faster and as good.")
+    ] = _Precision.AUTO,
+    codec: Annotated[
+        str, typer.Option(help="Encoder: libx264, libx265, libsvtav1, or ffv1, which is lossless.")
+    ] = "libx264",
+    crf: Annotated[
+        int | None,
+        typer.Option(
+            help="Quality of the encoder, smaller is better.",
+            show_default="18 for libx264, 20 for libx265, 25 for libsvtav1",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Speed of the encoder.", show_default="the encoder's")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames.", show_default="all")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+) -> None:
+    """Enhances the luma of INPUT and writes OUTPUT; all else is kept as it is.
+
+    Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted.
+    """
+    try:
+        with _interruptible():
+            from vqe_fast.video import VideoError, enhance_video
+            from vqe_fast.weights import WeightsError
+
+            try:
+                with _progress_bar(quiet) as progress:
+                    report = enhance_video(
+                        source,
+                        target,
+                        model,
+                        weights=weights,
+                        device=device,
+                        precision=precision.value,
+                        codec=codec,
+                        crf=crf,
+                        preset=preset,
+                        frames=frames,
+                        overwrite=overwrite,
+                        progress=progress,
+                    )
+            except (VideoError, WeightsError) as error:
+                typer.echo(f"vqe-fast: {error}", err=True)
+                raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo(f"vqe-fast: interrupted, {target} was not written", err=True)
+        raise typer.Exit(_INTERRUPTED) from error
+    _conclude(report, quiet)
+
+
+def _conclude(report: EnhanceReport, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(
+            f"{report.target}: {report.frames_out} frames in {report.seconds:.1f} s "
+            f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
+        )
+    if report.damaged_packets:
+        typer.echo(
+            f"vqe-fast: {report.damaged_packets} damaged packets of {report.source} "
+            "could not be decoded",
+            err=True,
+        )
+        raise typer.Exit(_DONE_WITH_DAMAGE)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into one KeyboardInterrupt; while that is handled, no second.
+
+    A signal that the caller had ignored, as shells do for background jobs, stays ignored.
+    """
+    signals = [
+        each
+        for each in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(each) is not signal.SIG_IGN
+    ]
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar with frames per second and time left, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("enhance", total=None, fps="")
+
+        def show(done: int, total: int | None) -> None:
+            speed = bar.tasks[0].speed
+            fps = "" if speed is None else f"{speed:.1f} fps"
+            bar.update(task, completed=done, total=total, fps=fps)
+
+        yield show

@@ -1,0 +1,72 @@
+"""Fastest faithful way to run a single-frame model: device, precision and memory layout."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+HALF_STEP = 0.5 / 255
+_PROBE_SIDE = 256
+_PROBE_ROUNDS = 3
+
+
+def prepare_inference(
+    model: nn.Module, *, device: torch.device, precision: Precision, probe: Tensor
+) -> tuple[nn.Module, torch.dtype]:
+    """Copies ``model`` to ``device`` in the dtype asked for, channels last, ready to run.
+
+    With ``"auto"`` the 16-bit copy is taken only if, on ``probe``, it is faster than the fp32
+    one and no sample differs from it by half an 8-bit step or more. On a CPU the 16-bit dtype
+    tried is bfloat16, on a GPU float16.
+
+    Args:
+        model: a registered model; left as it is.
+        device: where to run.
+        precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        probe: (B, C, H, W) float32, a typical input, in the model's value range.
+
+    Returns:
+        The module, in evaluation mode, which takes and returns float32 on ``device``; and the
+        dtype of its weights.
+
+    Raises:
+        ValueError: unknown ``precision``.
+    """
+    if precision != "auto" and precision not in DTYPES:
+        raise ValueError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
+    if precision != "auto":
+        return _in_dtype(model, device, DTYPES[precision]), DTYPES[precision]
+    candidate = torch.float16 if device.type == "cuda" else torch.bfloat16
+    exact = _in_dtype(model, device, torch.float32)
+    fast = _in_dtype(model, device, candidate)
+    sample = probe[:1, :, :_PROBE_SIDE, :_PROBE_SIDE].to(device)
+    with torch.inference_mode():
+        error = (exact(sample) - fast(sample)).abs().max().item()
+        if not error < HALF_STEP:
+            return exact, torch.float32
+        if _seconds(fast, sample) < _seconds(exact, sample):
+            return fast, candidate
+    return exact, torch.float32
+
+
+def _in_dtype(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    return copy.deepcopy(model).eval().to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _seconds(model: nn.Module, sample: Tensor) -> float:
+    """Best of a few runs: the noise of a timing only ever adds."""
+    times = []
+    for _ in range(_PROBE_ROUNDS):
+        start = time.perf_counter()
+        model(sample)
+        if sample.is_cuda:
+            torch.cuda.synchronize(sample.device)
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,99 @@
+"""Names of the models, what each needs from its caller, and how to build one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model needs from the engine and the trainer; neither of them names a model.
+
+    Attributes:
+        planes: ``"y"`` for luma (B, 1, H, W), ``"rgb"`` for colour (B, 3, H, W).
+        temporal_radius: neighbouring frames needed on each side; 0 for a single-frame model.
+        recurrent: whether the output depends on the whole clip; the radius is then 0.
+        takes_qp: whether ``forward`` takes the quantisation parameter of each frame.
+        receptive_field: side in pixels of the square of inputs that one output pixel depends on.
+        alignment: tiles must start at multiples of this many pixels to give the untiled result.
+            Frames of any size are taken: the model pads by itself.
+        value_range: range of the samples that go in and come out.
+    """
+
+    planes: Literal["y", "rgb"]
+    temporal_radius: int
+    recurrent: bool
+    takes_qp: bool
+    receptive_field: int
+    alignment: int
+    value_range: tuple[float, float]
+
+
+class Model(Protocol):
+    """A registered model: a module that carries its :class:`ModelSpec`."""
+
+    spec: ModelSpec
+
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+
+
+def register_model(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Decorator: makes ``builder`` available to :func:`create_model` under its function name.
+
+    Raises:
+        ValueError: a model of that name exists already.
+    """
+    name = builder.__name__
+    if name in _BUILDERS:
+        raise ValueError(f"a model named {name!r} is registered already")
+    _BUILDERS[name] = builder
+    return builder
+
+
+def list_models() -> list[str]:
+    """Names that :func:`create_model` takes, sorted."""
+    return sorted(_BUILDERS)
+
+
+def create_model(name: str, *, pretrained: bool = False, **options: object) -> nn.Module:
+    """Builds the model ``name``.
+
+    Args:
+        name: one of :func:`list_models`.
+        pretrained: load the weights that ship with the package.
+        **options: the model's own options, documented on its class.
+
+    Returns:
+        The module in training mode; ``module.spec`` is its :class:`ModelSpec`.
+
+    Raises:
+        ValueError: unknown name, or no weights ship for this model.
+        TypeError: an option that the model does not have.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f"no model is named {name!r}; there are: {', '.join(list_models())}")
+    builder = _BUILDERS[name]
+    known = inspect.signature(builder).parameters
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise TypeError(
+            f"{name} has no option {', '.join(map(repr, unknown))}; "
+            f"it has: {', '.join(known) or 'none'}"
+        )
+    model = builder(**options)
+    if pretrained:
+        from vqe_fast.weights import load_shipped
+
+        load_shipped(model, name)
+    return model
+
+
+def spec_of(model: nn.Module) -> ModelSpec:
+    """The spec that a model built by :func:`create_model` carries."""
+    return cast(Model, model).spec

@@ -1,0 +1,94 @@
+"""Which implementation an operator call runs on."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from vqe_fast.ops import _library
+
+Backend = Literal["auto", "reference"]
+KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
+
+# Operators whose CUDA implementation is Triton rather than the CUDA library.
+TRITON_OPERATORS = frozenset({"charbonnier"})
+OPERATORS = ("charbonnier",)
+
+
+def _checked(name: str) -> Backend:
+    for known in get_args(Backend):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}; got {name!r}")
+
+
+_forced: Backend = _checked(os.environ.get("VQE_FAST_BACKEND", "auto"))
+
+
+@contextmanager
+def backend(name: Backend) -> Iterator[None]:
+    """Chooses the implementation of every operator for the whole process while it is open.
+
+    ``"reference"`` forces plain PyTorch; ``"auto"``, the default, takes the kernel for the
+    device and dtype where there is one. The environment variable ``VQE_FAST_BACKEND`` sets what
+    holds outside.
+
+    Raises:
+        ValueError: another name.
+    """
+    global _forced
+    checked = _checked(name)
+    before = _forced
+    _forced = checked
+    try:
+        yield
+    finally:
+        _forced = before
+
+
+def kernel_problem(operator: str, device_type: str) -> str | None:
+    """Why ``operator`` has no kernel on a kind of device; nothing if it has one."""
+    if _forced == "reference":
+        return "backend 'reference' is asked for"
+    if device_type == "cpu":
+        return _library.cpu_problem
+    if device_type != "cuda":
+        return f"there are no kernels for {device_type}"
+    if operator in TRITON_OPERATORS:
+        return _library.cpu_problem or _triton_problem()
+    return _library.cuda_problem
+
+
+def use_kernel(operator: str, *tensors: Tensor) -> bool:
+    """Whether to run the kernel on these tensors, which share a device and a dtype."""
+    if tensors[0].dtype not in KERNEL_DTYPES:
+        return False
+    device_type = tensors[0].device.type
+    problem = kernel_problem(operator, device_type)
+    if problem is not None and _forced == "auto" and device_type != "meta":
+        _say_once(operator, problem)
+    return problem is None
+
+
+@functools.cache
+def _triton_problem() -> str | None:
+    if not torch.version.cuda:
+        return "this torch has no CUDA"
+    return None if importlib.util.find_spec("triton") else "triton is not installed"
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+@functools.cache
+def _say_once(operator: str, problem: str) -> None:
+    warnings.warn(
+        f"vqe_fast: {operator} runs on the plain PyTorch reference, because {problem}",
+        stacklevel=4,
+    )

@@ -1,0 +1,47 @@
+"""Checks of arguments that the operators share; each says what came and what was expected."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+"""Name of a reduction → its number in the operator schemas."""
+
+
+def check_reduction(reduction: str, known: tuple[str, ...] = tuple(REDUCTIONS)) -> None:
+    """Raises ValueError for a reduction that is not in ``known``."""
+    if reduction not in known:
+        raise ValueError(f"reduction must be one of {', '.join(known)}; got {reduction!r}")
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raises TypeError for anything but a dense floating-point tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+    if not value.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor, got {value.dtype}")
+    if value.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
+
+
+def check_pair(input: object, target: object) -> None:
+    """Raises unless ``input`` and ``target`` are tensors of one shape on one device.
+
+    Shapes are not broadcast: for a loss that is nearly always a mistake.
+    """
+    check_tensor("input", input)
+    check_tensor("target", target)
+    assert isinstance(input, Tensor) and isinstance(target, Tensor)
+    if input.shape != target.shape:
+        raise ValueError(
+            f"target must have the shape of input, {tuple(input.shape)}; got {tuple(target.shape)}"
+        )
+    if input.device != target.device:
+        raise ValueError(f"target must be on {input.device} like input; got {target.device}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises ValueError unless ``value`` is a finite number above zero."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a finite number above 0, got {value}")

@@ -1,0 +1,113 @@
+"""Charbonnier loss as a fused operator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vqe_fast import reference
+from vqe_fast.ops import _library
+from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._backend import use_kernel
+from vqe_fast.ops._checks import REDUCTIONS, check_pair, check_positive, check_reduction
+from vqe_fast.ops._layout import inverse, memory_order
+
+
+def charbonnier_loss(
+    input: Tensor, target: Tensor, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """Charbonnier loss, a differentiable L1: ρ(x) = √(x² + ε²) of x = input − target.
+
+    Gradients flow to ``input`` and ``target``, whichever asks for one. Under autocast the loss is
+    computed and returned in float32. 16-bit tensors are computed in float32.
+
+    Args:
+        input: any shape; float64, float32, bfloat16 or float16. |x| must stay below 1e19, where
+            x² leaves the range of float32 (1e154 in float64).
+        target: the shape and device of ``input``; of two dtypes the wider one is used.
+        eps: ε, in the units of the values.
+        reduction: ``"mean"``, ``"sum"``, or ``"none"`` for the loss of each element.
+
+    Returns:
+        A scalar, or a tensor of the shape of ``input``, in its dtype.
+
+    Raises:
+        TypeError: an argument is not a floating-point tensor.
+        ValueError: the shapes or devices differ, ``eps`` is not above 0, or ``reduction`` is
+            unknown.
+    """
+    check_pair(input, target)
+    check_positive("eps", eps)
+    check_reduction(reduction)
+    if input.dtype != target.dtype:
+        dtype = torch.promote_types(input.dtype, target.dtype)
+        input, target = input.to(dtype), target.to(dtype)
+    if not use_kernel("charbonnier", input, target):
+        return reference.charbonnier_loss(input, target, eps, reduction)
+    operator = torch.ops.vqe_fast.charbonnier_loss
+    order = memory_order(input, target)
+    if order is not None:
+        input, target = input.permute(order), target.permute(order)
+    loss: Tensor = operator(input, target, eps, REDUCTIONS[reduction])
+    return loss if order is None or reduction != "none" else loss.permute(inverse(order))
+
+
+def _fake(input: Tensor, target: Tensor, eps: float, reduction: int) -> Tensor:
+    return input.new_empty(input.shape if reduction == REDUCTIONS["none"] else ())
+
+
+def _fake_backward(
+    grad_output: Tensor, input: Tensor, target: Tensor, eps: float, reduction: int
+) -> Tensor:
+    return input.new_empty(input.shape)
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    input, target, ctx.eps, ctx.reduction = inputs
+    ctx.save_for_backward(input, target)
+
+
+def _backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
+    input, target = ctx.saved_tensors
+    needed = ctx.needs_input_grad[:2]
+    if torch.is_grad_enabled():
+        name = next(name for name, number in REDUCTIONS.items() if number == ctx.reduction)
+
+        def loss(x: Tensor, y: Tensor) -> Tensor:
+            return reference.charbonnier_loss(x, y, ctx.eps, name)
+
+        return *reference_gradients(loss, (input, target), needed, grad_output), None, None
+    # ρ is even: the gradient of the target is that of the input with its sign changed, and the
+    # operator gives it directly when the two change places.
+    pair = (input, target) if needed[0] else (target, input)
+    gradient = torch.ops.vqe_fast.charbonnier_loss_backward(
+        grad_output, *pair, ctx.eps, ctx.reduction
+    )
+    if not needed[0]:
+        return None, gradient, None, None
+    return gradient, -gradient if needed[1] else None, None, None
+
+
+def _cuda(input: Tensor, target: Tensor, eps: float, reduction: int) -> Tensor:
+    from vqe_fast.kernels import charbonnier
+
+    return charbonnier.charbonnier_loss(input, target, eps, reduction)
+
+
+def _cuda_backward(
+    grad_output: Tensor, input: Tensor, target: Tensor, eps: float, reduction: int
+) -> Tensor:
+    from vqe_fast.kernels import charbonnier
+
+    return charbonnier.charbonnier_loss_backward(grad_output, input, target, eps, reduction)
+
+
+if _library.cpu_problem is None:
+    _NAME = "vqe_fast::charbonnier_loss"
+    torch.library.register_fake(_NAME, _fake)
+    torch.library.register_fake(f"{_NAME}_backward", _fake_backward)
+    torch.library.register_autograd(_NAME, _backward, setup_context=_setup_context)
+    torch.library.impl(_NAME, "CUDA", _cuda)
+    torch.library.impl(f"{_NAME}_backward", "CUDA", _cuda_backward)
+    for _device in ("cpu", "cuda"):
+        torch.library.register_autocast(_NAME, _device, torch.float32)

@@ -1,0 +1,7 @@
+"""From a compressed video file to a better one: decode, enhance, encode, keep everything else."""
+
+from vqe_fast.video.engine import enhance_video
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.report import EnhanceReport
+
+__all__ = ["EnhanceReport", "VideoError", "enhance_video"]

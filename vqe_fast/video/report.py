@@ -1,0 +1,51 @@
+"""What a finished enhancement tells its caller."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class EnhanceReport:
+    """How an enhancement went.
+
+    Attributes:
+        source: the file read.
+        target: the file written.
+        frames_in: frames decoded and enhanced.
+        frames_out: frames encoded; equal to ``frames_in``.
+        damaged_packets: packets of the source's video stream that did not decode.
+        width: samples per row of luma.
+        height: rows of luma.
+        seconds: wall-clock time from call to finished file.
+        model: the registered name, or the class of the module that was passed.
+        precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        device: where the model ran.
+        codec: the encoder.
+        crf: its constant rate factor; None for a lossless encoder.
+        preset: its preset; None for the encoder's own choice.
+    """
+
+    source: str
+    target: str
+    frames_in: int
+    frames_out: int
+    damaged_packets: int
+    width: int
+    height: int
+    seconds: float
+    model: str
+    precision: str
+    device: str
+    codec: str
+    crf: int | None
+    preset: str | None
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of wall-clock time."""
+        return self.frames_out / self.seconds
+
+    def to_dict(self) -> dict[str, object]:
+        """All fields and ``fps``, ready for JSON."""
+        return asdict(self) | {"fps": self.fps}

@@ -1,0 +1,75 @@
+"""Trained weights: the small ones that ship with the package, and files of the user's own."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class WeightsError(ValueError):
+    """Weights that are missing, unreadable, or made for another model."""
+
+
+def shipped() -> dict[str, dict[str, Any]]:
+    """What ships with the package: model name → its card from ``weights.toml``."""
+    text = resources.files(__package__).joinpath("weights.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def load_shipped(model: nn.Module, name: str) -> None:
+    """Loads the weights that ship for the registered model ``name`` into ``model``.
+
+    Raises:
+        WeightsError: none ship for this model, or the options it was built with do not fit them.
+    """
+    cards = shipped()
+    if name not in cards:
+        having = ", ".join(cards) or "none"
+        raise WeightsError(
+            f"no weights ship for the model {name!r} (they do for: {having}); "
+            "train some with vqe_fast.training and pass their path"
+        )
+    with resources.as_file(resources.files(__package__).joinpath(cards[name]["file"])) as path:
+        load_weights(model, path)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Loads a ``.safetensors`` state dict into ``model``, in the dtype of its parameters.
+
+    Raises:
+        WeightsError: the file is missing, is not safetensors, or belongs to another model.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - state.keys())
+    foreign = sorted(state.keys() - expected.keys())
+    shapes = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
+    if missing or foreign or shapes:
+        problem = (
+            f"lacks {missing[0]}"
+            if missing
+            else f"has an unknown entry {foreign[0]}"
+            if foreign
+            else f"has another shape for {min(shapes)}"
+        )
+        raise WeightsError(
+            f"{path} does not fit this model: it {problem}; "
+            "build the model with the options that the weights were trained with"
+        )
+    with torch.no_grad():
+        for key, value in expected.items():
+            value.copy_(state[key])
