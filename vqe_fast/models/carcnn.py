@@ -106,5 +106,5 @@ def carcnn(width: int = 64, blocks: int = 15, unshuffle: int = 1) -> CARCNN:
 
 @register_model
 def carcnn_small(width: int = 64, blocks: int = 8, unshuffle: int = 2) -> CARCNN:
-    """Ours: CAR-CNN's network at half resolution with 8 blocks, an eighth of the arithmetic."""
+    """Ours: CAR-CNN's network at half resolution with 8 blocks, a seventh of the arithmetic."""
     return CARCNN(width, blocks, unshuffle)
