@@ -1,13 +1,15 @@
 """Compressed-video quality enhancement: operators, models, training and a tool for files."""
 
+import importlib
 from typing import TYPE_CHECKING
 
-from vqe_fast._info import info
 from vqe_fast._version import __version__
-from vqe_fast.models import create_model, list_models
-from vqe_fast.ops._backend import backend
 
 if TYPE_CHECKING:
+    from vqe_fast import models, nn, ops, reference, video, weights
+    from vqe_fast._info import info
+    from vqe_fast.models import create_model, list_models
+    from vqe_fast.ops._backend import backend
     from vqe_fast.video.engine import EnhanceReport, enhance_video
 
 __all__ = [
@@ -18,13 +20,33 @@ __all__ = [
     "enhance_video",
     "info",
     "list_models",
+    "models",
+    "nn",
+    "ops",
+    "reference",
+    "video",
+    "weights",
 ]
+
+_HOMES = {
+    "EnhanceReport": "vqe_fast.video.engine",
+    "backend": "vqe_fast.ops._backend",
+    "create_model": "vqe_fast.models",
+    "enhance_video": "vqe_fast.video.engine",
+    "info": "vqe_fast._info",
+    "list_models": "vqe_fast.models",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Imports the video engine, and with it PyAV, only when it is asked for."""
-    if name in {"EnhanceReport", "enhance_video"}:
-        from vqe_fast.video import engine
-
-        return getattr(engine, name)
+    """Imports what is asked for, so that the package itself costs nothing to import."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"vqe_fast.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, those not imported yet included."""
+    return sorted(__all__)

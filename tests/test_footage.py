@@ -1,0 +1,69 @@
+"""The weights that ship, on real footage that they were not trained on."""
+
+import json
+from dataclasses import replace
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from support.footage import COLLECTION, needs_collection, packaged_clip
+from vqe_fast import create_model
+from vqe_fast.cli import demonstration
+from vqe_fast.cli.app import app
+from vqe_fast.training.cache import load_degraded
+from vqe_fast.training.clips import read_clip
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.measure import measure
+
+FRAMES = 8
+SETTINGS = [Degradation(codec, "qp", qp) for codec in ("libx264", "libx265") for qp in (32, 37, 42)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return create_model("carcnn_small", pretrained=True).eval()
+
+
+@pytest.mark.parametrize("file", ["bikes.mp4", "bigbuckbunny.mp4"])
+def test_packaged_clips_gain(model, file, tmp_path):
+    clip = read_clip(packaged_clip(file), FRAMES)
+    small = [
+        frame.reformat(320, frame.height * 320 // frame.width // 2 * 2) for frame in clip.frames
+    ]
+    for row in measure(model, [load_degraded(replace(clip, frames=small), SETTINGS, tmp_path)]):
+        assert row.psnr_gain > 0, row
+        assert row.ssim_gain > 0, row
+
+
+@needs_collection
+def test_validation_clips_gain(model, tmp_path):
+    """On average at every setting, and no clip loses more than 0.05 dB."""
+    paths = sorted((COLLECTION / "val" / "video").glob("*.mkv"))
+    clips = [load_degraded(read_clip(path, FRAMES), SETTINGS, tmp_path) for path in paths]
+    rows = measure(model, clips, frame_step=4)
+    for setting in SETTINGS:
+        gains = [row.psnr_gain for row in rows if row.setting == setting.name]
+        assert sum(gains) > 0 and min(gains) > -0.05, (setting.name, gains)
+
+
+def audio_packets(path):
+    with av.open(str(path), "r") as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_demo(tmp_path, monkeypatch):
+    """The demo on a few frames: its figures, its files, and sound that nobody touched."""
+    packaged_clip("bikes.mp4")
+    read = demonstration.read_clip
+    monkeypatch.setattr(demonstration, "read_clip", lambda path: read(path, FRAMES))
+    run = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "out")])
+    assert run.exit_code == 0, run.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["frames_in"] == report["frames_out"] == FRAMES
+    assert report["psnr_after"] > report["psnr_before"]
+    assert report["ssim_after"] > report["ssim_before"]
+    assert report["seconds"] > 0
+    compressed = audio_packets(tmp_path / "out" / "compressed_bigbuckbunny.mp4")
+    assert compressed and compressed == audio_packets(tmp_path / "out" / "enhanced.mp4")
+    assert (tmp_path / "out" / "before_after.png").stat().st_size > 10_000
