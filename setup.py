@@ -167,7 +167,10 @@ def nvcc_version(cuda_home: str) -> str:
     return run.stdout.partition("release ")[2].partition(",")[0]
 
 
-if os.environ.get("VQE_FAST_BUILD") == "none" or "sdist" in sys.argv:
+wanted = os.environ.get("VQE_FAST_BUILD")
+if wanted not in (None, "", "none"):
+    stop(f"VQE_FAST_BUILD may be none, or not set; got {wanted!r}")
+if wanted == "none" or "sdist" in sys.argv:
     ext_modules: list[Extension] = []
     cmdclass: dict[str, type] = {}
 else:

@@ -59,9 +59,16 @@ def _built() -> dict[str, object]:
     if _library.cpu_problem is None:
         built |= importlib.import_module("vqe_fast._host").build_facts()
     if _library.cuda_problem is None and torch.cuda.is_available():
-        arch = torch.ops.vqe_fast.cuda_arch(torch.empty((), device="cuda"))
-        built["cuda_arch_in_use"] = arch.item()
+        built["cuda_arch_in_use"] = _cuda_arch()
     return built
+
+
+def _cuda_arch() -> int | str:
+    """Which of the built architectures runs on the GPU here, or that none does."""
+    try:
+        return int(torch.ops.vqe_fast.cuda_arch(torch.empty((), device="cuda")).item())
+    except RuntimeError as error:
+        return f"none: {str(error).partition(chr(10))[0]}"
 
 
 def _backend_of(operator: str, device: str) -> str:

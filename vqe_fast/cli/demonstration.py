@@ -7,11 +7,14 @@ import io
 import json
 import time
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.packet import Packet
+from av.stream import Stream
 
 from vqe_fast.cli.before_after import Versions, draw_before_after
 from vqe_fast.training.clips import Clip, read_clip
@@ -120,16 +123,17 @@ def _join(video: bytes, sound: Path, target: Path) -> None:
         av.open(str(target), "w") as joined,
     ):
         image = pictures.streams.video[0]
-        packets = [packet for packet in pictures.demux(image) if packet.size]
-        end = max(packet.pts * packet.time_base for packet in packets)
-        copies = {image: joined.add_stream_from_template(image)}
+        packets: list[Packet[Any]] = [packet for packet in pictures.demux(image) if packet.size]
+        end = max(_seconds(packet.pts, packet) for packet in packets)
+        copies: dict[Stream, Stream] = {image: joined.add_stream_from_template(image)}
         for audio in heard.streams.audio[:1]:
             copies[audio] = joined.add_stream_from_template(audio)
-            packets += [
-                packet
-                for packet in heard.demux(audio)
-                if packet.size and packet.pts * packet.time_base <= end
-            ]
-        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            heard_packets = (packet for packet in heard.demux(audio) if packet.size)
+            packets += [p for p in heard_packets if _seconds(p.pts, p) <= end]
+        for packet in sorted(packets, key=lambda packet: _seconds(packet.dts, packet)):
             packet.stream = copies[packet.stream]
             joined.mux(packet)
+
+
+def _seconds(ticks: int | None, packet: Packet[Any]) -> Fraction:
+    return (ticks or 0) * Fraction(packet.time_base)
