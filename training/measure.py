@@ -46,7 +46,11 @@ def psnr(image: Tensor, original: Tensor) -> float:
 
 @torch.inference_mode()
 def measure(
-    model: nn.Module, clips: Iterable[DegradedClip], frame_step: int = 1
+    model: nn.Module,
+    clips: Iterable[DegradedClip],
+    *,
+    frame_step: int = 1,
+    device: torch.device | None = None,
 ) -> list[Measurement]:
     """Runs ``model`` over the compressed clips, rounds to 8 bits as a file would, and compares.
 
@@ -54,16 +58,18 @@ def measure(
         model: takes and returns float32 luma (1, 1, H, W) in [0, 1].
         clips: what to measure on.
         frame_step: every how many frames to measure; 1 takes all.
+        device: where ``model`` is; the CPU if not given.
 
     Returns:
         One measurement for each clip and setting.
     """
+    place = device or torch.device("cpu")
     rows = []
     for clip in clips:
         pristine = clip.pristine[::frame_step]
         for setting, planes in clip.compressed.items():
             before = planes[::frame_step]
-            after = np.stack([_run(model, plane) for plane in before])
+            after = np.stack([_run(model, plane, place) for plane in before])
             psnr_before, ssim_before = compare(before, pristine)
             psnr_after, ssim_after = compare(after, pristine)
             rows.append(
@@ -109,6 +115,7 @@ def _as_image(plane: Luma) -> Tensor:
     return torch.from_numpy(plane)[None, None].float() / 255
 
 
-def _run(model: nn.Module, plane: Luma) -> Luma:
-    enhanced: Luma = (model(_as_image(plane))[0, 0] * 255).round().clamp(0, 255).byte().numpy()
-    return enhanced
+def _run(model: nn.Module, plane: Luma, device: torch.device) -> Luma:
+    enhanced = model(_as_image(plane).to(device))[0, 0] * 255
+    rounded: Luma = enhanced.round().clamp(0, 255).byte().cpu().numpy()
+    return rounded

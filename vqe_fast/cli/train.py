@@ -42,6 +42,7 @@ def _train(
 ) -> None:
     import torch
 
+    from vqe_fast.models.inference import prepare_inference
     from vqe_fast.training.card import Card
     from vqe_fast.training.measure import measure, summarise, write_csv
     from vqe_fast.training.recipe import expand, read_recipe
@@ -57,7 +58,10 @@ def _train(
         return
     del clips
     held_out = _load(validate, recipe, expand(recipe.validation), cache)
-    rows = measure(model.cpu(), held_out)
+    # As users will run it: in 16 bits where that is as good.
+    probe = torch.from_numpy(held_out[0].pristine[:1, None]).float() / 255
+    ready, _ = prepare_inference(model, device=place, precision="auto", probe=probe)
+    rows = measure(ready, held_out, device=place)
     write_csv(rows, output / "measured.csv")
     gains = summarise(rows)
     card = Card(
