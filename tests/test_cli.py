@@ -1,13 +1,11 @@
 """The program vqe-fast: what it prints, where, and its exit codes."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
@@ -18,8 +16,6 @@ from support.media import damage_packet, full_disk, read_frames, read_packets, w
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
 from vqe_fast.video.enhancer import LumaEnhancer
-
-ROOT = Path(vqe_fast.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +178,12 @@ def test_interrupted(tmp_path, number):
     nothing = tmp_path / "nothing.safetensors"
     save_file({}, nothing)
     before = sorted(tmp_path.iterdir())
-    command = [sys.executable, "-c", SLOW, "enhance", clip, tmp_path / "out.mp4"]
+    command = [sys.executable, "-P", "-c", SLOW, "enhance", clip, tmp_path / "out.mp4"]
     process = subprocess.Popen(
         [*map(str, command), "--model", "slow", "--weights", str(nothing), "--precision", "fp32"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
     )
     deadline = time.monotonic() + 60
@@ -248,10 +243,9 @@ def test_the_program_starts_without_heavy_imports():
     """PyAV and rich's progress bars take longer than printing a version."""
     code = "import sys, vqe_fast.cli.app; print({'av', 'rich.progress'} & set(sys.modules))"
     shown = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
         check=True,
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert shown.stdout == "set()\n"
