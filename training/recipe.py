@@ -53,7 +53,7 @@ class Recipe(_Strict):
 
     model: str
     options: dict[str, Any] = {}
-    loss: Literal["charbonnier", "ssim_mse"]
+    loss: Literal["charbonnier", "relative_charbonnier", "ssim_mse"]
     loss_options: dict[str, float] = {}
     data: DataRecipe
     validation: list[DegradationGrid] = []

@@ -18,10 +18,24 @@ from vqe_fast.models import create_model
 from vqe_fast.training.cache import DegradedClip
 from vqe_fast.training.patches import PatchSampler
 from vqe_fast.training.recipe import OptimiserRecipe, Recipe
+from vqe_fast.weights import load_weights
 
 WEIGHTS_NAME = "weights.safetensors"
+
+
+def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float) -> Tensor:
+    """Mean over the batch of the logarithm of each patch's Charbonnier loss.
+
+    Halving a patch's error counts the same however small it was: the plain loss lets strongly
+    compressed patches decide, and a network then harms those that need little.
+    """
+    per_patch = ops.charbonnier_loss(input, target, eps, "none").mean(dim=(1, 2, 3))
+    return per_patch.log().mean()
+
+
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "charbonnier": ops.charbonnier_loss,
+    "relative_charbonnier": relative_charbonnier_loss,
     "ssim_mse": reference.ssim_mse_loss,
 }
 
@@ -41,6 +55,7 @@ def train(
     output: Path,
     *,
     device: torch.device | None = None,
+    weights: Path | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> nn.Module:
     """Trains ``recipe.model`` and writes ``weights.safetensors`` into ``output``.
@@ -53,6 +68,7 @@ def train(
         clips: the material.
         output: a folder, made if it does not exist.
         device: where to train; the CPU if not given.
+        weights: a file of weights to start from.
         report: called every ``report_every`` steps.
 
     Returns:
@@ -60,10 +76,13 @@ def train(
 
     Raises:
         FloatingPointError: the loss is not finite.
+        WeightsError: ``weights`` are missing or do not fit.
     """
     device = device or torch.device("cpu")
     torch.manual_seed(recipe.seed)
     model = create_model(recipe.model, **recipe.options)
+    if weights is not None:
+        load_weights(model, weights)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.optimiser.ema)

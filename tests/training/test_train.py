@@ -40,6 +40,28 @@ def test_training_helps(degraded, tmp_path):
     assert all(gain["psnr_gain"] > 0.05 for gain in gains.values())
 
 
+def test_relative_loss_counts_every_patch_alike():
+    """Halving the error of a good patch is worth what halving that of a bad one is."""
+    target = torch.zeros(2, 1, 8, 8)
+    errors = torch.tensor([0.2, 0.01]).view(2, 1, 1, 1).expand_as(target)
+    losses = []
+    for halved in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.5)):
+        factors = torch.tensor(halved).view(2, 1, 1, 1)
+        losses.append(module.relative_charbonnier_loss(errors * factors, target, 1e-6))
+    torch.testing.assert_close(losses[0] - losses[1], losses[0] - losses[2])
+    assert losses[1] < losses[0]
+
+
+def test_starts_from_given_weights(degraded, tmp_path):
+    """With a rate of almost nothing the result is what it started from."""
+    first = train(recipe(), [degraded], tmp_path / "first").state_dict()
+    still = recipe(optimiser={"rate": 1e-12, "steps": 2, "warmup": 1})
+    start = tmp_path / "first" / "weights.safetensors"
+    second = train(still, [degraded], tmp_path / "second", weights=start).state_dict()
+    for key, value in first.items():
+        torch.testing.assert_close(second[key], value, rtol=1e-3, atol=1e-6)
+
+
 def test_resumed_run_gives_the_same_weights(degraded, tmp_path):
     """Bit for bit, from the last checkpoint."""
 

@@ -24,6 +24,9 @@ def train(
     validate: Annotated[
         Path | None, typer.Option(help="Folder of clean clips to measure the result on.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) to start from.")
+    ] = None,
     cache: Annotated[
         Path, typer.Option(help="Folder for the compressed clips; kept for the next run.")
     ] = Path("runs/cache"),
@@ -31,14 +34,20 @@ def train(
 ) -> None:
     """Trains RECIPE's model; run it again after an interruption and it goes on."""
     try:
-        _train(recipe, data, output, validate, cache, device)
+        _train(recipe, data, output, validate, weights, cache, device)
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         typer.echo(f"vqe-fast: {error}", err=True)
         raise typer.Exit(_REFUSED) from error
 
 
 def _train(
-    recipe_path: Path, data: Path, output: Path, validate: Path | None, cache: Path, device: str
+    recipe_path: Path,
+    data: Path,
+    output: Path,
+    validate: Path | None,
+    weights: Path | None,
+    cache: Path,
+    device: str,
 ) -> None:
     import torch
 
@@ -52,7 +61,8 @@ def _train(
     recipe = read_recipe(recipe_path)
     place = torch.device(device)
     clips = _load(data, recipe, expand(recipe.data.degradations), cache)
-    model = run(recipe, clips, output, device=place, report=_reporter(recipe.optimiser.steps))
+    report = _reporter(recipe.optimiser.steps)
+    model = run(recipe, clips, output, device=place, weights=weights, report=report)
     typer.echo(f"weights: {output / WEIGHTS_NAME}")
     if validate is None:
         return
