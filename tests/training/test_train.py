@@ -30,14 +30,15 @@ def recipe(**changes):
 
 
 def test_training_helps(degraded, tmp_path):
-    """In a minute's worth of steps the network must gain on what it was trained on."""
-    torch.manual_seed(0)
+    """A network of 2,489 parameters gains on the noise that it was trained on in 150 steps."""
     reports = []
-    model = train(recipe(), [degraded], tmp_path, report=reports.append)
-    assert [progress.step for progress in reports] == [10, 20, 30, 40, 50, 60]
+    optimiser = {"rate": 0.005, "steps": 150, "warmup": 5, "ema": 0.8}
+    model = train(recipe(optimiser=optimiser), [degraded], tmp_path, report=reports.append)
+    assert [progress.step for progress in reports] == list(range(10, 151, 10))
     gains = summarise(measure(model, [degraded]))
     assert gains.keys() == {"x264 QP 36", "x264 QP 44"}
-    assert all(gain["psnr_gain"] > 0.05 for gain in gains.values())
+    assert sum(gain["psnr_gain"] for gain in gains.values()) > 0.1
+    assert all(gain["ssim_gain"] > 0.002 for gain in gains.values())
 
 
 def test_relative_loss_counts_every_patch_alike():
