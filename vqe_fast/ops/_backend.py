@@ -90,5 +90,5 @@ def _triton_problem() -> str | None:
 def _say_once(operator: str, problem: str) -> None:
     warnings.warn(
         f"vqe_fast: {operator} runs on the plain PyTorch reference, because {problem}",
-        stacklevel=4,
+        stacklevel=5,
     )
