@@ -157,12 +157,16 @@ def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int | None], None] | N
         TextColumn("{task.fields[fps]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("enhance", total=None, fps="")
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("enhance", total=None, fps="")
 
-        def show(done: int, total: int | None) -> None:
-            speed = bar.tasks[0].speed
-            fps = "" if speed is None else f"{speed:.1f} fps"
-            bar.update(task, completed=done, total=total, fps=fps)
+    def show(done: int, total: int | None) -> None:
+        bar.start()  # only now: a refusal leaves no empty bar behind
+        speed = bar.tasks[0].speed
+        fps = "" if speed is None else f"{speed:.1f} fps"
+        bar.update(task, completed=done, total=total, fps=fps)
 
+    try:
         yield show
+    finally:
+        bar.stop()
