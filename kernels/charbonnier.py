@@ -17,6 +17,11 @@ def _loaded(p_values, o_block, m_block, ACC: tl.constexpr):
 
 
 @triton.jit
+def _difference(p_input, p_target, o_block, m_block, ACC: tl.constexpr):
+    return _loaded(p_input, o_block, m_block, ACC) - _loaded(p_target, o_block, m_block, ACC)
+
+
+@triton.jit
 def map_kernel(
     p_input,  # [count]
     p_target,  # [count]
@@ -28,9 +33,7 @@ def map_kernel(
 ):
     o_block = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     m_block = o_block < count
-    b_difference = _loaded(p_input, o_block, m_block, ACC) - _loaded(
-        p_target, o_block, m_block, ACC
-    )
+    b_difference = _difference(p_input, p_target, o_block, m_block, ACC)
     b_loss = tl.sqrt(b_difference * b_difference + EPS * EPS)
     tl.store(p_output + o_block, b_loss.to(p_output.dtype.element_ty), mask=m_block)
 
@@ -48,9 +51,7 @@ def partial_sum_kernel(
     i_program = tl.program_id(0)
     o_block = i_program.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     m_block = o_block < count
-    b_difference = _loaded(p_input, o_block, m_block, ACC) - _loaded(
-        p_target, o_block, m_block, ACC
-    )
+    b_difference = _difference(p_input, p_target, o_block, m_block, ACC)
     b_loss = tl.sqrt(b_difference * b_difference + EPS * EPS)
     tl.store(p_sums + i_program, tl.sum(tl.where(m_block, b_loss, 0.0), axis=0))
 
@@ -70,9 +71,7 @@ def gradient_kernel(
 ):
     o_block = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     m_block = o_block < count
-    b_difference = _loaded(p_input, o_block, m_block, ACC) - _loaded(
-        p_target, o_block, m_block, ACC
-    )
+    b_difference = _difference(p_input, p_target, o_block, m_block, ACC)
     b_slope = b_difference / tl.sqrt(b_difference * b_difference + EPS * EPS)
     if PER_VALUE:
         b_grad = _loaded(p_grad_output, o_block, m_block, ACC)
