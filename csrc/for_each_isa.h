@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "isa.h"
 
@@ -20,6 +21,7 @@
 #define VQE_FAST_LEVEL 0
 namespace vqe_fast::baseline {
 #include "blocks_body.h"
+#include "vector_body.h"
 #include VQE_FAST_KERNEL_BODY
 }  // namespace vqe_fast::baseline
 #undef VQE_FAST_LEVEL
@@ -35,6 +37,7 @@ namespace vqe_fast::baseline {
 #endif
 namespace vqe_fast::avx2 {
 #include "blocks_body.h"
+#include "vector_body.h"
 #include VQE_FAST_KERNEL_BODY
 }  // namespace vqe_fast::avx2
 #if defined(__clang__)
@@ -55,6 +58,7 @@ namespace vqe_fast::avx2 {
 #endif
 namespace vqe_fast::avx512 {
 #include "blocks_body.h"
+#include "vector_body.h"
 #include VQE_FAST_KERNEL_BODY
 }  // namespace vqe_fast::avx512
 #if defined(__clang__)

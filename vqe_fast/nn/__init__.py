@@ -1,5 +1,5 @@
 """Modules and losses built on the operators."""
 
-from vqe_fast.nn.losses import CharbonnierLoss
+from vqe_fast.nn.losses import CharbonnierLoss, MSSSIMLoss, SSIMLoss, SSIMMSELoss
 
-__all__ = ["CharbonnierLoss"]
+__all__ = ["CharbonnierLoss", "MSSSIMLoss", "SSIMLoss", "SSIMMSELoss"]

@@ -1,5 +1,13 @@
 """The fused operators; :mod:`vqe_fast.reference` has each in plain PyTorch, same arguments."""
 
 from vqe_fast.ops.charbonnier import charbonnier_loss
+from vqe_fast.ops.ssim import ms_ssim, ms_ssim_loss, ssim, ssim_loss, ssim_mse_loss
 
-__all__ = ["charbonnier_loss"]
+__all__ = [
+    "charbonnier_loss",
+    "ms_ssim",
+    "ms_ssim_loss",
+    "ssim",
+    "ssim_loss",
+    "ssim_mse_loss",
+]

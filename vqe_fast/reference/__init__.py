@@ -1,6 +1,13 @@
 """Every operator in plain PyTorch: what the kernels are validated against and fall back to."""
 
 from vqe_fast.reference.charbonnier import charbonnier_loss
-from vqe_fast.reference.ssim import ssim, ssim_loss, ssim_mse_loss
+from vqe_fast.reference.ssim import ms_ssim, ms_ssim_loss, ssim, ssim_loss, ssim_mse_loss
 
-__all__ = ["charbonnier_loss", "ssim", "ssim_loss", "ssim_mse_loss"]
+__all__ = [
+    "charbonnier_loss",
+    "ms_ssim",
+    "ms_ssim_loss",
+    "ssim",
+    "ssim_loss",
+    "ssim_mse_loss",
+]

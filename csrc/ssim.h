@@ -1,0 +1,82 @@
+// What the SSIM launcher hands to the CPU kernels: plain structures, the same at every ISA level.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+namespace vqe_fast {
+
+constexpr int64_t kMaxWindow = 33;
+
+// A Gaussian of `window` taps. The one in the middle makes up for what rounding took from the
+// others: their sum is 1, lest every moment be off by the same factor.
+template <typename C>
+void fill_gaussian(int64_t window, double sigma, C* taps) {
+  const int64_t half = window / 2;
+  double values[kMaxWindow];
+  double sum = 0;
+  for (int64_t i = 0; i < window; ++i) {
+    const double offset = static_cast<double>(i - half);
+    values[i] = std::exp(-offset * offset / (2 * sigma * sigma));
+    sum += values[i];
+  }
+  double rest = 1;
+  for (int64_t i = 0; i < window; ++i) {
+    taps[i] = static_cast<C>(values[i] / sum);
+    rest -= i == half ? 0 : static_cast<double>(taps[i]);
+  }
+  taps[half] = static_cast<C>(rest);
+}
+
+// One plane of the input or the target; steps in elements.
+template <typename T>
+struct SsimPlane {
+  const T* data;
+  int64_t row_step, column_step;
+};
+
+// Window positions count from the first one that is used: position p sees the pixels p - margin
+// to p - margin + window - 1, zeros where they lie outside.
+template <typename C>
+struct SsimGeometry {
+  int64_t height, width;          // of the images
+  int64_t map_height, map_width;  // of the window positions
+  int64_t window, margin;
+  C taps[kMaxWindow];  // sum 1, symmetric
+  C c1, c2;            // (k1 range)^2 and (k2 range)^2
+  C luminance;         // 1, or 0 to leave l out of SSIM; c1 must be above 0 then
+};
+
+// A part of an image: pixels, and the window positions of the same indices as far as there are.
+struct SsimTile {
+  int64_t row_begin, row_end, column_begin, column_end;
+};
+
+// What to compute over a tile; null leaves a thing out.
+template <typename C>
+struct SsimWork {
+  C* similarity;          // [map_height, map_width]: SSIM
+  const C* grad_map;      // [map_height, map_width]: gradient of each similarity, beside grad 1
+  C grad;                 // gradient of every similarity
+  C grad_square;          // gradient of every squared difference
+  C* grad_input;          // [height, width]
+  C* grad_target;         // [height, width]; only beside grad_input
+  double* dissimilarity;  // sum of 1 - SSIM; not beside similarity
+  double* squares;        // sum of squared differences
+};
+
+// The widest tile; rows that are computed together; rows that a buffer of rows holds.
+constexpr int64_t kSsimColumns = 128;
+constexpr int64_t kSsimRows = 4;
+constexpr int64_t kSsimBuffer = 64;
+
+// Elements from one row of a buffer to the next: the tile, a window on each side, and what the
+// last vector of a row goes beyond it.
+constexpr int64_t ssim_step(int64_t window) { return kSsimColumns + 2 * (window - 1) + 28; }
+
+// Elements of scratch memory: buffers of two, four and four maps, and six maps of a few rows.
+constexpr int64_t ssim_scratch(int64_t window) {
+  return (10 * kSsimBuffer + 6 * kSsimRows) * ssim_step(window);
+}
+
+}  // namespace vqe_fast

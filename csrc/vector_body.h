@@ -1,0 +1,62 @@
+// The widest vectors of each ISA level. Compiled by for_each_isa.h for every level.
+
+#if VQE_FAST_LEVEL == 2
+constexpr int kVectorBytes = 64;
+#elif VQE_FAST_LEVEL == 1
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <typename C>
+struct VectorOf {
+  typedef C type __attribute__((vector_size(kVectorBytes)));
+  static constexpr int lanes = kVectorBytes / static_cast<int>(sizeof(C));
+};
+
+template <typename C>
+using Vector = typename VectorOf<C>::type;
+
+template <typename C>
+inline Vector<C> load_vector(const C* from) {
+  Vector<C> values;
+  std::memcpy(&values, from, sizeof values);
+  return values;
+}
+
+template <typename C>
+inline void store_vector(Vector<C> values, C* to) {
+  std::memcpy(to, &values, sizeof values);
+}
+
+// The vectors that start at each element of a row, for a loop that goes through it a vector at a
+// time. Where the distance to the start is known at compile time and vectors are as wide as a
+// cache line, they are put together from two loaded ones: a load that crosses lines costs more.
+template <typename C>
+class SlidingVector {
+ public:
+  explicit SlidingVector(const C* row) : row_(row), next_(load_vector(row)) { advance(); }
+
+  void advance() {
+    current_ = next_;
+    next_ = load_vector(row_ + VectorOf<C>::lanes);
+    row_ += VectorOf<C>::lanes;
+  }
+
+  template <int kBy>
+  Vector<C> at(std::integral_constant<int, kBy>) const {
+#if VQE_FAST_LEVEL == 2
+    if constexpr (std::is_same_v<C, float> && kBy < VectorOf<C>::lanes) {
+      return reinterpret_cast<Vector<C>>(_mm512_alignr_epi32(
+          reinterpret_cast<__m512i>(next_), reinterpret_cast<__m512i>(current_), kBy));
+    }
+#endif
+    return at(kBy);
+  }
+
+  Vector<C> at(int64_t by) const { return load_vector(row_ - VectorOf<C>::lanes + by); }
+
+ private:
+  const C* row_;
+  Vector<C> current_, next_;
+};

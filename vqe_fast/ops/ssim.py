@@ -1,0 +1,430 @@
+"""SSIM, MS-SSIM and their losses as fused operators."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Unpack
+
+import torch
+from torch import Tensor
+
+from vqe_fast import reference
+from vqe_fast.ops import _library
+from vqe_fast.ops._autocast import autocast_enabled, without_autocast
+from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._backend import use_kernel
+from vqe_fast.ops._checks import check_pair, check_positive, check_reduction
+from vqe_fast.reference.ssim import (
+    MS_SSIM_WEIGHTS,
+    MSSSIMOptions,
+    SSIMOptions,
+    multiscale,
+    similarity_parts,
+)
+
+MAX_WINDOW_SIZE = 33
+
+
+def ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    data_range: float = 1.0,
+    window_size: int = 11,
+    sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    padding: str = "valid",
+    reduction: str = "mean",
+) -> Tensor:
+    """Structural similarity under a Gaussian window (Wang et al. 2004), per channel.
+
+    SSIM = (2·μx·μy + C1)(2·σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2)),
+    C1 = (k1·range)², C2 = (k2·range)², with biased variances. An image with itself gives exactly 1.
+
+    The conventions are those of pytorch-msssim (``valid``), of scikit-image with
+    ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False`` less its border (``valid``),
+    and of fused-ssim (``same``). Gradients flow to ``input`` and ``target``, whichever asks for
+    one. 16-bit images are computed in float32; under autocast the result is float32.
+
+    Args:
+        input: (B, C, H, W), values in [0, ``data_range``]; float64, float32, bfloat16 or float16.
+        target: the shape and device of ``input``; of two dtypes the wider one is used.
+        data_range: the difference between the largest and the smallest possible value.
+        window_size: side of the window in pixels, odd, 1 to 33.
+        sigma: standard deviation of the window in pixels.
+        k1: stabiliser of the means.
+        k2: stabiliser of the variances.
+        padding: ``"valid"`` takes only windows that lie in the image, ``"same"`` one around each
+            pixel, zeros outside the image.
+        reduction: ``"mean"``, or ``"none"`` for the map.
+
+    Returns:
+        A scalar, or (B, C, H', W') with H' = H when ``"same"``, else H − window_size + 1.
+
+    Raises:
+        TypeError: an argument is not a floating-point tensor.
+        ValueError: shapes or devices differ, the images are smaller than the window, or an option
+            is out of its range.
+    """
+    options: SSIMOptions = {
+        "data_range": data_range,
+        "window_size": window_size,
+        "sigma": sigma,
+        "k1": k1,
+        "k2": k2,
+        "padding": padding,
+        "reduction": reduction,
+    }
+    return _ssim(reference.ssim, input, target, _Blend(offset=1, weight=-1), options)
+
+
+def ssim_loss(input: Tensor, target: Tensor, **options: Unpack[SSIMOptions]) -> Tensor:
+    """1 − SSIM, in [0, 2]; the arguments, result and errors are those of :func:`ssim`."""
+    return _ssim(reference.ssim_loss, input, target, _Blend(offset=0, weight=1), options)
+
+
+def ssim_mse_loss(
+    input: Tensor, target: Tensor, alpha: float = 0.79, **options: Unpack[SSIMOptions]
+) -> Tensor:
+    """α·(1 − SSIM) + (1 − α)·MSE in one pass, CAR-CNN eq. 7.
+
+    The paper has images in [0, 1]; with another ``data_range`` the MSE has that range squared.
+
+    Args:
+        input: (B, C, H, W), as for :func:`ssim`.
+        target: the same shape.
+        alpha: weight of the SSIM loss, 0 to 1.
+        **options: those of :func:`ssim`; ``reduction="none"`` needs ``padding="same"``, because
+            only then SSIM has a value for each pixel.
+
+    Returns:
+        A scalar, or (B, C, H, W).
+
+    Raises:
+        TypeError: as :func:`ssim`.
+        ValueError: as :func:`ssim`, or ``alpha`` is not in 0 to 1.
+    """
+    check_mse_options(alpha, **options)
+    in_pytorch = functools.partial(reference.ssim_mse_loss, alpha=alpha)
+    blend = _Blend(offset=0, weight=alpha, mse_weight=1 - alpha)
+    return _ssim(in_pytorch, input, target, blend, options)
+
+
+def ms_ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    data_range: float = 1.0,
+    window_size: int = 11,
+    sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    weights: Sequence[float] = MS_SSIM_WEIGHTS,
+    reduction: str = "mean",
+) -> Tensor:
+    """Multi-scale structural similarity (Wang et al. 2003, eq. 7), per channel.
+
+    MS-SSIM = l(M)^w(M) · Π cs(j)^w(j) over the scales j, each half the size of the one before
+    (2×2 means), where cs is the mean of contrast times structure and l·cs, at the coarsest scale
+    M, that of SSIM. The conventions are those of pytorch-msssim: ``valid`` windows, a negative
+    factor counts as 0 (with gradient 0, where others give NaN).
+
+    Args:
+        input: (B, C, H, W), as for :func:`ssim`; with n weights the smaller side must exceed
+            (window_size − 1)·2ⁿ⁻¹.
+        target: the same shape.
+        data_range: the difference between the largest and the smallest possible value.
+        window_size: side of the window in pixels, odd, 1 to 33.
+        sigma: standard deviation of the window in pixels.
+        k1: stabiliser of the means.
+        k2: stabiliser of the variances.
+        weights: the exponent of each scale, the finest first; fewer scales suit small images.
+        reduction: ``"mean"``, or ``"none"`` for the value of each plane.
+
+    Returns:
+        A scalar, or (B, C).
+
+    Raises:
+        TypeError: as :func:`ssim`.
+        ValueError: as :func:`ssim`, the images are too small for the scales, or a weight is
+            negative.
+    """
+    settings = check_multiscale_options(data_range, window_size, sigma, k1, k2, weights, reduction)
+    smallest = (window_size - 1) * 2 ** (len(weights) - 1) + 1
+    input, target = _images(input, target, smallest, f"{len(weights)} scales")
+    if not use_kernel("ssim", input, target):
+        options: MSSSIMOptions = {
+            "data_range": data_range,
+            "window_size": window_size,
+            "sigma": sigma,
+            "k1": k1,
+            "k2": k2,
+            "weights": weights,
+            "reduction": reduction,
+        }
+        with without_autocast(input.device.type):
+            return reference.ms_ssim(input, target, **options)
+    dtype = input.dtype
+    if input.element_size() < 4:
+        input, target = input.float(), target.float()
+
+    def means(x: Tensor, y: Tensor, without_luminance: bool) -> Tensor:
+        chosen = settings._replace(c1=math.inf) if without_luminance else settings
+        return _mean(x, y, chosen, _Blend(offset=1, weight=-1), per_plane=True)
+
+    planes = multiscale(means, input, target, weights)
+    return (planes.mean() if reduction == "mean" else planes).to(dtype)
+
+
+def ms_ssim_loss(input: Tensor, target: Tensor, **options: Unpack[MSSSIMOptions]) -> Tensor:
+    """1 − MS-SSIM, in [0, 1]; the arguments, result and errors are those of :func:`ms_ssim`."""
+    return 1 - ms_ssim(input, target, **options)
+
+
+class _Settings(NamedTuple):
+    """What the operators are told of the window and the constants, in the order of the schemas."""
+
+    window_size: int
+    sigma: float
+    c1: float
+    c2: float
+    same: bool
+
+
+class _Blend(NamedTuple):
+    """offset + weight·(1 − SSIM) + mse_weight·MSE."""
+
+    offset: float
+    weight: float
+    mse_weight: float = 0
+
+
+def check_options(
+    data_range: float = 1.0,
+    window_size: int = 11,
+    sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    padding: str = "valid",
+    reduction: str = "mean",
+) -> _Settings:
+    """The options of :func:`ssim` as the operators take them; ValueError for a wrong one."""
+    for name, value in (("data_range", data_range), ("sigma", sigma), ("k1", k1), ("k2", k2)):
+        check_positive(name, value)
+    if not (1 <= window_size <= MAX_WINDOW_SIZE and window_size % 2 == 1):
+        raise ValueError(f"window_size must be odd and 1 to {MAX_WINDOW_SIZE}, got {window_size}")
+    if padding not in ("valid", "same"):
+        raise ValueError(f"padding must be one of valid, same; got {padding!r}")
+    check_reduction(reduction, ("none", "mean"))
+    c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    return _Settings(window_size, sigma, c1, c2, padding == "same")
+
+
+def check_mse_options(alpha: float, **options: Unpack[SSIMOptions]) -> None:
+    """As :func:`check_options`, for :func:`ssim_mse_loss`."""
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be in 0 to 1, got {alpha}")
+    if not check_options(**options).same and options.get("reduction") == "none":
+        raise ValueError("reduction 'none' needs padding 'same': SSIM has no value at the border")
+
+
+def check_multiscale_options(
+    data_range: float = 1.0,
+    window_size: int = 11,
+    sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    weights: Sequence[float] = MS_SSIM_WEIGHTS,
+    reduction: str = "mean",
+) -> _Settings:
+    """As :func:`check_options`, for :func:`ms_ssim`."""
+    if len(weights) == 0 or not all(0 <= weight < math.inf for weight in weights):
+        raise ValueError(f"weights must be one or more finite numbers of at least 0, got {weights}")
+    return check_options(data_range, window_size, sigma, k1, k2, "valid", reduction)
+
+
+def _images(input: Tensor, target: Tensor, smallest: int, what_for: str) -> tuple[Tensor, Tensor]:
+    """The images in one dtype, float32 at least under autocast."""
+    check_pair(input, target)
+    if input.dim() != 4:
+        raise ValueError(f"input must be (B, C, H, W), got {tuple(input.shape)}")
+    if min(input.shape[2:]) < smallest:
+        raise ValueError(
+            f"input must be at least {smallest}×{smallest} for {what_for}, "
+            f"got {input.shape[2]}×{input.shape[3]}"
+        )
+    dtype = torch.promote_types(input.dtype, target.dtype)
+    if autocast_enabled(input.device.type):
+        dtype = torch.promote_types(dtype, torch.float32)
+    return input.to(dtype), target.to(dtype)
+
+
+def _ssim(
+    in_pytorch: Callable[..., Tensor],
+    input: Tensor,
+    target: Tensor,
+    blend: _Blend,
+    options: SSIMOptions,
+) -> Tensor:
+    settings = check_options(**options)
+    smallest = 1 if settings.same else settings.window_size
+    input, target = _images(input, target, smallest, "this window")
+    if not use_kernel("ssim", input, target):
+        with without_autocast(input.device.type):
+            return in_pytorch(input, target, **options)
+    if options.get("reduction", "mean") == "mean":
+        return _mean(input, target, settings, blend, per_plane=False).to(input.dtype)
+    similarity = torch.ops.vqe_fast.ssim_map(input, target, *settings)
+    result = (blend.offset + blend.weight) - blend.weight * similarity
+    if blend.mse_weight != 0:
+        result = result + blend.mse_weight * (input - target).to(result.dtype).square()
+    return result.to(input.dtype)
+
+
+def _reference(
+    input: Tensor, target: Tensor, settings: _Settings, blend: _Blend, reduction: str
+) -> Tensor:
+    """The blend in plain PyTorch: ``"mean"``, ``"plane"`` or ``"none"`` for the map."""
+    luminance, structure = similarity_parts(
+        input,
+        target,
+        window_size=settings.window_size,
+        sigma=settings.sigma,
+        c1=settings.c1,
+        c2=settings.c2,
+        padding="same" if settings.same else "valid",
+    )
+    # inf stands for no luminance
+    similarity = structure if math.isinf(settings.c1) else luminance * structure
+
+    def reduced(values: Tensor) -> Tensor:
+        if reduction == "none":
+            return values
+        return values.mean() if reduction == "mean" else values.mean((2, 3))
+
+    result = blend.offset + blend.weight * reduced(1 - similarity)
+    if blend.mse_weight != 0:
+        result = result + blend.mse_weight * reduced((input - target) ** 2)
+    return result
+
+
+def _mean(
+    input: Tensor, target: Tensor, settings: _Settings, blend: _Blend, per_plane: bool
+) -> Tensor:
+    # The gradient is computed along with the value: what it needs is at hand then.
+    needed = [torch.is_grad_enabled() and image.requires_grad for image in (input, target)]
+    value: Tensor = torch.ops.vqe_fast.ssim_mean(
+        input, target, *settings, *blend, per_plane, *needed
+    )[0]
+    return value
+
+
+def _computed_dtype(input: Tensor) -> torch.dtype:
+    return torch.float64 if input.dtype == torch.float64 else torch.float32
+
+
+def _new_gradients(input: Tensor, *needed: bool) -> tuple[Tensor, ...]:
+    dtype = _computed_dtype(input)
+    return tuple(input.new_empty(input.shape if need else 0, dtype=dtype) for need in needed)
+
+
+def _fake_mean(  # type: ignore[no-untyped-def]
+    input, target, window_size, sigma, c1, c2, same, offset, weight, mse_weight, per_plane,
+    grad_input, grad_target,
+):  # fmt: skip
+    shape = input.shape[:2] if per_plane else ()
+    value = input.new_empty(shape, dtype=_computed_dtype(input))
+    return value, *_new_gradients(input, grad_input, grad_target)
+
+
+def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs[:2])
+    ctx.settings = inputs[2:]
+    _, *gradients = output
+    ctx.mark_non_differentiable(*gradients)
+    ctx.gradients = gradients
+
+
+def _backward_mean(ctx, grad_value: Tensor, *_: Tensor):  # type: ignore[no-untyped-def]
+    images = ctx.saved_tensors
+    needed = ctx.needs_input_grad[:2]
+    nothing = (None,) * len(ctx.settings)
+    if torch.is_grad_enabled():
+        settings, blend = _Settings(*ctx.settings[:5]), _Blend(*ctx.settings[5:8])
+        per_plane = ctx.settings[8]
+
+        def value(x: Tensor, y: Tensor) -> Tensor:
+            return _reference(x, y, settings, blend, "plane" if per_plane else "mean")
+
+        return *reference_gradients(value, images, needed, grad_value), *nothing
+    # The gradients are this node's own until they are handed on, so they are scaled in place; who
+    # comes a second time, with retain_graph, gets new ones.
+    gradients, ctx.gradients = ctx.gradients, None
+    if gradients is None or ctx.settings[-2:] != needed:
+        _, *gradients = torch.ops.vqe_fast.ssim_mean(*images, *ctx.settings[:-2], *needed)
+    scale = grad_value[..., None, None] if grad_value.dim() else grad_value
+    return *(
+        _scaled(gradient, scale).to(image.dtype) if need else None
+        for gradient, image, need in zip(gradients, images, needed, strict=True)
+    ), *nothing
+
+
+def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
+    """``gradient`` times ``scale``, in place unless it is traced."""
+    if type(gradient) is not Tensor:
+        return gradient * scale
+    # A plain loss.backward() scales by 1; only a CPU tensor can be looked at for free.
+    if scale.device.type == "cpu" and scale.dim() == 0 and scale.item() == 1:
+        return gradient
+    return gradient.mul_(scale)
+
+
+def _fake_map(input, target, window_size, sigma, c1, c2, same):  # type: ignore[no-untyped-def]
+    less = 0 if same else window_size - 1
+    *planes, height, width = input.shape
+    shape = (*planes, height - less, width - less)
+    return input.new_empty(shape, dtype=_computed_dtype(input))
+
+
+def _fake_map_backward(  # type: ignore[no-untyped-def]
+    grad_output, input, target, window_size, sigma, c1, c2, same, grad_input, grad_target
+):
+    return _new_gradients(input, grad_input, grad_target)
+
+
+def _setup_map(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs[:2])
+    ctx.settings = inputs[2:]
+
+
+def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
+    images = ctx.saved_tensors
+    needed = ctx.needs_input_grad[:2]
+    nothing = (None,) * len(ctx.settings)
+    if torch.is_grad_enabled():
+
+        def similarity(x: Tensor, y: Tensor) -> Tensor:
+            return _reference(x, y, _Settings(*ctx.settings), _Blend(1, -1), "none")
+
+        return *reference_gradients(similarity, images, needed, grad_output), *nothing
+    gradients = torch.ops.vqe_fast.ssim_map_backward(grad_output, *images, *ctx.settings, *needed)
+    return *(
+        gradient.to(image.dtype) if need else None
+        for gradient, image, need in zip(gradients, images, needed, strict=True)
+    ), *nothing
+
+
+if _library.cpu_problem is None:
+    torch.library.register_fake("vqe_fast::ssim_mean", _fake_mean)
+    torch.library.register_fake("vqe_fast::ssim_map", _fake_map)
+    torch.library.register_fake("vqe_fast::ssim_map_backward", _fake_map_backward)
+    torch.library.register_autograd(
+        "vqe_fast::ssim_mean", _backward_mean, setup_context=_setup_mean
+    )
+    torch.library.register_autograd("vqe_fast::ssim_map", _backward_map, setup_context=_setup_map)
+    for _device in ("cpu", "cuda"):
+        for _name in ("ssim_mean", "ssim_map"):
+            torch.library.register_autocast(f"vqe_fast::{_name}", _device, torch.float32)
