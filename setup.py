@@ -88,7 +88,7 @@ def native_build() -> tuple[list[Extension], type]:
         extensions.append(
             cpp_extension.CppExtension(
                 "vqe_fast._ops_cuda",
-                ["csrc/build_cuda.cu"],
+                ["csrc/build_cuda.cu", "csrc/ssim_cuda.cu"],
                 include_dirs=[f"{cuda_home}/include"],
                 extra_compile_args={
                     "cxx": [*target, *optimise, "-DUSE_CUDA"],
@@ -127,7 +127,7 @@ def native_build() -> tuple[list[Extension], type]:
         )
     )
     for extension in extensions:
-        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.h"))
+        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.*h"))
     return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
 
 

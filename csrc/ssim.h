@@ -1,8 +1,9 @@
-// What the SSIM launcher hands to the CPU kernels: plain structures, the same at every ISA level.
+// The window, the constants and the value of SSIM, the same for every device.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <tuple>
 
 namespace vqe_fast {
 
@@ -28,13 +29,6 @@ void fill_gaussian(int64_t window, double sigma, C* taps) {
   taps[half] = static_cast<C>(rest);
 }
 
-// One plane of the input or the target; steps in elements.
-template <typename T>
-struct SsimPlane {
-  const T* data;
-  int64_t row_step, column_step;
-};
-
 // Window positions count from the first one that is used: position p sees the pixels p - margin
 // to p - margin + window - 1, zeros where they lie outside.
 template <typename C>
@@ -47,36 +41,41 @@ struct SsimGeometry {
   C luminance;         // 1, or 0 to leave l out of SSIM; c1 must be above 0 then
 };
 
-// A part of an image: pixels, and the window positions of the same indices as far as there are.
-struct SsimTile {
-  int64_t row_begin, row_end, column_begin, column_end;
+struct SsimOptions {
+  int64_t window_size;
+  double sigma, c1, c2;
+  bool same;
 };
 
-// What to compute over a tile; null leaves a thing out.
+// value = offset + weight * mean(1 - SSIM) + mse_weight * mean squared difference
+struct SsimBlend {
+  double offset, weight, mse_weight;
+};
+
 template <typename C>
-struct SsimWork {
-  C* similarity;          // [map_height, map_width]: SSIM
-  const C* grad_map;      // [map_height, map_width]: gradient of each similarity, beside grad 1
-  C grad;                 // gradient of every similarity
-  C grad_square;          // gradient of every squared difference
-  C* grad_input;          // [height, width]
-  C* grad_target;         // [height, width]; only beside grad_input
-  double* dissimilarity;  // sum of 1 - SSIM; not beside similarity
-  double* squares;        // sum of squared differences
-};
+SsimGeometry<C> ssim_geometry(int64_t height, int64_t width, const SsimOptions& options) {
+  SsimGeometry<C> geometry{};
+  geometry.height = height;
+  geometry.width = width;
+  geometry.window = options.window_size;
+  geometry.margin = options.same ? options.window_size / 2 : 0;
+  geometry.map_height = geometry.height + 2 * geometry.margin - options.window_size + 1;
+  geometry.map_width = geometry.width + 2 * geometry.margin - options.window_size + 1;
+  fill_gaussian(options.window_size, options.sigma, geometry.taps);
+  const bool luminance = std::isfinite(options.c1);
+  geometry.luminance = luminance ? 1 : 0;
+  geometry.c1 = luminance ? static_cast<C>(options.c1) : 1;
+  geometry.c2 = static_cast<C>(options.c2);
+  return geometry;
+}
 
-// The widest tile; rows that are computed together; rows that a buffer of rows holds.
-constexpr int64_t kSsimColumns = 128;
-constexpr int64_t kSsimRows = 4;
-constexpr int64_t kSsimBuffer = 64;
-
-// Elements from one row of a buffer to the next: the tile, a window on each side, and what the
-// last vector of a row goes beyond it.
-constexpr int64_t ssim_step(int64_t window) { return kSsimColumns + 2 * (window - 1) + 28; }
-
-// Elements of scratch memory: buffers of two, four and four maps, and six maps of a few rows.
-constexpr int64_t ssim_scratch(int64_t window) {
-  return (10 * kSsimBuffer + 6 * kSsimRows) * ssim_step(window);
+// What a value counts each position and each pixel, where `planes` planes make up a value.
+template <typename C>
+std::tuple<double, double> ssim_shares(const SsimGeometry<C>& geometry, const SsimBlend& blend,
+                                       int64_t planes) {
+  const auto positions = static_cast<double>(planes * geometry.map_height * geometry.map_width);
+  const auto pixels = static_cast<double>(planes * geometry.height * geometry.width);
+  return {blend.weight / positions, blend.mse_weight / pixels};
 }
 
 }  // namespace vqe_fast
