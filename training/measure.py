@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.reference import ssim
+from vqe_fast.ops import ssim
 from vqe_fast.training.cache import DegradedClip
 from vqe_fast.training.degradation import Luma
 

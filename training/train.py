@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vqe_fast import ops, reference
+from vqe_fast import ops
 from vqe_fast.models import create_model
 from vqe_fast.training.cache import DegradedClip
 from vqe_fast.training.patches import PatchSampler
@@ -36,7 +36,7 @@ def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float) -> Tens
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "charbonnier": ops.charbonnier_loss,
     "relative_charbonnier": relative_charbonnier_loss,
-    "ssim_mse": reference.ssim_mse_loss,
+    "ssim_mse": ops.ssim_mse_loss,
 }
 
 

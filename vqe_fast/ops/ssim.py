@@ -277,7 +277,7 @@ def _ssim(
             return in_pytorch(input, target, **options)
     if options.get("reduction", "mean") == "mean":
         return _mean(input, target, settings, blend, per_plane=False).to(input.dtype)
-    similarity = torch.ops.vqe_fast.ssim_map(input, target, *settings)
+    similarity: Tensor = torch.ops.vqe_fast.ssim_map(input, target, *settings)
     result = (blend.offset + blend.weight) - blend.weight * similarity
     if blend.mse_weight != 0:
         result = result + blend.mse_weight * (input - target).to(result.dtype).square()
@@ -345,6 +345,7 @@ def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.settings = inputs[2:]
     _, *gradients = output
     ctx.mark_non_differentiable(*gradients)
+    ctx.set_materialize_grads(False)  # or autograd would fill images of zeros for the gradients
     ctx.gradients = gradients
 
 

@@ -1,0 +1,92 @@
+"""Times implementations of one thing in turn, so that all of them see the machine as it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+import pytest
+import torch
+
+Step = Callable[[], object]
+
+BURST = 4
+"""Calls of one implementation before the next one's turn; the first one is not counted."""
+
+
+def installed(module: str) -> bool:
+    """Whether an alternative is there to be measured."""
+    return importlib.util.find_spec(module) is not None
+
+
+def durations(steps: Mapping[str, Step], budget: float = 20.0) -> dict[str, list[float]]:
+    """Seconds of single calls of each step, in turns of a few calls.
+
+    Args:
+        steps: name → what to time; it must wait for its own result.
+        budget: seconds that all the turns together may take, after the first three.
+    """
+    measured: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()
+    start = time.perf_counter()
+    turns = 0
+    while turns < 3 or (time.perf_counter() - start < budget and turns < 60):
+        for name, step in steps.items():
+            times = [time.perf_counter()]
+            for _ in range(BURST):
+                step()
+                times.append(time.perf_counter())
+            measured[name] += [end - begin for begin, end in pairwise(times[1:])]
+        turns += 1
+    return measured
+
+
+def peak_bytes(step: Step, device: str) -> int:
+    """The most memory that PyTorch's allocator holds during a call beyond what it held before."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        step()
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+class Replay:
+    """A timer that tells pytest-benchmark what was measured elsewhere."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._left: list[float] = []
+        self._running = False
+
+    def __call__(self) -> float:
+        """The time; every second call is later than the one before by what was measured."""
+        if self._running:
+            self._now += self._left.pop(0)
+        self._running = not self._running
+        return self._now
+
+    def hand_over(self, benchmark: object, measured: list[float]) -> None:
+        """Makes ``measured`` the rounds of a benchmark whose timer this is."""
+        self._left, self._running = list(measured), False
+        benchmark.pedantic(lambda: None, rounds=len(measured))  # type: ignore[attr-defined]
+
+
+REPLAY = Replay()
+"""The timer of every benchmark here: ``pytestmark = replayed``."""
+
+replayed = pytest.mark.benchmark(timer=REPLAY)
