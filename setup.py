@@ -61,6 +61,7 @@ def native_build() -> tuple[list[Extension], type]:
         )
 
     target = ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DTORCH_STABLE_ONLY"]
+    # No function with vectors among its arguments leaves its file: how they are passed is no matter.
     # Errors of arithmetic are not read, so calls to sqrt need not set errno; the results of
     # floating-point operations stay what the standard says.
     optimise = [
@@ -70,6 +71,7 @@ def native_build() -> tuple[list[Extension], type]:
         "-fvisibility=hidden",
         "-fno-math-errno",
         "-fno-trapping-math",
+        "-Wno-psabi",
     ]
     extensions = [
         cpp_extension.CppExtension(
