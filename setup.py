@@ -61,7 +61,7 @@ def native_build() -> tuple[list[Extension], type]:
         )
 
     target = ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DTORCH_STABLE_ONLY"]
-    # No function with vectors among its arguments leaves its file: how they are passed is no matter.
+    # Functions that take vectors stay within their file: how vectors are passed is no matter.
     # Errors of arithmetic are not read, so calls to sqrt need not set errno; the results of
     # floating-point operations stay what the standard says.
     optimise = [
