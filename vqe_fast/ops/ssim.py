@@ -349,10 +349,12 @@ def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.gradients = gradients
 
 
-def _backward_mean(ctx, grad_value: Tensor, *_: Tensor):  # type: ignore[no-untyped-def]
+def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no-untyped-def]
     images = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
     nothing = (None,) * len(ctx.settings)
+    if grad_value is None:
+        return None, None, *nothing
     if torch.is_grad_enabled():
         settings, blend = _Settings(*ctx.settings[:5]), _Blend(*ctx.settings[5:8])
         per_plane = ctx.settings[8]
