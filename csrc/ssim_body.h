@@ -158,10 +158,10 @@ class SsimTileRun {
       compute_rows<1, kGrads>(row, row + 1 + after);
     }
     if (work_.dissimilarity != nullptr) {
-      *work_.dissimilarity = dissimilarity_;
+      *work_.dissimilarity = total(dissimilarity_);
     }
     if (work_.squares != nullptr) {
-      *work_.squares = squares_;
+      *work_.squares = total(squares_);
     }
   }
 
@@ -195,8 +195,13 @@ class SsimTileRun {
   static const C* load_plane(const SsimPlane<T>& plane, int64_t row, int64_t column, int64_t count,
                              C* buffer) {
     const T* from = plane.data + row * plane.row_step + column * plane.column_step;
-    if constexpr (std::is_same_v<T, C>) {
-      if (plane.column_step == 1) {
+    if (plane.column_step == 1) {
+      // A tile's rows are too short for the processor to see them coming.
+      constexpr int64_t kLine = 64 / sizeof(T);
+      for (int64_t i = 0; i < count; i += kLine) {
+        __builtin_prefetch(from + kSsimRows * plane.row_step + i);
+      }
+      if constexpr (std::is_same_v<T, C>) {
         return from;
       }
     }
@@ -320,6 +325,18 @@ class SsimTileRun {
     }
   }
 
+  // What compare() needs, out of the loop.
+  struct Constants {
+    V luminance, shift_s, shift_d, c1, c2;  // c1 and c2 twice
+  };
+
+  Constants constants() const {
+    const V luminance = V{} + geometry_.luminance;
+    return {luminance, luminance * (input_shift_ + target_shift_),
+            luminance * (input_shift_ - target_shift_), V{} + 2 * geometry_.c1,
+            V{} + 2 * geometry_.c2};
+  }
+
   static V positive(V values) { return values < 0 ? V{} : values; }
 
   // numerator / denominator from 1 / denominator, exactly 1 where they are equal.
@@ -332,20 +349,19 @@ class SsimTileRun {
   // from the mean of the input, by the square of a pixel with its sign changed, by a product of
   // pixels, from the mean of the target.
   template <int kGrads>
-  [[gnu::always_inline]] V compare(V m_s, V m_d, V m_ss, V m_dd, V grad, bool similarity,
-                                   V* slopes) const {
-    const C luminance = geometry_.luminance;
-    const V mean_s = m_s * luminance + (input_shift_ + target_shift_) * luminance;
-    const V mean_d = m_d * luminance + (input_shift_ - target_shift_) * luminance;
+  [[gnu::always_inline]] V compare(const Constants& constants, V m_s, V m_d, V m_ss, V m_dd, V grad,
+                                   bool similarity, V* slopes) const {
+    const V mean_s = m_s * constants.luminance + constants.shift_s;
+    const V mean_d = m_d * constants.luminance + constants.shift_d;
     const V mean_x = mean_s + mean_d, mean_y = mean_s - mean_d;  // twice the images' means
     const V square_d = mean_d * mean_d;
-    const V sum_l = mean_s * mean_s + 2 * geometry_.c1 + square_d, inverse_l = 1 / sum_l;
+    const V sum_l = mean_s * mean_s + constants.c1 + square_d, inverse_l = 1 / sum_l;
     const V variance_s = positive(m_ss - m_s * m_s), variance_d = positive(m_dd - m_d * m_d);
-    const V sum_c = variance_s + variance_d + 2 * geometry_.c2, inverse_c = 1 / sum_c;
+    const V sum_c = variance_s + variance_d + constants.c2, inverse_c = 1 / sum_c;
     V l, c;
     if (kGrads != 0 || similarity) {
-      l = divide(mean_x * mean_y + 2 * geometry_.c1, sum_l, inverse_l);
-      c = divide(variance_s - variance_d + 2 * geometry_.c2, sum_c, inverse_c);
+      l = divide(mean_x * mean_y + constants.c1, sum_l, inverse_l);
+      c = divide(variance_s - variance_d + constants.c2, sum_c, inverse_c);
     }
     if constexpr (kGrads != 0) {
       const V product = l * inverse_c * grad, square = c * product;
@@ -380,6 +396,7 @@ class SsimTileRun {
         std::memcpy(grads_ + k * step(), grads, count * sizeof(C));
       }
     }
+    const Constants constants = this->constants();
     const Taps taps(geometry_);
     const C* from = moments_.row(top);
     C* slopes_from = slopes_ + column_begin_ - slope_begin_;
@@ -391,8 +408,8 @@ class SsimTileRun {
       for (int64_t k = 0; k < kRows; ++k) {
         V slopes[4];
         const V grad = each ? load_vector(grads_ + k * step() + i) : V{} + 1;
-        const V result = compare<kGrads>(moments[0][k], moments[1][k], moments[2][k], moments[3][k],
-                                         grad, similarity, slopes);
+        const V result = compare<kGrads>(constants, moments[0][k], moments[1][k], moments[2][k],
+                                         moments[3][k], grad, similarity, slopes);
         store_vector<C>(result, results_ + k * step() + i);
         for (int map = 0; map < (kGrads != 0 ? kGrads + 2 : 0); ++map) {
           store_vector<C>(slopes[map], slopes_from + (map * kSsimRows + k) * step() + i);
@@ -419,7 +436,7 @@ class SsimTileRun {
     }
     results += begin - column_begin_;
     if (work_.dissimilarity != nullptr) {
-      dissimilarity_ += sum(results, count, [](auto value) { return value; });
+      add(results, count, [](auto value) { return value; }, dissimilarity_);
     }
     if (work_.similarity != nullptr) {
       C* to = work_.similarity + row * geometry_.map_width + begin;
@@ -430,24 +447,30 @@ class SsimTileRun {
   void add_squares(int64_t row) {
     const C shift = input_shift_ - target_shift_;
     const C* d = pixels_.row(row) + step() + pixel_indent();
-    squares_ += sum(d, columns(), [=](auto value) { return (value + shift) * (value + shift); });
+    add(d, columns(), [=](auto value) { return (value + shift) * (value + shift); }, squares_);
   }
 
   template <typename F>
-  static double sum(const C* values, int64_t count, const F& of) {
+  static void add(const C* values, int64_t count, const F& of, double* sums) {
     V lanes = {};
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
       lanes += of(load_vector(values + i));
     }
-    double total = 0;
     for (int lane = 0; lane < kLanes; ++lane) {
-      total += lanes[lane];
+      sums[lane] += lanes[lane];
     }
     for (; i < count; ++i) {
-      total += of(values[i]);
+      sums[0] += of(values[i]);
     }
-    return total;
+  }
+
+  static double total(const double* lanes) {
+    double sum = 0;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      sum += lanes[lane];
+    }
+    return sum;
   }
 
   // Where the pixels of the tile start in a row of pixels_.
@@ -506,7 +529,7 @@ class SsimTileRun {
   C *slopes_, *results_, *grads_;
   int64_t slope_begin_ = 0;                    // position at the start of a row of slopes
   int64_t column_begin_ = 0, column_end_ = 0;  // positions that are computed
-  double dissimilarity_ = 0, squares_ = 0;
+  double dissimilarity_[kLanes] = {}, squares_[kLanes] = {};  // to be added up
 };
 
 template <typename T>
