@@ -12,8 +12,11 @@ import torch
 
 Step = Callable[[], object]
 
-BURST = 4
-"""Calls of one implementation before the next one's turn; the first one is not counted."""
+TURN = 0.05
+"""Seconds that one implementation runs before it is the next one's turn, at least."""
+
+CALLS = (4, 100)
+"""Least and most calls in a turn; the first quarter of them is not counted."""
 
 
 def installed(module: str) -> bool:
@@ -22,24 +25,29 @@ def installed(module: str) -> bool:
 
 
 def durations(steps: Mapping[str, Step], budget: float = 20.0) -> dict[str, list[float]]:
-    """Seconds of single calls of each step, in turns of a few calls.
+    """Seconds of single calls of each step, in turns.
 
     Args:
         steps: name → what to time; it must wait for its own result.
         budget: seconds that all the turns together may take, after the first three.
     """
     measured: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
+    calls = {}
+    for name, step in steps.items():
         step()
+        begin = time.perf_counter()
+        step()
+        fitting = int(TURN / max(time.perf_counter() - begin, 1e-9))
+        calls[name] = min(max(fitting, CALLS[0]), CALLS[1])
     start = time.perf_counter()
     turns = 0
     while turns < 3 or (time.perf_counter() - start < budget and turns < 60):
         for name, step in steps.items():
             times = [time.perf_counter()]
-            for _ in range(BURST):
+            for _ in range(calls[name]):
                 step()
                 times.append(time.perf_counter())
-            measured[name] += [end - begin for begin, end in pairwise(times[1:])]
+            measured[name] += [end - begin for begin, end in pairwise(times)][calls[name] // 4 :]
         turns += 1
     return measured
 

@@ -1,8 +1,12 @@
 """What the benchmarks share."""
 
+import itertools
+import statistics
+import time
+
 import pytest
 import torch
-from side_by_side import BURST, REPLAY, durations, peak_bytes, replayed
+from side_by_side import REPLAY, durations, peak_bytes, replayed
 
 
 @replayed
@@ -15,11 +19,16 @@ def test_replayed_times_are_the_measured_ones(benchmark):
 
 def test_implementations_take_turns():
     calls = []
-    measured = durations({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 0.0)
-    assert "".join(calls) == "ab" + ("a" * BURST + "b" * BURST) * 3
-    assert {name: len(times) for name, times in measured.items()} == dict.fromkeys(
-        "ab", 3 * (BURST - 1)
-    )
+    steps = {
+        "fast": lambda: calls.append("fast"),
+        "slow": lambda: (calls.append("slow"), time.sleep(0.03)),
+    }
+    measured = durations(steps, budget=0.0)
+    turns = [(name, len(list(group))) for name, group in itertools.groupby(calls)]
+    assert turns[2:] == [("fast", 100), ("slow", 4)] * 3
+    assert len(measured["fast"]) == 3 * 75 and len(measured["slow"]) == 3 * 3
+    assert all(seconds > 0.02 for seconds in measured["slow"])
+    assert statistics.median(measured["fast"]) < 0.01
 
 
 def test_peak_is_what_is_held_at_once():
