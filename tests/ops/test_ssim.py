@@ -248,6 +248,24 @@ def test_a_bad_pixel_spoils_only_its_windows(window_size, bad, device):
     assert ops.ssim(x, y, window_size=window_size).isnan()
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("padding", ("valid", "same"))
+@pytest.mark.parametrize("shape", ((2, 2, 17, 140), (1, 1, 259, 12)), ids=str)
+def test_value_alone_is_that_beside_the_gradient(shape, padding, device):
+    """Without gradients other tiles and other sums are computed, and nothing is kept."""
+    x, y = (image.to(device) for image in images(shape))
+    asking = x.clone().requires_grad_()
+    for function in (ops.ssim, ops.ssim_mse_loss):
+        beside = function(asking, y, padding=padding)
+        with torch.no_grad():
+            alone = function(asking, y, padding=padding)
+        assert alone.grad_fn is None
+        torch.testing.assert_close(alone, beside.detach(), rtol=1e-13, atol=1e-13)
+    settings = check_options(padding=padding)
+    _, *kept = torch.ops.vqe_fast.ssim_mean(x, y, *settings, 0.0, 1.0, 0.0, False, False, False)
+    assert [gradient.numel() for gradient in kept] == [0, 0]
+
+
 def test_small_losses_keep_their_digits():
     """1 − SSIM of nearly equal images is not the difference of two rounded ones."""
     x = images((1, 1, 64, 64))[0]
