@@ -10,18 +10,21 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   // offset + weight * mean(1 - SSIM) + mse_weight * mean((input - target)^2), over all or per
   // plane, in float32 or float64, and its gradients where they are asked for, else empty tensors.
   // Windows lie in the image, or (same) one is centred at each pixel and sees zeros outside. c1 =
-  // inf leaves the luminance out.
+  // inf leaves the luminance out. Lists, because autograd's registration takes the longer for every
+  // argument.
+  //   constants: sigma, c1, c2, offset, weight, mse_weight
+  //   choices: same, per_plane, grad_input, grad_target
   library.def(
-      "ssim_mean(Tensor input, Tensor target, int window_size, float sigma, float c1, float c2, "
-      "bool same, float offset, float weight, float mse_weight, bool per_plane, "
-      "bool grad_input, bool grad_target) -> (Tensor, Tensor, Tensor)");
+      "ssim_mean(Tensor input, Tensor target, int window_size, float[] constants, "
+      "bool[] choices) -> (Tensor, Tensor, Tensor)");
+  //   constants: sigma, c1, c2
   library.def(
-      "ssim_map(Tensor input, Tensor target, int window_size, float sigma, float c1, float c2, "
-      "bool same) -> Tensor");
+      "ssim_map(Tensor input, Tensor target, int window_size, float[] constants, bool same) "
+      "-> Tensor");
+  //   choices: same, grad_input, grad_target
   library.def(
       "ssim_map_backward(Tensor grad_output, Tensor input, Tensor target, int window_size, "
-      "float sigma, float c1, float c2, bool same, bool grad_input, bool grad_target) "
-      "-> (Tensor, Tensor)");
+      "float[] constants, bool[] choices) -> (Tensor, Tensor)");
   // The compute capability, times ten, of the code in the CUDA library that runs on like's device.
   library.def("cuda_arch(Tensor like) -> Tensor");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <tuple>
+#include <vector>
 
 #include "common.h"
 #include "ssim.h"
@@ -21,6 +22,11 @@ struct SsimOps {
     return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
   }
 
+  static SsimOptions options_of(int64_t window_size, const std::vector<double>& constants,
+                                bool same) {
+    return {window_size, constants[0], constants[1], constants[2], same};
+  }
+
   // Images of the gradients that are asked for, empty tensors for the others.
   static std::tuple<Tensor, Tensor> new_gradients(const Tensor& input, bool of_input,
                                                   bool of_target) {
@@ -33,12 +39,14 @@ struct SsimOps {
   }
 
   static std::tuple<Tensor, Tensor, Tensor> mean(const Tensor& input, const Tensor& target,
-                                                 int64_t window_size, double sigma, double c1,
-                                                 double c2, bool same, double offset, double weight,
-                                                 double mse_weight, bool per_plane, bool of_input,
-                                                 bool of_target) {
-    const SsimOptions options{window_size, sigma, c1, c2, same};
-    const SsimBlend blend{offset, weight, mse_weight};
+                                                 int64_t window_size,
+                                                 const std::vector<double>& constants,
+                                                 const std::vector<bool>& choices) {
+    STD_TORCH_CHECK(constants.size() == 6 && choices.size() == 4,
+                    "ssim_mean takes 6 constants and 4 choices");
+    const bool per_plane = choices[1], of_input = choices[2], of_target = choices[3];
+    const SsimOptions options = options_of(window_size, constants, choices[0]);
+    const SsimBlend blend{constants[3], constants[4], constants[5]};
     const auto type = computed_type(input);
     Tensor values = per_plane
                         ? torch::stable::new_empty(input, {input.size(0), input.size(1)}, type)
@@ -58,9 +66,10 @@ struct SsimOps {
     return {values, grad_input, grad_target};
   }
 
-  static Tensor map(const Tensor& input, const Tensor& target, int64_t window_size, double sigma,
-                    double c1, double c2, bool same) {
-    const SsimOptions options{window_size, sigma, c1, c2, same};
+  static Tensor map(const Tensor& input, const Tensor& target, int64_t window_size,
+                    const std::vector<double>& constants, bool same) {
+    STD_TORCH_CHECK(constants.size() == 3, "ssim_map takes 3 constants");
+    const SsimOptions options = options_of(window_size, constants, same);
     const int64_t less = same ? 0 : window_size - 1;
     Tensor output = torch::stable::new_empty(
         input, {input.size(0), input.size(1), input.size(2) - less, input.size(3) - less},
@@ -74,9 +83,12 @@ struct SsimOps {
 
   static std::tuple<Tensor, Tensor> map_backward(const Tensor& grad_output, const Tensor& input,
                                                  const Tensor& target, int64_t window_size,
-                                                 double sigma, double c1, double c2, bool same,
-                                                 bool of_input, bool of_target) {
-    const SsimOptions options{window_size, sigma, c1, c2, same};
+                                                 const std::vector<double>& constants,
+                                                 const std::vector<bool>& choices) {
+    STD_TORCH_CHECK(constants.size() == 3 && choices.size() == 3,
+                    "ssim_map_backward takes 3 constants and 3 choices");
+    const bool of_input = choices[1], of_target = choices[2];
+    const SsimOptions options = options_of(window_size, constants, choices[0]);
     const Tensor grads = torch::stable::contiguous(grad_output);
     auto [grad_input, grad_target] = new_gradients(input, of_input, of_target);
     if (!of_input && !of_target) {

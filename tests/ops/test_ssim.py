@@ -19,6 +19,12 @@ def images(shape, seed=0):
     return [clean, (0.8 * clean + noise).clamp(0, 1)]
 
 
+def mean_arguments(settings, blend, per_plane, *needed):
+    """Those of the schema ssim_mean behind the images."""
+    window_size, *constants, same = settings
+    return window_size, [*constants, *blend], [same, per_plane, *needed]
+
+
 class SSIMContract(OperatorContract):
     # Plain PyTorch's own error in float64: variances are differences of nearly equal numbers.
     float64_units = 4096
@@ -36,11 +42,14 @@ class SSIMContract(OperatorContract):
         for needed in ((True, True), (False, True)):
             asking = [t if need else t.detach() for t, need in zip(tensors, needed, strict=True)]
             for per_plane in (False, True):
-                yield names.ssim_mean.default, (*asking, *settings, *blend, per_plane, *needed)
-        yield names.ssim_map.default, (*tensors, *settings)
+                arguments = mean_arguments(settings, blend, per_plane, *needed)
+                yield names.ssim_mean.default, (*asking, *arguments)
+        window_size, *constants, same = settings
+        yield names.ssim_map.default, (*tensors, window_size, constants, same)
         plain = [tensor.detach() for tensor in tensors]
-        grad = torch.rand_like(names.ssim_map(*plain, *settings))
-        yield names.ssim_map_backward.default, (grad, *plain, *settings, True, False)
+        grad = torch.rand_like(names.ssim_map(*plain, window_size, constants, same))
+        arguments = (grad, *plain, window_size, constants, [same, True, False])
+        yield names.ssim_map_backward.default, arguments
 
 
 class TestValid(SSIMContract):
@@ -117,8 +126,8 @@ class TestMultiscale(SSIMContract):
     def schema_calls(self, tensors, variant):
         settings = check_options(window_size=variant["window_size"], sigma=variant["sigma"])
         without_luminance = settings._replace(c1=float("inf"))
-        overload = torch.ops.vqe_fast.ssim_mean.default
-        yield overload, (*tensors, *without_luminance, 1.0, -1.0, 0.0, True, True, True)
+        arguments = mean_arguments(without_luminance, (1.0, -1.0, 0.0), True, True, True)
+        yield torch.ops.vqe_fast.ssim_mean.default, (*tensors, *arguments)
 
 
 def measured(x, y):
@@ -262,7 +271,8 @@ def test_value_alone_is_that_beside_the_gradient(shape, padding, device):
         assert alone.grad_fn is None
         torch.testing.assert_close(alone, beside.detach(), rtol=1e-13, atol=1e-13)
     settings = check_options(padding=padding)
-    _, *kept = torch.ops.vqe_fast.ssim_mean(x, y, *settings, 0.0, 1.0, 0.0, False, False, False)
+    arguments = mean_arguments(settings, (0.0, 1.0, 0.0), False, False, False)
+    _, *kept = torch.ops.vqe_fast.ssim_mean(x, y, *arguments)
     assert [gradient.numel() for gradient in kept] == [0, 0]
 
 

@@ -185,13 +185,18 @@ def ms_ssim_loss(input: Tensor, target: Tensor, **options: Unpack[MSSSIMOptions]
 
 
 class _Settings(NamedTuple):
-    """What the operators are told of the window and the constants, in the order of the schemas."""
+    """The window and the constants."""
 
     window_size: int
     sigma: float
     c1: float
     c2: float
     same: bool
+
+    @property
+    def constants(self) -> list[float]:
+        """Those of the schemas."""
+        return [self.sigma, self.c1, self.c2]
 
 
 class _Blend(NamedTuple):
@@ -277,7 +282,9 @@ def _ssim(
             return in_pytorch(input, target, **options)
     if options.get("reduction", "mean") == "mean":
         return _mean(input, target, settings, blend, per_plane=False).to(input.dtype)
-    similarity: Tensor = torch.ops.vqe_fast.ssim_map(input, target, *settings)
+    similarity: Tensor = torch.ops.vqe_fast.ssim_map(
+        input, target, settings.window_size, settings.constants, settings.same
+    )
     result = (blend.offset + blend.weight) - blend.weight * similarity
     if blend.mse_weight != 0:
         result = result + blend.mse_weight * (input - target).to(result.dtype).square()
@@ -316,8 +323,9 @@ def _mean(
 ) -> Tensor:
     # The gradient is computed along with the value: what it needs is at hand then.
     needed = [torch.is_grad_enabled() and image.requires_grad for image in (input, target)]
+    constants, choices = [*settings.constants, *blend], [settings.same, per_plane, *needed]
     value: Tensor = torch.ops.vqe_fast.ssim_mean(
-        input, target, *settings, *blend, per_plane, *needed
+        input, target, settings.window_size, constants, choices
     )[0]
     return value
 
@@ -331,18 +339,15 @@ def _new_gradients(input: Tensor, *needed: bool) -> tuple[Tensor, ...]:
     return tuple(input.new_empty(input.shape if need else 0, dtype=dtype) for need in needed)
 
 
-def _fake_mean(  # type: ignore[no-untyped-def]
-    input, target, window_size, sigma, c1, c2, same, offset, weight, mse_weight, per_plane,
-    grad_input, grad_target,
-):  # fmt: skip
-    shape = input.shape[:2] if per_plane else ()
-    value = input.new_empty(shape, dtype=_computed_dtype(input))
-    return value, *_new_gradients(input, grad_input, grad_target)
+def _fake_mean(input, target, window_size, constants, choices):  # type: ignore[no-untyped-def]
+    _, per_plane, *needed = choices
+    value = input.new_empty(input.shape[:2] if per_plane else (), dtype=_computed_dtype(input))
+    return value, *_new_gradients(input, *needed)
 
 
 def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.save_for_backward(*inputs[:2])
-    ctx.settings = inputs[2:]
+    _, _, ctx.window_size, ctx.constants, ctx.choices = inputs
     _, *gradients = output
     ctx.mark_non_differentiable(*gradients)
     ctx.set_materialize_grads(False)  # or autograd would fill images of zeros for the gradients
@@ -352,27 +357,31 @@ def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no-untyped-def]
     images = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    nothing = (None,) * len(ctx.settings)
     if grad_value is None:
-        return None, None, *nothing
+        return (None,) * 5
+    same, per_plane, *computed = ctx.choices
     if torch.is_grad_enabled():
-        settings, blend = _Settings(*ctx.settings[:5]), _Blend(*ctx.settings[5:8])
-        per_plane = ctx.settings[8]
+        settings = _Settings(ctx.window_size, *ctx.constants[:3], same)
+        blend = _Blend(*ctx.constants[3:])
 
         def value(x: Tensor, y: Tensor) -> Tensor:
             return _reference(x, y, settings, blend, "plane" if per_plane else "mean")
 
-        return *reference_gradients(value, images, needed, grad_value), *nothing
+        return *reference_gradients(value, images, needed, grad_value), None, None, None
     # The gradients are this node's own until they are handed on, so they are scaled in place; who
     # comes a second time, with retain_graph, gets new ones.
     gradients, ctx.gradients = ctx.gradients, None
-    if gradients is None or ctx.settings[-2:] != needed:
-        _, *gradients = torch.ops.vqe_fast.ssim_mean(*images, *ctx.settings[:-2], *needed)
+    if gradients is None or tuple(computed) != needed:
+        choices = [same, per_plane, *needed]
+        _, *gradients = torch.ops.vqe_fast.ssim_mean(
+            *images, ctx.window_size, ctx.constants, choices
+        )
     scale = grad_value[..., None, None] if grad_value.dim() else grad_value
-    return *(
+    gradients = (
         _scaled(gradient, scale).to(image.dtype) if need else None
         for gradient, image, need in zip(gradients, images, needed, strict=True)
-    ), *nothing
+    )
+    return *gradients, None, None, None
 
 
 def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
@@ -385,7 +394,7 @@ def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
     return gradient.mul_(scale)
 
 
-def _fake_map(input, target, window_size, sigma, c1, c2, same):  # type: ignore[no-untyped-def]
+def _fake_map(input, target, window_size, constants, same):  # type: ignore[no-untyped-def]
     less = 0 if same else window_size - 1
     *planes, height, width = input.shape
     shape = (*planes, height - less, width - less)
@@ -393,31 +402,34 @@ def _fake_map(input, target, window_size, sigma, c1, c2, same):  # type: ignore[
 
 
 def _fake_map_backward(  # type: ignore[no-untyped-def]
-    grad_output, input, target, window_size, sigma, c1, c2, same, grad_input, grad_target
+    grad_output, input, target, window_size, constants, choices
 ):
-    return _new_gradients(input, grad_input, grad_target)
+    return _new_gradients(input, *choices[1:])
 
 
 def _setup_map(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.save_for_backward(*inputs[:2])
-    ctx.settings = inputs[2:]
+    _, _, ctx.window_size, ctx.constants, ctx.same = inputs
 
 
 def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     images = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    nothing = (None,) * len(ctx.settings)
     if torch.is_grad_enabled():
+        settings = _Settings(ctx.window_size, *ctx.constants, ctx.same)
 
         def similarity(x: Tensor, y: Tensor) -> Tensor:
-            return _reference(x, y, _Settings(*ctx.settings), _Blend(1, -1), "none")
+            return _reference(x, y, settings, _Blend(1, -1), "none")
 
-        return *reference_gradients(similarity, images, needed, grad_output), *nothing
-    gradients = torch.ops.vqe_fast.ssim_map_backward(grad_output, *images, *ctx.settings, *needed)
-    return *(
+        return *reference_gradients(similarity, images, needed, grad_output), None, None, None
+    gradients = torch.ops.vqe_fast.ssim_map_backward(
+        grad_output, *images, ctx.window_size, ctx.constants, [ctx.same, *needed]
+    )
+    gradients = (
         gradient.to(image.dtype) if need else None
         for gradient, image, need in zip(gradients, images, needed, strict=True)
-    ), *nothing
+    )
+    return *gradients, None, None, None
 
 
 if _library.cpu_problem is None:
