@@ -361,8 +361,8 @@ def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no
         return (None,) * 5
     same, per_plane, *computed = ctx.choices
     if torch.is_grad_enabled():
-        settings = _Settings(ctx.window_size, *ctx.constants[:3], same)
-        blend = _Blend(*ctx.constants[3:])
+        sigma, c1, c2, *blended = ctx.constants
+        settings, blend = _Settings(ctx.window_size, sigma, c1, c2, same), _Blend(*blended)
 
         def value(x: Tensor, y: Tensor) -> Tensor:
             return _reference(x, y, settings, blend, "plane" if per_plane else "mean")
@@ -416,7 +416,8 @@ def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     images = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
     if torch.is_grad_enabled():
-        settings = _Settings(ctx.window_size, *ctx.constants, ctx.same)
+        sigma, c1, c2 = ctx.constants
+        settings = _Settings(ctx.window_size, sigma, c1, c2, ctx.same)
 
         def similarity(x: Tensor, y: Tensor) -> Tensor:
             return _reference(x, y, settings, _Blend(1, -1), "none")
