@@ -76,7 +76,12 @@ def native_build() -> tuple[list[Extension], type]:
     extensions = [
         cpp_extension.CppExtension(
             "vqe_fast._ops_cpu",
-            ["csrc/library.cpp", "csrc/charbonnier_cpu.cpp", "csrc/ssim_cpu.cpp"],
+            [
+                "csrc/library.cpp",
+                "csrc/attention_cpu.cpp",
+                "csrc/charbonnier_cpu.cpp",
+                "csrc/ssim_cpu.cpp",
+            ],
             extra_compile_args=[*target, *optimise],
             py_limited_api=True,
         )

@@ -43,7 +43,7 @@ inline void store_block(const float* from, BFloat16* to) {
 
 template <>
 inline void load_block(const Half* from, float* to) {
-#if VQE_FAST_LEVEL == 2
+#if VQE_FAST_LEVEL >= 2
   for (int i = 0; i < kBlock; i += 16) {
     const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
     _mm512_storeu_ps(to + i, _mm512_cvtph_ps(halves));
@@ -62,7 +62,7 @@ inline void load_block(const Half* from, float* to) {
 
 template <>
 inline void store_block(const float* from, Half* to) {
-#if VQE_FAST_LEVEL == 2
+#if VQE_FAST_LEVEL >= 2
   for (int i = 0; i < kBlock; i += 16) {
     const __m256i halves = _mm512_cvtps_ph(_mm512_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), halves);

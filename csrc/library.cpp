@@ -25,6 +25,17 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   library.def(
       "ssim_map_backward(Tensor grad_output, Tensor input, Tensor target, int window_size, "
       "float[] constants, bool[] choices) -> (Tensor, Tensor)");
+  // For every query the mean of the values, weighted by exp(scale * query * key); and two numbers
+  // for the backward: about the largest query * key (of its negative for a scale below 0), and the
+  // sum of exp(scale * query * key - |scale| * largest).
+  library.def(
+      "cross_frame_attention(Tensor query, Tensor key, Tensor value, float scale) "
+      "-> (Tensor, Tensor)");
+  // Gradients of query, key and value where they are needed, else empty tensors; in float32 or
+  // float64.
+  library.def(
+      "cross_frame_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, "
+      "Tensor output, Tensor statistics, float scale, bool[] needed) -> (Tensor, Tensor, Tensor)");
   // The compute capability, times ten, of the code in the CUDA library that runs on like's device.
   library.def("cuda_arch(Tensor like) -> Tensor");
 }

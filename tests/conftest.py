@@ -9,8 +9,8 @@ if not torch.cuda.is_available():
 
 
 def pytest_generate_tests(metafunc):
-    """Gives the tests of an OperatorContract the variants and shapes of their class."""
-    for name in ("variant", "shape"):
+    """Gives the tests of an OperatorContract the variants, shapes and ISA levels of their class."""
+    for name in ("variant", "shape", "isa"):
         values = getattr(metafunc.cls, f"{name}s", None)
         if values is not None and name in metafunc.fixturenames:
             metafunc.parametrize(name, values, ids=str)

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 
-SHARED_MEMORY_LIMIT = 227 * 1024
 ARCHS = (80, 90)
+SHARED_MEMORY_LIMIT = {80: 163 * 1024, 90: 227 * 1024}
 
 interpreted = pytest.mark.skipif(
     torch.cuda.is_available(), reason="there is a GPU: the kernels run on it in the contract tests"
@@ -23,7 +26,8 @@ class Specialisation:
     """One kernel with the types of its arguments and the values of its constants.
 
     Types are Triton's: ``*bf16`` is a pointer, ``i32`` a number; the constants are Python values,
-    a Triton dtype by its name with ``tl.`` before it.
+    a Triton dtype by its name with ``tl.`` before it. ``divisible``: every argument that is not a
+    constant is a multiple of 16, which makes loads wider.
     """
 
     module: str
@@ -32,13 +36,28 @@ class Specialisation:
     constants: dict[str, object] = field(default_factory=dict)
     num_warps: int = 4
     num_stages: int = 3
+    divisible: bool = False
+    archs: tuple[int, ...] = ARCHS
+
+
+class Footprint(NamedTuple):
+    """What a compiled kernel takes: bytes of shared memory a block, registers and bytes of stack,
+    which is where they are spilled, a thread."""
+
+    shared: int
+    registers: int
+    stack: int
+
+    def fits(self, arch):
+        """Whether a block gets its shared memory and a thread spills next to nothing."""
+        return self.shared <= SHARED_MEMORY_LIMIT[arch] and self.stack <= 32
 
 
 def compile_only(specialisations):
     """Compiles each for every arch in one new process, where the interpreter is off.
 
     Returns:
-        {(index of the specialisation, arch): bytes of shared memory}.
+        {(index of the specialisation, arch): its footprint}.
     """
     environment = os.environ | {"TRITON_INTERPRET": "0"}
     run = subprocess.run(
@@ -49,7 +68,7 @@ def compile_only(specialisations):
         text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    return {(index, arch): shared for index, arch, shared in json.loads(run.stdout)}
+    return {(index, arch): Footprint(*taken) for index, arch, taken in json.loads(run.stdout)}
 
 
 def _compile(one, arch):
@@ -66,13 +85,25 @@ def _compile(one, arch):
         for name, value in one["constants"].items()
     }
     signature = one["signature"] | dict.fromkeys(constants, "constexpr")
-    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    signature = {name: signature[name] for name in kernel.arg_names}
+    wide = [(i,) for i, name in enumerate(signature) if signature[name] != "constexpr"]
+    attributes = {key: [["tt.divisibility", 16]] for key in wide if one["divisible"]}
+    source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
     options = {"num_warps": one["num_warps"], "num_stages": one["num_stages"]}
     compiled = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options)
-    return compiled.metadata.shared
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
+        binary.write(compiled.asm["cubin"])
+        binary.flush()
+        command = [tool, "--dump-resource-usage", binary.name]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", said).groups())
+    return compiled.metadata.shared, registers, stack
 
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    results = [(i, arch, _compile(one, arch)) for i, one in enumerate(asked) for arch in ARCHS]
+    results = [
+        (i, arch, _compile(one, arch)) for i, one in enumerate(asked) for arch in one["archs"]
+    ]
     print(json.dumps(results))

@@ -19,8 +19,8 @@ Backend = Literal["auto", "reference"]
 KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
-TRITON_OPERATORS = frozenset({"charbonnier"})
-OPERATORS = ("charbonnier", "ssim")
+TRITON_OPERATORS = frozenset({"attention", "charbonnier"})
+OPERATORS = ("attention", "charbonnier", "ssim")
 
 
 def _checked(name: str) -> Backend:

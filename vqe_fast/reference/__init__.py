@@ -1,10 +1,12 @@
 """Every operator in plain PyTorch: what the kernels are validated against and fall back to."""
 
+from vqe_fast.reference.attention import cross_frame_attention
 from vqe_fast.reference.charbonnier import charbonnier_loss
 from vqe_fast.reference.ssim import ms_ssim, ms_ssim_loss, ssim, ssim_loss, ssim_mse_loss
 
 __all__ = [
     "charbonnier_loss",
+    "cross_frame_attention",
     "ms_ssim",
     "ms_ssim_loss",
     "ssim",

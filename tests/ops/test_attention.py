@@ -1,0 +1,388 @@
+import math
+
+import pytest
+import torch
+from side_by_side import peak_bytes
+
+from support.contract import DEVICES, DTYPES, OperatorContract
+from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
+from support.layouts import channels_last, contiguous, sliced
+from support.memory import poisoned_memory
+from support.triton_kernels import (
+    ARCHS,
+    Specialisation,
+    compile_only,
+    interpreted,
+)
+from vqe_fast import nn, ops, reference
+
+
+def maps(shape, seed=0):
+    """Query, key and value, float64; logits of a size that picks out a few positions."""
+    batch, channels, value_channels, size, reference_size = shape
+    generator = torch.Generator().manual_seed(seed + channels)
+
+    def normal(*sizes):
+        return torch.randn(sizes, generator=generator, dtype=torch.float64)
+
+    spread = 1.5 * channels**-0.25
+    return [
+        spread * normal(batch, channels, *size),
+        spread * normal(batch, channels, *reference_size),
+        normal(batch, value_channels, *reference_size),
+    ]
+
+
+class TestAttention(OperatorContract):
+    function = staticmethod(ops.cross_frame_attention)
+    reference = staticmethod(reference.cross_frame_attention)
+    variants = ({}, {"scale": 0.25}, {"scale": -1.0}, {"scale": 0.0})
+    # The kernels take 384 queries and 192 keys at a time, 48 columns, 8 or 32 rows, 2 or 32
+    # channels; shapes are batch, channels, those of the value, sizes of query and reference.
+    shapes = (
+        (1, 1, 1, (1, 1), (1, 1)),
+        (2, 16, 32, (5, 7), (1, 2)),
+        (1, 20, 33, (1, 1), (25, 9)),
+        (0, 4, 4, (3, 3), (3, 3)),
+        (1, 3, 5, (0, 4), (3, 3)),
+        (1, 31, 7, (20, 20), (1, 385)),
+        (1, 16, 16, (14, 14), (19, 21)),
+        (2, 32, 48, (13, 16), (13, 16)),
+    )
+    small_shape = (2, 3, 4, (2, 3), (3, 2))
+    isas = ("baseline", "avx2", "avx512", "avx512_bf16")
+    # Plain PyTorch's own error in float64: logits of 20 are exact to 20 units.
+    float64_units = 64
+
+    def make_tensors(self, shape, dtype, device):
+        return [tensor.to(device, dtype) for tensor in maps(shape)]
+
+    def schema_calls(self, tensors, variant):
+        names = torch.ops.vqe_fast
+        scale = variant.get("scale", 1.0)
+        yield names.cross_frame_attention.default, (*tensors, scale)
+        plain = [tensor.detach() for tensor in tensors]
+        output, statistics = names.cross_frame_attention(*plain, scale)
+        for needed in ([True, True, True], [False, True, False]):
+            arguments = (torch.rand_like(output), *plain, output, statistics, scale, needed)
+            yield names.cross_frame_attention_backward.default, arguments
+
+    @pytest.mark.parametrize("device", DEVICES)
+    def test_autocast(self, device, variant):
+        """Computed in autocast's dtype, as matrix products are; gradients in that of the leaves."""
+        tensors = self.make_tensors(self.small_shape, torch.float32, device)
+        leaf = tensors[0].requires_grad_()
+        for dtype in (torch.bfloat16, torch.float16):
+            with torch.autocast(device, dtype):
+                actual = self.function(*tensors, **variant)
+            expected = self.function(*(tensor.to(dtype) for tensor in tensors), **variant)
+            assert torch.equal(actual, expected) and actual.dtype == dtype
+            (gradient,) = torch.autograd.grad(actual.sum(), leaf)
+            assert gradient.dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("kind", ("200", "-200", "equal", "ascending", "descending", "one hot"))
+def test_extreme_logits(kind, dtype, device):
+    """Logits of ±200 that nobody scaled, rows whose log-sum-exp is far below zero, all equal, a
+    maximum that grows or never changes from one block of keys to the next."""
+    channels, queries, keys = 16, (3, 20), (20, 25)
+    generator = torch.Generator().manual_seed(1)
+    query = torch.full((1, channels, *queries), 200**0.5 / 4, dtype=torch.float64)
+    key = torch.full((1, channels, *keys), 200**0.5 / 4, dtype=torch.float64)
+    ramp = torch.linspace(-1, 1, key[0, 0].numel(), dtype=torch.float64).view(keys)
+    if kind == "200":
+        key *= torch.randint(0, 2, key.shape, generator=generator) * 2 - 1
+    elif kind == "-200":
+        key *= -1 + 0.05 * torch.rand(keys, generator=generator, dtype=torch.float64)
+    elif kind == "ascending":
+        key *= ramp
+    elif kind == "descending":
+        key *= -ramp
+    elif kind == "one hot":
+        key *= -1
+        key[..., 7, 11] *= -1
+    value = torch.randn(1, 24, *keys, generator=generator, dtype=torch.float64)
+    tensors = [tensor.to(device, dtype) for tensor in (query, key, value)]
+    grad = torch.randn(1, 24, *queries, generator=generator).to(device, dtype)
+    results = []
+    for function, cast in (
+        (ops.cross_frame_attention, dtype),
+        (reference.cross_frame_attention, dtype),
+        (reference.cross_frame_attention, torch.float64),
+    ):
+        leaves = [tensor.to(cast).requires_grad_() for tensor in tensors]
+        result = function(*leaves)
+        gradients = torch.autograd.grad(result, leaves, grad.to(cast))
+        results.append([result.detach(), *gradients])
+    for index, (actual, control, exact) in enumerate(zip(*results, strict=True)):
+        # What cancels to nothing has no relative error: the size of what cancels is the measure.
+        scale = (value.abs().max() * 24 * grad.abs().max() * key.abs().max()).item()
+        factor = GRADIENT_FACTOR if index else VALUE_FACTOR
+        assert actual.isfinite().all()
+        if exact.abs().max() < 1e-9 * scale:
+            bound = factor * (control - exact).abs().max() + 64 * torch.finfo(dtype).eps * scale
+            assert (actual - exact).abs().max() <= bound
+        else:
+            assert_no_worse(actual, control, exact, factor, float64_units=4096)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_one_reference_position(dtype, device):
+    """There is nothing to choose: the value everywhere, and no gradient of query and key."""
+    query, key, value = (t.to(device, dtype) for t in maps((2, 33, 40, (4, 9), (1, 1))))
+    leaves = [tensor.requires_grad_() for tensor in (query, key, value)]
+    attended = ops.cross_frame_attention(*leaves)
+    assert torch.equal(attended, value.expand_as(attended))
+    of_query, of_key, of_value = torch.autograd.grad(attended.sum(), leaves)
+    bound = 64 * torch.finfo(dtype).eps * value.abs().sum(1).max() * key.abs().max()
+    assert max(of_query.abs().max(), of_key.abs().max() / 36) <= bound
+    torch.testing.assert_close(of_value, torch.full_like(value, 36))
+
+
+def test_not_finite_spoils_its_own_rows_only():
+    """A NaN of the query stays in its position, one of the reference reaches all of its image."""
+    query, key, value = (tensor.float() for tensor in maps((2, 5, 6, (7, 30), (6, 40))))
+    clean = ops.cross_frame_attention(query, key, value)
+    query[0, 2, 3, 4] = torch.nan
+    spoilt = ops.cross_frame_attention(query, key, value)
+    expected = torch.zeros(spoilt.shape, dtype=torch.bool)
+    expected[0, :, 3, 4] = True
+    assert torch.equal(spoilt.isnan(), expected)
+    assert torch.equal(spoilt[~expected], clean[~expected])
+    key[1, 0, 5, 39] = torch.nan
+    assert ops.cross_frame_attention(query, key, value)[1].isnan().all()
+
+
+@pytest.mark.parametrize("layout", (contiguous, channels_last, sliced))
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
+def test_memory(dtype, layout):
+    """Forward and backward allocate what they return and a few numbers for each position, no map
+    and no copy of a reference that lies as models produce it."""
+    tensors = [layout(t.to(dtype)) for t in maps((1, 16, 32, (40, 40), (40, 40)))]
+    element, positions = tensors[0].element_size(), 1600
+    copies = sum(t.numel() for t in tensors) * element if layout is sliced else 0
+    forward = 32 * positions * element + 2 * positions * 4
+    assert peak_bytes(lambda: ops.cross_frame_attention(*tensors), "cpu") <= forward + copies
+    leaves = [tensor.requires_grad_() for tensor in tensors]
+    gradients = (16 + 16 + 32) * positions * (4 if dtype == torch.float32 else 4 + element)
+    grad = torch.ones(1, 32, 40, 40, dtype=dtype)
+
+    def step():
+        torch.autograd.grad(ops.cross_frame_attention(*leaves), leaves, grad)
+
+    assert peak_bytes(step, "cpu") <= forward + gradients + 4 * positions + copies
+
+
+def test_mixed_dtypes_promote():
+    """Projections in float32 beside features in bfloat16, as plain PyTorch would refuse."""
+    query, key, value = maps((1, 4, 6, (3, 3), (3, 3)))
+    attended = ops.cross_frame_attention(query.bfloat16(), key.bfloat16(), value.float())
+    assert attended.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "error", "message"),
+    [
+        (((3, 4, 4), (1, 3, 4, 4), (1, 2, 4, 4)), {}, ValueError, r"query .* got \(3, 4, 4\)"),
+        (((1, 3, 4, 4), (2, 3, 4, 4), (1, 2, 4, 4)), {}, ValueError, "key .* batch .* 1; got 2"),
+        (((1, 3, 4, 4), (1, 3, 4, 4), (3, 2, 4, 4)), {}, ValueError, "value .* batch .* 1; got 3"),
+        (((1, 3, 4, 4), (1, 2, 4, 4), (1, 2, 4, 4)), {}, ValueError, "key .* channels .* 3; got 2"),
+        (
+            ((1, 3, 4, 4), (1, 3, 4, 4), (1, 2, 2, 8)),
+            {},
+            ValueError,
+            r"value .* size of key, \(4, 4\); got \(2, 8\)",
+        ),
+        (((1, 3, 4, 4), (1, 3, 0, 4), (1, 2, 0, 4)), {}, ValueError, "key .* one position"),
+        (
+            ((1, 3, 4, 4), (1, 3, 4, 4), (1, 2, 4, 4)),
+            {"scale": math.inf},
+            ValueError,
+            "scale .* finite number, got inf",
+        ),
+    ],
+)
+def test_wrong_shapes(shapes, options, error, message):
+    with pytest.raises(error, match=message):
+        ops.cross_frame_attention(*(torch.zeros(shape) for shape in shapes), **options)
+
+
+def test_wrong_types_and_devices():
+    good = torch.zeros(1, 2, 3, 3)
+    with pytest.raises(TypeError, match="key must be a tensor, got list"):
+        ops.cross_frame_attention(good, [0.0], good)
+    with pytest.raises(TypeError, match=r"value .*torch\.int32"):
+        ops.cross_frame_attention(good, good, good.int())
+    with pytest.raises(ValueError, match="value must be on cpu like query; got meta"):
+        ops.cross_frame_attention(good, good, good.to("meta"))
+
+
+def plain_module(module, features, reference_features):
+    """What the module promises, in plain PyTorch, through the map."""
+    r = module.downsample
+    height, width = features.shape[2:]
+    rows, columns = -(-height // r), -(-width // r)
+    squares = [
+        [t[..., i * r : (i + 1) * r, k * r : (k + 1) * r].mean((2, 3)) for k in range(columns)]
+        for t in (features, reference_features)
+        for i in range(rows)
+    ]
+    small = torch.stack([torch.stack(row, -1) for row in squares], -2)
+    features, reference_features = small.split(rows, dim=2)
+    projected = [
+        torch.einsum("dc,bchw->bdhw", conv.weight[..., 0, 0], x) + conv.bias[:, None, None]
+        for conv, x in ((module.query, features), (module.key, reference_features))
+    ]
+    query, key = (x.clamp_min(0).flatten(2) for x in projected)
+    weights = torch.einsum("bdi,bdj->bij", query, key).softmax(-1)
+    attended = torch.einsum("bcj,bij->bci", reference_features.flatten(2), weights)
+    return attended.unflatten(2, (rows, columns))
+
+
+@pytest.mark.parametrize("downsample", (1, 2, 3))
+def test_module(downsample):
+    """Projections with bias and ReLU, values as they are, squares averaged, their values back at
+    their centres."""
+    module = nn.CrossFrameAttention(8, downsample=downsample)
+    features, other = torch.randn(2, 2, 8, 7, 9)
+    attended = module(features, other)
+    assert attended.shape == features.shape
+    expected = plain_module(module, features, other)
+    if downsample == 3:
+        # The middle of a square of three is a pixel.
+        attended = attended[..., 1::3, 1::3]
+        expected = expected[..., : attended.shape[2], : attended.shape[3]]
+    elif downsample == 2:
+        # A quarter of the way to the neighbours of the second square.
+        attended = attended[..., 2, 2]
+        weights = torch.tensor([0.25, 0.75])
+        expected = torch.einsum("bchw,h,w->bc", expected[..., :2, :2], weights, weights)
+    torch.testing.assert_close(attended, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_module_learns_and_compiles():
+    """Gradients reach both projections; the compiled module gives the same."""
+    module = nn.CrossFrameAttention(8, 6, downsample=2)
+    features, other = torch.randn(2, 1, 8, 10, 11)
+    attended = module(features, other)
+    attended.square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+    assert module.query.weight.shape == (6, 8, 1, 1)
+    compiled = torch.compile(module, fullgraph=True)
+    torch.testing.assert_close(compiled(features, other), attended)
+    assert "downsample=2" in repr(module)
+
+
+def test_module_refuses():
+    with pytest.raises(ValueError, match="downsample must be at least 1, got 0"):
+        nn.CrossFrameAttention(8, downsample=0)
+    with pytest.raises(ValueError, match="projected_channels must be at least 1, got 0"):
+        nn.CrossFrameAttention(1)
+    module = nn.CrossFrameAttention(8, downsample=6)
+    with pytest.raises(ValueError, match=r"reference must be at least 6×6 .* got 5×7"):
+        module(torch.rand(1, 8, 9, 9), torch.rand(1, 8, 5, 7))
+
+
+def test_written_whole_at_real_size():
+    """Sizes of a frame: several blocks of queries, keys and rows, poisoned memory."""
+    tensors = [t.float() for t in maps((1, 128, 256, (30, 52), (30, 52)))]
+    with poisoned_memory():
+        actual = ops.cross_frame_attention(*tensors)
+    control = reference.cross_frame_attention(*tensors)
+    exact = reference.cross_frame_attention(*(t.double() for t in tensors))
+    assert_no_worse(actual, control, exact, VALUE_FACTOR)
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", (torch.float64, torch.float32, torch.float16), ids=str)
+@pytest.mark.parametrize(
+    ("shape", "scale"),
+    [
+        ((2, 16, 32, (5, 7), (5, 7)), 1.0),
+        ((1, 20, 33, (3, 26), (9, 10)), -0.5),
+        ((2, 270, 20, (2, 9), (2, 1)), 0.1),
+        ((1, 3, 130, (4, 4), (10, 4)), 0.0),
+        ((0, 3, 4, (2, 2), (2, 2)), 1.0),
+    ],
+    ids=str,
+)
+def test_triton_interpreted(shape, scale, dtype):
+    """The CUDA path's arithmetic, masks and tails; gradients with each subset of the others."""
+    from vqe_fast.kernels import attention as kernels
+
+    tensors = [tensor.to(dtype) for tensor in maps(shape)]
+    tensors[1] = channels_last(tensors[1])
+    grad = torch.randn(shape[0], shape[2], *shape[3], dtype=torch.float64).to(dtype)
+    results = []
+    for cast in (dtype, torch.float64):
+        leaves = [tensor.to(cast).requires_grad_() for tensor in tensors]
+        result = reference.cross_frame_attention(*leaves, scale=scale)
+        gradients = torch.autograd.grad(result, leaves, grad.to(cast))
+        results.append([result.detach(), *gradients])
+    with poisoned_memory():
+        output, statistics = kernels.cross_frame_attention(*tensors, scale)
+        arguments = (grad, *tensors, output, statistics, scale)
+        gradients = kernels.cross_frame_attention_backward(*arguments, [True, True, True])
+        some = kernels.cross_frame_attention_backward(*arguments, [False, True, False])
+    actual = [output, *(gradient.to(dtype) for gradient in gradients)]
+    for index, (a, control, exact) in enumerate(zip(actual, *results, strict=True)):
+        factor = GRADIENT_FACTOR if index else VALUE_FACTOR
+        assert_no_worse(a, control, exact, factor, float64_units=64)
+    assert [tensor.numel() > 0 for tensor in some] == [False, shape[0] > 0, False]
+    assert torch.equal(some[1], gradients[1])
+
+
+KERNELS = {
+    "forward": "forward_kernel",
+    "grad_query": "grad_query_kernel",
+    "grad_key": "grad_reference_kernel",
+    "grad_value": "grad_reference_kernel",
+}
+NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+NAMES[torch.float64] = "fp64"
+
+
+def specialisation(kernel, dtype, channels, arch, precision):
+    """A kernel as it is launched for maps in NCHW, whose sizes are multiples of 16."""
+    from vqe_fast.kernels import attention as kernels
+
+    function = getattr(kernels, KERNELS[kernel])
+    chosen = kernels.plan(kernel, dtype, channels, 2 * channels, 1.0, arch)
+    accumulator = "fp64" if dtype == torch.float64 else "fp32"
+    named = {"PRECISION": precision, "ACC": f"tl.float{accumulator[2:]}"}
+    constants = chosen.constants | named
+    signature = {}
+    for name in function.arg_names:
+        if name in ("p_statistics", "p_expected", "p_grad", "p_grad_query"):
+            signature[name] = f"*{accumulator}"
+        elif name.startswith("p_"):
+            signature[name] = f"*{NAMES[dtype]}"
+        elif name in ("query_step", "key_step", "value_step", "grad_step"):
+            constants[name] = 1
+        elif name not in constants:
+            signature[name] = "i32"
+    where = (kernels.__name__, KERNELS[kernel], signature, constants)
+    how = (chosen.num_warps, chosen.num_stages, True, (arch,))
+    return Specialisation(*where, *how)
+
+
+def test_triton_compiles_for_gpus(record_property):
+    """The shapes of PeQuENet for sm_80 and sm_90: shared memory within what a block may have, and
+    nothing spilled that would matter."""
+    asked = {}
+    for kernel in KERNELS:
+        for channels in (128, 256):
+            for dtype in DTYPES:
+                for arch in ARCHS:
+                    for precision in ("ieee", "tf32") if dtype == torch.float32 else ("ieee",):
+                        one = (kernel, dtype, channels, arch, precision)
+                        asked[one] = specialisation(*one)
+    footprints = compile_only(asked.values())
+    assert len(footprints) == len(asked)
+    for one, (index, arch) in zip(asked, footprints, strict=True):
+        footprint = footprints[index, arch]
+        record_property(" ".join(map(str, one)), str(footprint))
+        assert footprint.fits(arch), (one, footprint)

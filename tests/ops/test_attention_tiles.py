@@ -1,0 +1,88 @@
+"""The attention kernel for AMX, run on emulated tiles; where there are tiles test_attention.py runs
+the real one."""
+
+import ctypes
+
+import pytest
+import torch
+
+from support.contract import ISA_LEVELS
+from support.errors import VALUE_FACTOR, assert_no_worse
+from support.host_build import host_library
+from support.layouts import channels_last, contiguous
+from vqe_fast import _host as host
+from vqe_fast import reference
+
+
+class Map(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("channels", ctypes.c_int64),
+        ("positions", ctypes.c_int64),
+        ("channel_step", ctypes.c_int64),
+        ("position_step", ctypes.c_int64),
+    )
+
+
+@pytest.fixture(scope="module")
+def attend(tmp_path_factory):
+    if ISA_LEVELS.index(host.best_isa()) < ISA_LEVELS.index("avx512"):
+        pytest.skip(f"the kernel is AVX-512 but for its tiles, this processor {host.best_isa()}")
+    library = host_library("attention_on_host.cpp", tmp_path_factory.mktemp("attention"))
+
+    def run(query, key, value, scale):
+        """(output, maximum, sum) of one image; NaN where nothing was written."""
+        output = torch.full((1, value.shape[1], *query.shape[2:]), torch.nan, dtype=torch.bfloat16)
+        maximum, total = torch.full((2, *query.shape[2:]), torch.nan)
+        maps = [
+            Map(t.data_ptr(), t.shape[1], t.shape[2] * t.shape[3], t.stride(1), t.stride(3))
+            for t in (query, key, value)
+        ]
+        library.attend(
+            *map(ctypes.byref, maps),
+            ctypes.c_double(scale),
+            *(ctypes.c_void_p(t.data_ptr()) for t in (output, maximum, total)),
+        )
+        return output, maximum, total
+
+    return run
+
+
+# A tile holds 16 rows, 16 columns and 16 pairs, a block 192 keys.
+@pytest.mark.parametrize("layout", (contiguous, channels_last))
+@pytest.mark.parametrize(
+    ("channels", "value_channels", "queries", "keys", "scale"),
+    [
+        (16, 16, (4, 4), (4, 4), 1.0),
+        (33, 40, (3, 11), (7, 11), -0.5),
+        (64, 31, (5, 80), (20, 20), 0.3),
+        (32, 32, (1, 2), (1, 2), 0.0),
+    ],
+)
+def test_tiles_on_the_host(attend, layout, channels, value_channels, queries, keys, scale):
+    generator = torch.Generator().manual_seed(channels)
+    query, key, value = (
+        layout(torch.randn(1, count, *size, generator=generator).bfloat16())
+        for count, size in ((channels, queries), (channels, keys), (value_channels, keys))
+    )
+    output, maximum, total = attend(query, key, value, scale)
+    control = reference.cross_frame_attention(query, key, value, scale=scale)
+    wide = [tensor.double() for tensor in (query, key, value)]
+    exact = reference.cross_frame_attention(*wide, scale=scale)
+    assert_no_worse(output, control, exact, VALUE_FACTOR)
+    logits = scale * torch.einsum("bdhw,bdn->hwn", wide[0], wide[1].flatten(2))
+    logarithm = abs(scale) * maximum + total.log()
+    torch.testing.assert_close(logarithm.double(), logits.logsumexp(-1), rtol=1e-4, atol=1e-4)
+
+
+def test_growing_logits_on_the_host(attend):
+    """Tiles cannot be scaled: the maximum lags behind by up to 2^8, and must follow beyond."""
+    query, key = torch.ones(1, 2, 3, 7), torch.ones(1, 2, 24, 50)
+    key *= torch.linspace(-60, 60, 1200).view(24, 50)
+    value = torch.randn(1, 5, 24, 50, generator=torch.Generator().manual_seed(1))
+    tensors = [tensor.bfloat16() for tensor in (query, key, value)]
+    output, maximum, _ = attend(*tensors, 1.0)
+    control = reference.cross_frame_attention(*tensors)
+    exact = reference.cross_frame_attention(*(tensor.double() for tensor in tensors))
+    assert_no_worse(output, control, exact, VALUE_FACTOR)
+    assert (maximum > 120 - 8).all()

@@ -1,0 +1,86 @@
+"""Attention between the features of two frames."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqe_fast.ops import cross_frame_attention
+
+
+class CrossFrameAttention(nn.Module):
+    """Finds in another frame what each position of a frame looks like; PeQuENet §III-A-2.
+
+    Query and key are the ReLU of 1×1 convolutions (with bias) of the features of the frame and of
+    the reference, the values are the reference's features as they are; the logits are not scaled.
+    The result is what attention finds, without the features themselves.
+
+    With ``downsample`` r, features and reference are averaged over r×r squares first (at the right
+    and the lower border over what there is) and the result is interpolated bilinearly, so that
+    each square's value stands at its centre: r⁴ times less arithmetic (PeQuENet §IV-G-1, which
+    names the factors 2, 4 and 6 and not the method).
+
+    Args:
+        channels: C, of both features.
+        projected_channels: D, of query and key; C/2 unless it is given.
+        downsample: r, at least 1.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+
+    def __init__(
+        self, channels: int, projected_channels: int | None = None, *, downsample: int = 1
+    ) -> None:
+        super().__init__()
+        if projected_channels is None:
+            projected_channels = channels // 2
+        for name, number in (
+            ("channels", channels),
+            ("projected_channels", projected_channels),
+            ("downsample", downsample),
+        ):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
+        self.query = nn.Conv2d(channels, projected_channels, 1)
+        self.key = nn.Conv2d(channels, projected_channels, 1)
+        self.downsample = downsample
+
+    def forward(self, features: Tensor, reference: Tensor) -> Tensor:
+        """What attention finds.
+
+        Args:
+            features: (B, C, H, W) of the frame.
+            reference: (B, C, H', W') of the frame to look in.
+
+        Returns:
+            (B, C, H, W).
+
+        Raises:
+            ValueError: a side is shorter than ``downsample``, or the shapes do not fit.
+        """
+        factor = self.downsample
+        height, width = features.shape[-2:]
+        if factor > 1:
+            features = self._averaged("features", features)
+            reference = self._averaged("reference", reference)
+        query, key = F.relu(self.query(features)), F.relu(self.key(reference))
+        attended = cross_frame_attention(query, key, reference)
+        if factor == 1:
+            return attended
+        attended = F.interpolate(attended, scale_factor=float(factor), mode="bilinear")
+        return attended[..., :height, :width]
+
+    def extra_repr(self) -> str:
+        """The option, for ``repr``."""
+        return f"downsample={self.downsample}"
+
+    def _averaged(self, name: str, features: Tensor) -> Tensor:
+        factor = self.downsample
+        height, width = features.shape[-2:]
+        if min(height, width) < factor:
+            raise ValueError(
+                f"{name} must be at least {factor}×{factor} for downsample {factor}, "
+                f"got {height}×{width}"
+            )
+        return F.avg_pool2d(features, factor, ceil_mode=True)
