@@ -24,6 +24,10 @@ struct AttentionBlock {
   static_assert(positions % 96 == 0 && step / 16 % 2 == 1);
 };
 
+// In the forward many queries share what is copied of a block of keys.
+using LargeBlock = AttentionBlock<384>;
+using SmallBlock = AttentionBlock<192>;
+
 // Rows that a block has for so many channels.
 constexpr int64_t attention_rows(int64_t channels) { return (channels + 31) / 32 * 32; }
 
@@ -37,15 +41,10 @@ struct AttentionForward {
   C* sum;      // [query.positions]: of exp(logit - |scale| maximum)
 };
 
-// Of the forward: many queries share what is copied of keys and values.
-using QueryBlock = AttentionBlock<384>;
-using KeyBlock = AttentionBlock<192>;
-
 // Elements of scratch memory: query and output, key and value, logits, three numbers a query.
 constexpr int64_t attention_forward_scratch(int64_t channels, int64_t value_channels) {
-  return (attention_rows(channels) + attention_rows(value_channels) + 3) * QueryBlock::step +
-         (attention_rows(channels) + attention_rows(value_channels) + KeyBlock::positions) *
-             KeyBlock::step;
+  const int64_t rows = attention_rows(channels) + attention_rows(value_channels);
+  return (rows + 3) * LargeBlock::step + (rows + SmallBlock::positions) * SmallBlock::step;
 }
 
 template <typename T, typename C>
@@ -65,14 +64,13 @@ struct AttentionRange {
   int64_t begin, end;
 };
 
-using BackwardBlock = AttentionBlock<192>;
-
-// Elements of scratch memory: query, key and their gradients; value, its gradient and that of the
-// output; the weights, their gradients, both transposed; three numbers a query.
+// Elements of scratch memory: query and key in two forms and their gradients; value, its gradient
+// and that of the output in two forms; the weights, their gradients, both transposed; three numbers
+// a query.
 constexpr int64_t attention_backward_scratch(int64_t channels, int64_t value_channels) {
-  return (4 * attention_rows(channels) + 3 * attention_rows(value_channels) +
-          4 * BackwardBlock::positions + 3) *
-         BackwardBlock::step;
+  return (6 * attention_rows(channels) + 4 * attention_rows(value_channels) +
+          4 * SmallBlock::positions + 3) *
+         SmallBlock::step;
 }
 
 }  // namespace vqe_fast

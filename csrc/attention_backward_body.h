@@ -6,23 +6,37 @@
 
 template <typename T>
 class AttentionGradients {
-  using C = Computed<T>;
-  static constexpr int64_t kPositions = BackwardBlock::positions, kStep = BackwardBlock::step;
+  using Operands = OperandsOf<T>;
+  using C = typename Operands::C;
+  using Value = typename Operands::Value;
+  static constexpr int64_t kPositions = SmallBlock::positions, kStep = SmallBlock::step;
   static constexpr int64_t kLanes = VectorOf<C>::lanes;
 
  public:
   AttentionGradients(const AttentionBackward<T, C>& call, C* scratch)
       : call_(call), channels_(call.key.channels), value_channels_(call.value.channels) {
-    const auto take = [&](int64_t rows) { return std::exchange(scratch, scratch + rows * kStep); };
-    for (C** rows : {&query_, &key_, &grad_query_, &grad_key_}) {
-      *rows = take(attention_rows(channels_));
-    }
-    for (C** rows : {&value_, &grad_output_, &grad_value_}) {
-      *rows = take(attention_rows(value_channels_));
-    }
-    for (C** rows : {&logits_, &slopes_, &weights_of_query_, &slopes_of_query_}) {
-      *rows = take(kPositions);
-    }
+    const int64_t rows = attention_rows(channels_), value_rows = attention_rows(value_channels_);
+    const auto take = [&](int64_t count) {
+      return std::exchange(scratch, scratch + count * kStep);
+    };
+    // What is on the left over positions may be what is elsewhere in a product already.
+    const auto take_left = [&](Value* other, int64_t count) {
+      return Operands::kOneForm ? other : reinterpret_cast<Value*>(take(count));
+    };
+    query_ = reinterpret_cast<Value*>(take(rows));
+    query_left_ = take_left(query_, rows);
+    key_ = reinterpret_cast<Value*>(take(rows));
+    key_left_ = take_left(key_, rows);
+    grad_output_ = reinterpret_cast<Value*>(take(value_rows));
+    grad_output_left_ = take_left(grad_output_, value_rows);
+    value_ = reinterpret_cast<Value*>(take(value_rows));
+    grad_query_ = take(rows);
+    grad_key_ = take(rows);
+    grad_value_ = take(value_rows);
+    logits_ = take(kPositions);
+    slopes_ = take(kPositions);
+    weights_of_query_ = reinterpret_cast<Value*>(take(kPositions));
+    slopes_of_query_ = reinterpret_cast<Value*>(take(kPositions));
     for (C** row : {&maximum_, &share_, &expected_}) {
       *row = take(1);
     }
@@ -31,8 +45,11 @@ class AttentionGradients {
   void add(AttentionRange keys, AttentionRange queries) {
     for (int64_t key = keys.begin; key < keys.end; key += kPositions) {
       const int64_t count = std::min(kPositions, keys.end - key);
-      pack_map<BackwardBlock>(call_.key, key, key_);
-      pack_map<BackwardBlock>(call_.value, key, value_);
+      Operands::pack_left_over_channels(call_.key, key, key_);
+      Operands::pack_left_over_channels(call_.value, key, value_);
+      if (!Operands::kOneForm && call_.grad_query != nullptr) {
+        Operands::pack_left_over_positions(call_.key, key, key_left_);
+      }
       std::fill_n(grad_key_, attention_rows(channels_) * kStep, C{});
       std::fill_n(grad_value_, attention_rows(value_channels_) * kStep, C{});
       for (int64_t query = queries.begin; query < queries.end; query += kPositions) {
@@ -45,34 +62,43 @@ class AttentionGradients {
 
  private:
   void add_block(int64_t keys, int64_t first, int64_t queries) {
-    pack_map<BackwardBlock>(call_.query, first, query_);
-    pack_map<BackwardBlock>(call_.grad_output, first, grad_output_);
+    const bool of_logits = call_.grad_query != nullptr || call_.grad_key != nullptr;
+    Operands::template pack_right<SmallBlock>(call_.query, first, query_);
+    if (of_logits || Operands::kOneForm) {
+      Operands::template pack_right<SmallBlock>(call_.grad_output, first, grad_output_);
+    }
     for (int64_t i = 0; i < kPositions; ++i) {
       maximum_[i] = i < queries ? call_.maximum[first + i] : 0;
       share_[i] = i < queries ? 1 / call_.sum[first + i] : 0;
       expected_[i] = i < queries ? call_.expected[first + i] : 0;
     }
-    multiply<Into::nothing>({key_, 1, kStep}, keys, query_, kStep, queries, channels_, logits_,
-                            kStep);
-    const bool of_logits = call_.grad_query != nullptr || call_.grad_key != nullptr;
+    Operands::over_channels(key_, channels_, keys, query_, kStep, queries, logits_, kStep);
     if (of_logits) {
-      multiply<Into::nothing>({value_, 1, kStep}, keys, grad_output_, kStep, queries,
-                              value_channels_, slopes_, kStep);
+      Operands::over_channels(value_, value_channels_, keys, grad_output_, kStep, queries, slopes_,
+                              kStep);
       weigh<true>(keys, queries);
     } else {
       weigh<false>(keys, queries);
     }
     if (call_.grad_value != nullptr) {
-      multiply<Into::sum>({grad_output_, kStep, 1}, value_channels_, weights_of_query_, kStep, keys,
-                          queries, grad_value_, kStep);
+      if (!Operands::kOneForm) {
+        Operands::pack_left_over_positions(call_.grad_output, first, grad_output_left_);
+      }
+      Operands::template over_positions<Into::sum>(grad_output_left_, value_channels_, queries,
+                                                   weights_of_query_, kStep, keys, grad_value_,
+                                                   kStep);
     }
     if (call_.grad_key != nullptr) {
-      multiply<Into::sum>({query_, kStep, 1}, channels_, slopes_of_query_, kStep, keys, queries,
-                          grad_key_, kStep);
+      if (!Operands::kOneForm) {
+        Operands::pack_left_over_positions(call_.query, first, query_left_);
+      }
+      Operands::template over_positions<Into::sum>(query_left_, channels_, queries,
+                                                   slopes_of_query_, kStep, keys, grad_key_, kStep);
     }
     if (call_.grad_query != nullptr) {
-      multiply<Into::nothing>({key_, kStep, 1}, channels_, slopes_, kStep, queries, keys,
-                              grad_query_, kStep);
+      Operands::template over_positions<Into::nothing>(key_left_, channels_, keys,
+                                                       reinterpret_cast<const Value*>(slopes_),
+                                                       kStep, queries, grad_query_, kStep);
       add_to(call_.grad_query, channels_, call_.query.positions, first, queries, grad_query_);
     }
   }
@@ -81,36 +107,45 @@ class AttentionGradients {
   // those of the products of query and key, in place and [query][key].
   template <bool kOfLogits>
   void weigh(int64_t keys, int64_t queries) {
-    constexpr int kDegree = std::is_same_v<T, double> ? 13 : 7;
     const C scale = static_cast<C>(call_.scale);
     const LogitScale<C> powers(call_.scale);
-    for (int64_t i = 0; i < queries; i += kLanes) {
+    const int64_t columns = round_up(queries, Operands::kDepth);
+    const int64_t rows = round_up(keys, Operands::kDepth);
+    for (int64_t i = 0; i < columns; i += kLanes) {
       const Vector<C> maximum = load_vector(maximum_ + i), share = load_vector(share_ + i);
       const Vector<C> expected = load_vector(expected_ + i);
-      for (int64_t key = 0; key < keys; key += kLanes) {
-        Vector<C> weights[kLanes];
-        for (int k = 0; k < kLanes; ++k) {
+      for (int64_t key = 0; key < rows; key += kLanes) {
+        Vector<C> weights[kLanes] = {};
+        for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
           const Vector<C> logit = load_vector(logits_ + (key + k) * kStep + i) * powers.sign;
-          weights[k] = power_of_two<kDegree, C>((logit - maximum) * powers.power) * share;
+          const Vector<C> power = (logit - maximum) * powers.power;
+          weights[k] = power_of_two<kExponentialDegree<T>, C>(power) * share;
         }
         if constexpr (kOfLogits) {
-          Vector<C> slopes[kLanes];
-          for (int k = 0; k < kLanes; ++k) {
-            C* slope = slopes_ + (key + k) * kStep + i;
+          Vector<C> slopes[kLanes] = {};
+          for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
+            const C* slope = slopes_ + (key + k) * kStep + i;
             slopes[k] = weights[k] * (load_vector(slope) - expected) * scale;
-            store_vector(slopes[k], slope);
           }
-          store_transposed(slopes, slopes_of_query_ + i * kStep + key);
+          store_rows(slopes, reinterpret_cast<Value*>(slopes_) + i, key);
+          transpose(slopes);
+          store_rows(slopes, slopes_of_query_ + key, i);
         }
-        store_transposed(weights, weights_of_query_ + i * kStep + key);
+        transpose(weights);
+        store_rows(weights, weights_of_query_ + key, i);
       }
     }
   }
 
-  static void store_transposed(Vector<C> (&square)[kLanes], C* to) {
-    transpose(square);
-    for (int k = 0; k < kLanes; ++k) {
-      store_vector(square[k], to + k * kStep);
+  // Rows from first on, as products over positions take them on their right.
+  static void store_rows(const Vector<C> (&square)[kLanes], Value* to, int64_t first) {
+    constexpr int64_t kRows = Operands::kRowsInOne;
+    for (int k = 0; k < kLanes; k += kRows) {
+      if constexpr (kRows == 1) {
+        store_vector(Operands::join(square[k]), to + (first + k) * kStep);
+      } else {
+        store_vector(Operands::join(square[k], square[k + 1]), to + (first + k) / kRows * kStep);
+      }
     }
   }
 
@@ -129,15 +164,19 @@ class AttentionGradients {
 
   const AttentionBackward<T, C>& call_;
   int64_t channels_, value_channels_;
-  C *query_, *key_, *grad_query_, *grad_key_;
-  C *value_, *grad_output_, *grad_value_;
-  C *logits_, *slopes_, *weights_of_query_, *slopes_of_query_;
+  Value *query_, *query_left_, *key_, *key_left_, *grad_output_, *grad_output_left_, *value_;
+  C *grad_query_, *grad_key_, *grad_value_;
+  C *logits_, *slopes_;
+  Value *weights_of_query_, *slopes_of_query_;
   C *maximum_, *share_, *expected_;
 };
 
 template <typename T>
 void attention_backward(const AttentionBackward<T, Computed<T>>& call, AttentionRange keys,
                         AttentionRange queries, Computed<T>* scratch) {
+#if VQE_FAST_LEVEL == 4
+  const Tiles tiles;
+#endif
   AttentionGradients<T>(call, scratch).add(keys, queries);
 }
 
@@ -146,13 +185,13 @@ template <typename T>
 void attention_expected(const AttentionMap<T>& grad_output, const AttentionMap<T>& output,
                         int64_t first, Computed<T>* sums, Computed<T>* scratch) {
   using C = Computed<T>;
-  constexpr int64_t kStep = BackwardBlock::step;
-  const int64_t count = std::min(BackwardBlock::positions, output.positions - first);
+  constexpr int64_t kStep = SmallBlock::step;
+  const int64_t count = std::min(SmallBlock::positions, output.positions - first);
   const int64_t rows = attention_rows(output.channels);
   C* grads = scratch;
   C* results = scratch + rows * kStep;
-  pack_map<BackwardBlock>(grad_output, first, grads);
-  pack_map<BackwardBlock>(output, first, results);
+  Direct<T>::template pack_right<SmallBlock>(grad_output, first, grads);
+  Direct<T>::template pack_right<SmallBlock>(output, first, results);
   std::fill_n(sums + first, count, C{});
   for (int64_t channel = 0; channel < output.channels; ++channel) {
     for (int64_t i = 0; i < count; ++i) {

@@ -47,28 +47,28 @@ AttentionMap<T> image(const Tensor& map, int64_t index) {
   return {{data, channel_step, step}, map.size(1), positions_of(map)};
 }
 
-template <typename T>
-void run_forward(const AttentionForward<T, Computed<T>>& call, int64_t first,
-                 Computed<T>* scratch) {
-  if constexpr (std::is_same_v<T, BFloat16>) {
-    VQE_FAST_CALL_BFLOAT16(attention_forward<T>, call, first, scratch);
-  } else {
-    VQE_FAST_CALL(attention_forward<T>, call, first, scratch);
-  }
-}
+// Calls a kernel of T on this machine's best level for it.
+#define VQE_FAST_CALL_ATTENTION(function, ...)          \
+  do {                                                  \
+    if constexpr (std::is_same_v<T, BFloat16>) {        \
+      VQE_FAST_CALL_BFLOAT16(function<T>, __VA_ARGS__); \
+    } else {                                            \
+      VQE_FAST_CALL(function<T>, __VA_ARGS__);          \
+    }                                                   \
+  } while (false)
 
 template <typename T>
 void forward(const Tensor& query, const Tensor& key, const Tensor& value, double scale,
              Tensor& output, Tensor& statistics) {
   using C = Computed<T>;
   const int64_t positions = positions_of(query), value_channels = value.size(1);
-  const int64_t blocks = (positions + QueryBlock::positions - 1) / QueryBlock::positions;
+  const int64_t blocks = (positions + LargeBlock::positions - 1) / LargeBlock::positions;
   T* results = output.mutable_data_ptr<T>();
   C* numbers = statistics.mutable_data_ptr<C>();
   torch::stable::parallel_for(0, query.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
     const Scratch<C> scratch(attention_forward_scratch(query.size(1), value_channels));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t batch = i / blocks, first = i % blocks * QueryBlock::positions;
+      const int64_t batch = i / blocks, first = i % blocks * LargeBlock::positions;
       C* maximum = numbers + batch * 2 * positions;
       const AttentionForward<T, C> call{image<T>(query, batch),
                                         image<T>(key, batch),
@@ -77,7 +77,7 @@ void forward(const Tensor& query, const Tensor& key, const Tensor& value, double
                                         results + batch * value_channels * positions,
                                         maximum,
                                         maximum + positions};
-      run_forward<T>(call, first, scratch.get());
+      VQE_FAST_CALL_ATTENTION(attention_forward, call, first, scratch.get());
     }
   });
 }
@@ -94,20 +94,19 @@ std::tuple<Tensor, Tensor> cross_frame_attention(const Tensor& query, const Tens
   return {output, statistics};
 }
 
-// Groups of blocks of positions: as many as keep many threads busy, and never a different number,
-// so that sums do not depend on the number of threads.
+// Groups of blocks of positions; their number does not depend on that of the threads, lest sums do.
 class Groups {
  public:
-  explicit Groups(int64_t positions)
+  Groups(int64_t positions, int64_t most)
       : positions_(positions),
-        blocks_((positions + BackwardBlock::positions - 1) / BackwardBlock::positions),
-        count_(std::min<int64_t>(blocks_, 64)) {}
+        blocks_((positions + SmallBlock::positions - 1) / SmallBlock::positions),
+        count_(std::min(blocks_, most)) {}
   int64_t count() const { return count_; }
   AttentionRange operator[](int64_t group) const { return {edge(group), edge(group + 1)}; }
 
  private:
   int64_t edge(int64_t group) const {
-    return std::min(blocks_ * group / count_ * BackwardBlock::positions, positions_);
+    return std::min(blocks_ * group / count_ * SmallBlock::positions, positions_);
   }
   int64_t positions_, blocks_, count_;
 };
@@ -132,18 +131,19 @@ void backward(const Tensor& grad_output, const Tensor& query, const Tensor& key,
   const C* numbers = statistics.const_data_ptr<C>();
   Tensor expected = torch::stable::new_empty(statistics, {batches, positions});
   C* sums = expected.mutable_data_ptr<C>();
-  const int64_t blocks = (positions + BackwardBlock::positions - 1) / BackwardBlock::positions;
+  const int64_t blocks = (positions + SmallBlock::positions - 1) / SmallBlock::positions;
   torch::stable::parallel_for(0, batches * blocks, 1, [&](int64_t begin, int64_t end) {
     const Scratch<C> scratch(attention_backward_scratch(channels, value_channels));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t batch = i / blocks, first = i % blocks * BackwardBlock::positions;
+      const int64_t batch = i / blocks, first = i % blocks * SmallBlock::positions;
       const auto grads = image<T>(grad_output, batch), results = image<T>(output, batch);
       VQE_FAST_CALL(attention_expected<T>, grads, results, first, sums + batch * positions,
                     scratch.get());
     }
   });
-  const Groups queries(positions), keys(positions_of(key));
-  // In each step every group of queries meets another group of keys.
+  // In each step every group of queries meets another group of keys, on a thread of its own: many
+  // groups keep many threads busy, large groups of queries share what is done for a block of keys.
+  const Groups queries(positions, 16), keys(positions_of(key), 64);
   const int64_t steps = std::max(queries.count(), keys.count());
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t tasks = batches * queries.count();
@@ -167,7 +167,8 @@ void backward(const Tensor& grad_output, const Tensor& query, const Tensor& key,
                                            image_of<C>(gradients.query, batch),
                                            image_of<C>(gradients.key, batch),
                                            image_of<C>(gradients.value, batch)};
-        VQE_FAST_CALL(attention_backward<T>, call, keys[partner], queries[group], scratch.get());
+        VQE_FAST_CALL_ATTENTION(attention_backward, call, keys[partner], queries[group],
+                                scratch.get());
       }
     });
   }

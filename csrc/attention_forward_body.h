@@ -1,5 +1,9 @@
 // Attention of a block of queries to all keys. Compiled by for_each_isa.h for every level.
 
+constexpr int64_t round_up(int64_t count, int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
 // Logits of one product's columns become weights, 2^((logit - maximum) power), and maximum and sum
 // so far those with these keys; what was summed up before is to be multiplied by factors. The
 // weights take the place of the logits.
@@ -35,17 +39,21 @@ void soften(typename Operands::C* logits, int64_t keys, LogitScale<typename Oper
         part += result;
         return result;
       };
-      for (int64_t key = start; key < end; key += Operands::kKeysInRow) {
-        Value* row = weights + key / Operands::kKeysInRow * kStep + column;
-        if constexpr (Operands::kKeysInRow == 1) {
-          store_vector(Operands::weights_of(weight(key)), row);
+      for (int64_t key = start; key < end; key += Operands::kRowsInOne) {
+        Value* row = weights + key / Operands::kRowsInOne * kStep + column;
+        if constexpr (Operands::kRowsInOne == 1) {
+          store_vector(Operands::join(weight(key)), row);
         } else {
           const Vector<C> first = weight(key);
           const Vector<C> second = key + 1 < end ? weight(key + 1) : Vector<C>{};
-          store_vector(Operands::weights_of(first, second), row);
+          store_vector(Operands::join(first, second), row);
         }
       }
       total += part;
+    }
+    for (int64_t key = round_up(keys, Operands::kRowsInOne); key < round_up(keys, Operands::kDepth);
+         key += Operands::kRowsInOne) {
+      store_vector(Vector<Value>{}, weights + key / Operands::kRowsInOne * kStep + column);
     }
     const Vector<C> factor = power_of_two<kDegree, C>((before - largest) * scale.power);
     store_vector<C>(load_vector(sum + column) * factor + total, sum + column);
@@ -60,37 +68,41 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
   using C = Computed<T>;
   using Value = typename Operands::Value;
   const int64_t channels = call.key.channels, value_channels = call.value.channels;
-  const int64_t count = std::min(QueryBlock::positions, call.query.positions - first);
+  const int64_t count = std::min(LargeBlock::positions, call.query.positions - first);
   const LogitScale<C> scale(call.scale);
   const auto take = [&](int64_t elements) { return std::exchange(scratch, scratch + elements); };
-  C* output = take(attention_rows(value_channels) * QueryBlock::step);
-  C* maximum = take(QueryBlock::step);
-  C* sum = take(QueryBlock::step);
-  C* factors = take(QueryBlock::step);
-  C* logits = take(KeyBlock::positions * KeyBlock::step);
-  Value* query = reinterpret_cast<Value*>(take(attention_rows(channels) * QueryBlock::step));
-  Value* key = reinterpret_cast<Value*>(take(attention_rows(channels) * KeyBlock::step));
-  Value* value = reinterpret_cast<Value*>(take(attention_rows(value_channels) * KeyBlock::step));
+  C* output = take(attention_rows(value_channels) * LargeBlock::step);
+  C* maximum = take(LargeBlock::step);
+  C* sum = take(LargeBlock::step);
+  C* factors = take(LargeBlock::step);
+  C* logits = take(SmallBlock::positions * SmallBlock::step);
+  Value* query = reinterpret_cast<Value*>(take(attention_rows(channels) * LargeBlock::step));
+  Value* key = reinterpret_cast<Value*>(take(attention_rows(channels) * SmallBlock::step));
+  Value* value = reinterpret_cast<Value*>(take(attention_rows(value_channels) * SmallBlock::step));
 
-  Operands::pack_query(call.query, first, query);
-  std::fill_n(output, attention_rows(value_channels) * QueryBlock::step, C{});
-  std::fill_n(maximum, QueryBlock::step, -std::numeric_limits<C>::infinity());
-  std::fill_n(sum, QueryBlock::step, C{});
-  for (int64_t start = 0; start < call.key.positions; start += KeyBlock::positions) {
-    const int64_t keys = std::min(KeyBlock::positions, call.key.positions - start);
-    Operands::pack_key(call.key, start, key);
-    Operands::pack_value(call.value, start, value);
-    for (int64_t i = 0; i < count; i += Operands::kColumns) {
-      Operands::logits_of(query + i, key, channels, keys, logits);
+  Operands::template pack_right<LargeBlock>(call.query, first, query);
+  std::fill_n(output, attention_rows(value_channels) * LargeBlock::step, C{});
+  std::fill_n(maximum, LargeBlock::step, -std::numeric_limits<C>::infinity());
+  std::fill_n(sum, LargeBlock::step, C{});
+  for (int64_t start = 0; start < call.key.positions; start += SmallBlock::positions) {
+    const int64_t keys = std::min(SmallBlock::positions, call.key.positions - start);
+    Operands::pack_left_over_channels(call.key, start, key);
+    Operands::pack_left_over_positions(call.value, start, value);
+    constexpr int64_t kColumns = Operands::kColumns;
+    for (int64_t i = 0; i < count; i += kColumns) {
+      Operands::over_channels(key, channels, keys, query + i, LargeBlock::step, kColumns, logits,
+                              kColumns);
       soften<Operands, kDegree>(logits, keys, scale, maximum + i, sum + i, factors);
-      Operands::add_values(value, reinterpret_cast<Value*>(logits), value_channels, keys, factors,
-                           output + i);
+      const Value* weights = reinterpret_cast<const Value*>(logits);
+      Operands::template over_positions<Into::scaled_sum>(value, value_channels, keys, weights,
+                                                          kColumns, kColumns, output + i,
+                                                          LargeBlock::step, factors);
     }
   }
   for (int64_t channel = 0; channel < value_channels; ++channel) {
     T* to = call.output + channel * call.query.positions + first;
     for (int64_t i = 0; i < count; ++i) {
-      to[i] = static_cast<T>(output[channel * QueryBlock::step + i] / sum[i]);
+      to[i] = static_cast<T>(output[channel * LargeBlock::step + i] / sum[i]);
     }
   }
   std::copy_n(maximum, count, call.maximum + first);
@@ -102,10 +114,6 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
                        Computed<T>* scratch) {
 #if VQE_FAST_LEVEL == 4
   const Tiles tiles;
-  attention_forward<T, TilePairs, 5>(call, first, scratch);
-#elif VQE_FAST_LEVEL == 3
-  attention_forward<T, VectorPairs, 5>(call, first, scratch);
-#else
-  attention_forward<T, Direct<T>, std::is_same_v<T, double> ? 13 : 7>(call, first, scratch);
 #endif
+  attention_forward<T, OperandsOf<T>, kExponentialDegree<T>>(call, first, scratch);
 }

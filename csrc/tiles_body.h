@@ -54,3 +54,15 @@ void tile_product(const uint32_t* a, int64_t a_step, const uint32_t* b, int64_t 
   _tile_stored(2, below, c_bytes);
   _tile_stored(3, below + 16, c_bytes);
 }
+
+// The same for as many rows and columns as are asked for, rounded up to whole products.
+template <Into kInto>
+inline void multiply_tiles(const uint32_t* a, int64_t a_step, int64_t rows, const uint32_t* b,
+                           int64_t b_step, int64_t columns, int64_t depth, float* c,
+                           int64_t c_step) {
+  for (int64_t i = 0; i < columns; i += kTileProduct) {
+    for (int64_t r = 0; r < rows; r += kTileProduct) {
+      tile_product<kInto>(a + r * a_step, a_step, b + i, b_step, depth, c + r * c_step + i, c_step);
+    }
+  }
+}

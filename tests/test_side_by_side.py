@@ -2,11 +2,12 @@
 
 import itertools
 import statistics
+import sys
 import time
 
 import pytest
 import torch
-from side_by_side import REPLAY, durations, peak_bytes, replayed
+from side_by_side import REPLAY, durations, peak_bytes, peak_resident_bytes, replayed
 
 
 @replayed
@@ -38,3 +39,18 @@ def test_peak_is_what_is_held_at_once():
         return torch.empty(600, dtype=torch.uint8), torch.empty(700, dtype=torch.uint8)
 
     assert peak_bytes(step, "cpu") == pytest.approx(1300, abs=64)
+
+
+def test_long_calls_need_few_turns(monkeypatch):
+    monkeypatch.setattr("side_by_side.LONG", 0.02)
+    measured = durations({"long": lambda: time.sleep(0.03)}, budget=0.0)
+    assert len(measured["long"]) == 3 * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_resident_peak_sees_what_torch_does_not_allocate():
+    def step():
+        return bytearray(b"x" * 50_000_000)  # twice, while it is copied
+
+    assert peak_resident_bytes(step) == pytest.approx(100_000_000, rel=0.05)
+    assert peak_resident_bytes(lambda: None) < 1_000_000

@@ -22,16 +22,38 @@ struct Map {
   }
 };
 
+struct Scratch {
+  explicit Scratch(int64_t count)
+      : values(static_cast<float*>(_mm_malloc(count * sizeof(float), 64))) {}
+  ~Scratch() { _mm_free(values); }
+  float* values;
+};
+
 }  // namespace
 
 extern "C" void attend(const Map* query, const Map* key, const Map* value, double scale,
                        BFloat16* output, float* maximum, float* sum) {
-  const AttentionForward<BFloat16, float> call{query->map(), key->map(), value->map(), scale,
-                                               output,       maximum,    sum};
-  float* scratch = static_cast<float*>(
-      _mm_malloc(attention_forward_scratch(query->channels, value->channels) * sizeof(float), 64));
-  for (int64_t first = 0; first < query->positions; first += QueryBlock::positions) {
-    amx::attention_forward<BFloat16>(call, first, scratch);
+  const AttentionForward<BFloat16, float> call{
+      query->map(), key->map(), value->map(), scale, output, maximum, sum};
+  const Scratch scratch(attention_forward_scratch(query->channels, value->channels));
+  for (int64_t first = 0; first < query->positions; first += LargeBlock::positions) {
+    amx::attention_forward<BFloat16>(call, first, scratch.values);
   }
-  _mm_free(scratch);
+}
+
+// Adds to the gradients.
+extern "C" void attend_backward(const Map* query, const Map* key, const Map* value,
+                                const Map* grad_output, const Map* output, double scale,
+                                const float* maximum, const float* sum, float* expected,
+                                float* grad_query, float* grad_key, float* grad_value) {
+  const Scratch scratch(attention_backward_scratch(query->channels, value->channels));
+  for (int64_t first = 0; first < query->positions; first += SmallBlock::positions) {
+    avx512::attention_expected<BFloat16>(grad_output->map(), output->map(), first, expected,
+                                         scratch.values);
+  }
+  const AttentionBackward<BFloat16, float> call{
+      query->map(), key->map(), value->map(), grad_output->map(), scale,   maximum, sum,
+      expected,     grad_query, grad_key,     grad_value};
+  amx::attention_backward<BFloat16>(call, AttentionRange{0, key->positions},
+                                    AttentionRange{0, query->positions}, scratch.values);
 }

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from support.contract import ISA_LEVELS
-from support.errors import VALUE_FACTOR, assert_no_worse
+from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from support.host_build import host_library
 from support.layouts import channels_last, contiguous
 from vqe_fast import _host as host
@@ -30,22 +30,34 @@ def attend(tmp_path_factory):
         pytest.skip(f"the kernel is AVX-512 but for its tiles, this processor {host.best_isa()}")
     library = host_library("attention_on_host.cpp", tmp_path_factory.mktemp("attention"))
 
-    def run(query, key, value, scale):
-        """(output, maximum, sum) of one image; NaN where nothing was written."""
+    def run(query, key, value, scale, grad=None):
+        """(output, maximum, sum) of one image, NaN where nothing was written; and the gradients of
+        query, key and value, if that of the output is given."""
         output = torch.full((1, value.shape[1], *query.shape[2:]), torch.nan, dtype=torch.bfloat16)
         maximum, total = torch.full((2, *query.shape[2:]), torch.nan)
-        maps = [
-            Map(t.data_ptr(), t.shape[1], t.shape[2] * t.shape[3], t.stride(1), t.stride(3))
-            for t in (query, key, value)
-        ]
-        library.attend(
-            *map(ctypes.byref, maps),
-            ctypes.c_double(scale),
-            *(ctypes.c_void_p(t.data_ptr()) for t in (output, maximum, total)),
-        )
-        return output, maximum, total
+        maps = [as_map(tensor) for tensor in (query, key, value)]
+        factor = ctypes.c_double(scale)
+        library.attend(*maps, factor, *addresses(output, maximum, total))
+        if grad is None:
+            return output, maximum, total
+        expected = torch.full(query.shape[2:], torch.nan)
+        gradients = [torch.zeros(tensor.shape) for tensor in (query, key, value)]
+        maps += [as_map(grad), as_map(output)]
+        library.attend_backward(*maps, factor, *addresses(maximum, total, expected, *gradients))
+        return output, maximum, total, *gradients
 
     return run
+
+
+def as_map(tensor):
+    _, channels, height, width = tensor.shape
+    _, channel_step, _, position_step = tensor.stride()
+    one = Map(tensor.data_ptr(), channels, height * width, channel_step, position_step)
+    return ctypes.byref(one)
+
+
+def addresses(*tensors):
+    return [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
 
 
 # A tile holds 16 rows, 16 columns and 16 pairs, a block 192 keys.
@@ -65,11 +77,17 @@ def test_tiles_on_the_host(attend, layout, channels, value_channels, queries, ke
         layout(torch.randn(1, count, *size, generator=generator).bfloat16())
         for count, size in ((channels, queries), (channels, keys), (value_channels, keys))
     )
-    output, maximum, total = attend(query, key, value, scale)
-    control = reference.cross_frame_attention(query, key, value, scale=scale)
-    wide = [tensor.double() for tensor in (query, key, value)]
-    exact = reference.cross_frame_attention(*wide, scale=scale)
-    assert_no_worse(output, control, exact, VALUE_FACTOR)
+    grad = torch.randn(1, value_channels, *queries, generator=generator).bfloat16()
+    output, maximum, total, *gradients = attend(query, key, value, scale, layout(grad))
+    results = []
+    for dtype in (torch.bfloat16, torch.float64):
+        leaves = [tensor.to(dtype).requires_grad_() for tensor in (query, key, value)]
+        result = reference.cross_frame_attention(*leaves, scale=scale)
+        results.append([result.detach(), *torch.autograd.grad(result, leaves, grad.to(dtype))])
+    actual = [output, *(gradient.bfloat16() for gradient in gradients)]
+    for index, (a, control, exact) in enumerate(zip(actual, *results, strict=True)):
+        assert_no_worse(a, control, exact, GRADIENT_FACTOR if index else VALUE_FACTOR)
+    wide = [tensor.double() for tensor in (query, key)]
     logits = scale * torch.einsum("bdhw,bdn->hwn", wide[0], wide[1].flatten(2))
     logarithm = abs(scale) * maximum + total.log()
     torch.testing.assert_close(logarithm.double(), logits.logsumexp(-1), rtol=1e-4, atol=1e-4)
