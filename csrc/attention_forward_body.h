@@ -1,17 +1,13 @@
 // Attention of a block of queries to all keys. Compiled by for_each_isa.h for every level.
 
-constexpr int64_t round_up(int64_t count, int64_t multiple) {
-  return (count + multiple - 1) / multiple * multiple;
-}
-
 // Logits of one product's columns become weights, 2^((logit - maximum) power), and maximum and sum
 // so far those with these keys; what was summed up before is to be multiplied by factors. The
 // weights take the place of the logits.
-template <typename Operands, int kDegree>
-void soften(typename Operands::C* logits, int64_t keys, LogitScale<typename Operands::C> scale,
-            typename Operands::C* maximum, typename Operands::C* sum,
-            typename Operands::C* factors) {
-  using C = typename Operands::C;
+template <typename T>
+void soften(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale, Computed<T>* maximum,
+            Computed<T>* sum, Computed<T>* factors) {
+  using C = Computed<T>;
+  using Operands = OperandsOf<T>;
   using Value = typename Operands::Value;
   constexpr int64_t kLanes = VectorOf<C>::lanes, kStep = Operands::kColumns;
   constexpr int64_t kSummed = 16;  // weights that are summed up before they are added to the rest
@@ -35,7 +31,7 @@ void soften(typename Operands::C* logits, int64_t keys, LogitScale<typename Oper
       Vector<C> part{};
       const auto weight = [&](int64_t key) {
         const Vector<C> power = (logit(key) - largest) * scale.power;
-        const Vector<C> result = power_of_two<kDegree, C>(power);
+        const Vector<C> result = power_of_two<kExponentialDegree<T>, C>(power);
         part += result;
         return result;
       };
@@ -55,17 +51,22 @@ void soften(typename Operands::C* logits, int64_t keys, LogitScale<typename Oper
          key += Operands::kRowsInOne) {
       store_vector(Vector<Value>{}, weights + key / Operands::kRowsInOne * kStep + column);
     }
-    const Vector<C> factor = power_of_two<kDegree, C>((before - largest) * scale.power);
+    const Vector<C> factor =
+        power_of_two<kExponentialDegree<T>, C>((before - largest) * scale.power);
     store_vector<C>(load_vector(sum + column) * factor + total, sum + column);
     store_vector(factor, factors + column);
     store_vector(largest, maximum + column);
   }
 }
 
-template <typename T, typename Operands, int kDegree>
+template <typename T>
 void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t first,
                        Computed<T>* scratch) {
+#if VQE_FAST_LEVEL == 4
+  const Tiles tiles;
+#endif
   using C = Computed<T>;
+  using Operands = OperandsOf<T>;
   using Value = typename Operands::Value;
   const int64_t channels = call.key.channels, value_channels = call.value.channels;
   const int64_t count = std::min(LargeBlock::positions, call.query.positions - first);
@@ -92,7 +93,7 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
     for (int64_t i = 0; i < count; i += kColumns) {
       Operands::over_channels(key, channels, keys, query + i, LargeBlock::step, kColumns, logits,
                               kColumns);
-      soften<Operands, kDegree>(logits, keys, scale, maximum + i, sum + i, factors);
+      soften<T>(logits, keys, scale, maximum + i, sum + i, factors);
       const Value* weights = reinterpret_cast<const Value*>(logits);
       Operands::template over_positions<Into::scaled_sum>(value, value_channels, keys, weights,
                                                           kColumns, kColumns, output + i,
@@ -107,13 +108,4 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
   }
   std::copy_n(maximum, count, call.maximum + first);
   std::copy_n(sum, count, call.sum + first);
-}
-
-template <typename T>
-void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t first,
-                       Computed<T>* scratch) {
-#if VQE_FAST_LEVEL == 4
-  const Tiles tiles;
-#endif
-  attention_forward<T, OperandsOf<T>, kExponentialDegree<T>>(call, first, scratch);
 }

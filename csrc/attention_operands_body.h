@@ -6,6 +6,10 @@
 // a block and a column for each position of another (outputs and gradients). What stands on the
 // right has its columns side by side in vectors.
 
+constexpr int64_t round_up(int64_t count, int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
 // exp(scale logit) = 2^(power sign logit). Differences of logits come before the power: that of
 // equal ones is 0 exactly, and the largest weight exactly 1.
 template <typename C>
@@ -30,11 +34,11 @@ template <typename T>
 struct Direct {
   using C = Computed<T>;
   using Value = C;
-  static constexpr bool kOneForm = true;
+  static constexpr bool kOneForm = true;    // every pack_... makes the same
   static constexpr int64_t kRowsInOne = 1;  // rows on the right that are stored as one
   static constexpr int64_t kDepth = 1;      // positions that products over them take at once
   static constexpr int64_t kColumns = product_columns<C>();
-  static constexpr float kSlack = 0;
+  static constexpr float kSlack = 0;  // the power of two that a weight may reach
 
   template <typename Block>
   static void pack_right(const AttentionMap<T>& map, int64_t first, Value* to) {
@@ -162,7 +166,7 @@ struct TilePairs : Pairs {
     }
     constexpr Into kThen = kInto == Into::nothing ? Into::nothing : Into::sum;
     multiply_tiles<kThen>(left, kPairStep, channels, right, right_step, columns,
-                          (positions + kDepth - 1) / kDepth * kDepth / 2, results, step);
+                          round_up(positions, kDepth) / 2, results, step);
   }
 
  private:

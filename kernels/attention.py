@@ -753,7 +753,8 @@ def _arch() -> int:
 
 
 def _precision() -> str:
-    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
+    """What the user's setting allows in products of float32."""
+    return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "ieee"
 
 
 def _wide(tensor: Tensor) -> torch.dtype:
