@@ -724,7 +724,7 @@ def _grid(
 
 
 def _tile_size(channels: int) -> int:
-    return max(16, triton.next_power_of_2(channels))
+    return max(16, 1 << (channels - 1).bit_length())
 
 
 def _positions(tensor: Tensor) -> int:
