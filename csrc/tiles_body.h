@@ -1,6 +1,10 @@
 // Products of pairs of bfloat16 in tiles (AMX). Compiled by for_each_isa.h for the level that has
 // them.
 
+// The compiler knows neither that a load of tiles reads memory nor how much of it a configuration
+// is: what was stored before must be there.
+inline void finish_stores(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
 // Rows and columns of a product: two tiles by two.
 constexpr int64_t kTileProduct = 32;
 
@@ -13,6 +17,7 @@ class Tiles {
       config[16 + 2 * tile] = 64;
       config[48 + tile] = 16;
     }
+    finish_stores(config);
     _tile_loadconfig(config);
   }
   ~Tiles() { _tile_release(); }
@@ -26,6 +31,7 @@ void tile_product(const uint32_t* a, int64_t a_step, const uint32_t* b, int64_t 
                   int64_t depth, float* c, int64_t c_step) {
   const int64_t c_bytes = 4 * c_step;
   float* below = c + 16 * c_step;
+  finish_stores(b);
   if constexpr (kInto == Into::nothing) {
     _tile_zero(0);
     _tile_zero(1);

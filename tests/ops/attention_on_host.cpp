@@ -1,7 +1,5 @@
-// The attention kernel for AMX, on emulated tiles: see test_attention_tiles.py.
-#include <immintrin.h>
-
-#include "../support/tiles_on_host.h"
+// The attention kernels for AMX, on emulated tiles: see test_attention_tiles.py.
+#include "../support/tiles_emulated.h"
 #include "attention.h"
 
 #define VQE_FAST_BFLOAT16_LEVELS
@@ -35,6 +33,7 @@ extern "C" void attend(const Map* query, const Map* key, const Map* value, doubl
                        BFloat16* output, float* maximum, float* sum) {
   const AttentionForward<BFloat16, float> call{
       query->map(), key->map(), value->map(), scale, output, maximum, sum};
+  const tiles_emulated::Emulation emulation;
   const Scratch scratch(attention_forward_scratch(query->channels, value->channels));
   for (int64_t first = 0; first < query->positions; first += LargeBlock::positions) {
     amx::attention_forward<BFloat16>(call, first, scratch.values);
@@ -46,6 +45,7 @@ extern "C" void attend_backward(const Map* query, const Map* key, const Map* val
                                 const Map* grad_output, const Map* output, double scale,
                                 const float* maximum, const float* sum, float* expected,
                                 float* grad_query, float* grad_key, float* grad_value) {
+  const tiles_emulated::Emulation emulation;
   const Scratch scratch(attention_backward_scratch(query->channels, value->channels));
   for (int64_t first = 0; first < query->positions; first += SmallBlock::positions) {
     avx512::attention_expected<BFloat16>(grad_output->map(), output->map(), first, expected,
