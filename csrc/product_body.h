@@ -77,15 +77,29 @@ __attribute__((noinline)) void product(Matrix<Value> a, const Value* b, int64_t 
   }
 }
 
+// Numbers that are summed up before they are added to others: few enough for their sums to keep
+// their digits, and for the rows of b that they meet to stay in the nearest cache.
+constexpr int64_t kLongestSum = 192;
+
 // The same for as many rows and columns as are asked for, rounded up to whole products.
 template <Into kInto, typename Value, typename C>
 inline void multiply(Matrix<Value> a, int64_t rows, const Value* b, int64_t b_step, int64_t columns,
                      int64_t depth, C* c, int64_t c_step, const C* factors = nullptr) {
+  const int64_t pieces = std::max<int64_t>((depth + kLongestSum - 1) / kLongestSum, 1);
   for (int64_t i = 0; i < columns; i += product_columns<C>()) {
-    for (int64_t r = 0; r < rows; r += kProductRows) {
-      const Matrix<Value> from{a.at(r, 0), a.row_step, a.column_step};
-      const C* scales = kInto == Into::scaled_sum ? factors + i : nullptr;
-      product<kInto>(from, b + i, b_step, depth, c + r * c_step + i, c_step, scales);
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t start = depth * piece / pieces, end = depth * (piece + 1) / pieces;
+      for (int64_t r = 0; r < rows; r += kProductRows) {
+        const Matrix<Value> from{a.at(r, start), a.row_step, a.column_step};
+        const Value* below = b + start * b_step + i;
+        C* to = c + r * c_step + i;
+        if (piece == 0) {
+          const C* scales = kInto == Into::scaled_sum ? factors + i : nullptr;
+          product<kInto>(from, below, b_step, end - start, to, c_step, scales);
+        } else {
+          product<Into::sum, Value, C>(from, below, b_step, end - start, to, c_step, nullptr);
+        }
+      }
     }
   }
 }

@@ -286,14 +286,17 @@ def test_module_refuses():
         module(torch.rand(1, 8, 9, 9), torch.rand(1, 8, 5, 7))
 
 
-def test_written_whole_at_real_size():
-    """Sizes of a frame: several blocks of queries, keys and rows, poisoned memory."""
-    tensors = [t.float() for t in maps((1, 128, 256, (30, 52), (30, 52)))]
+@pytest.mark.parametrize("channels", (128, 256))
+def test_real_size(channels):
+    """Several blocks of queries and keys, poisoned memory; sums over many channels and positions
+    that keep their digits, as those of a library do."""
+    query, key, value = maps((1, channels, 2 * channels, (30, 52), (30, 52)))
+    tensors = [tensor.float() for tensor in (2 * query, 2 * key, value)]
     with poisoned_memory():
         actual = ops.cross_frame_attention(*tensors)
     control = reference.cross_frame_attention(*tensors)
-    exact = reference.cross_frame_attention(*(t.double() for t in tensors))
-    assert_no_worse(actual, control, exact, VALUE_FACTOR)
+    exact = reference.cross_frame_attention(*(tensor.double() for tensor in tensors))
+    assert_no_worse(actual, control, exact, factor=1.5)
 
 
 @interpreted
