@@ -78,7 +78,7 @@ Tensor charbonnier_loss(const Tensor& input, const Tensor& target, double eps, i
   const Tensor x = torch::stable::contiguous(input);
   const Tensor y = torch::stable::contiguous(target);
   if (static_cast<Reduction>(reduction) == Reduction::none) {
-    Tensor output = torch::stable::new_empty(x, x.sizes());
+    Tensor output = on_large_pages(torch::stable::new_empty(x, x.sizes()));
     THO_DISPATCH_V2(x.scalar_type(), "charbonnier_loss",
                     AT_WRAP([&] { map<scalar_t>(x, y, eps, output); }), VQE_FAST_FLOAT_TYPES);
     return output;
@@ -96,7 +96,7 @@ Tensor charbonnier_loss_backward(const Tensor& grad_output, const Tensor& input,
   const Tensor g = torch::stable::contiguous(grad_output);
   const Tensor x = torch::stable::contiguous(input);
   const Tensor y = torch::stable::contiguous(target);
-  Tensor grad_input = torch::stable::new_empty(x, x.sizes());
+  Tensor grad_input = on_large_pages(torch::stable::new_empty(x, x.sizes()));
   THO_DISPATCH_V2(x.scalar_type(), "charbonnier_loss_backward", AT_WRAP([&] {
                     gradient<scalar_t>(g, x, y, eps, static_cast<Reduction>(reduction), grad_input);
                   }),
