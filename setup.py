@@ -80,6 +80,7 @@ def native_build() -> tuple[list[Extension], type]:
                 "csrc/library.cpp",
                 "csrc/attention_cpu.cpp",
                 "csrc/charbonnier_cpu.cpp",
+                "csrc/fusion_cpu.cpp",
                 "csrc/ssim_cpu.cpp",
             ],
             extra_compile_args=[*target, *optimise],
@@ -95,7 +96,7 @@ def native_build() -> tuple[list[Extension], type]:
         extensions.append(
             cpp_extension.CppExtension(
                 "vqe_fast._ops_cuda",
-                ["csrc/build_cuda.cu", "csrc/ssim_cuda.cu"],
+                ["csrc/build_cuda.cu", "csrc/fusion_cuda.cu", "csrc/ssim_cuda.cu"],
                 include_dirs=[f"{cuda_home}/include"],
                 extra_compile_args={
                     "cxx": [*target, *optimise, "-DUSE_CUDA"],

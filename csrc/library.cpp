@@ -36,6 +36,23 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   library.def(
       "cross_frame_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, "
       "Tensor output, Tensor statistics, float scale, bool[] needed) -> (Tensor, Tensor, Tensor)");
+  // Variance of the luma of frames (B, 1 or 3, H, W) over the windows of a radius around each
+  // pixel, as far as they lie in the frame, in float32 or float64, an empty tensor unless it is
+  // wanted; and of each frame the least and the largest of it, (B, 2).
+  library.def("local_variance(Tensor frames, int radius, bool wanted) -> (Tensor, Tensor)");
+  library.def("local_variance_backward(Tensor grad_output, Tensor frames, int radius) -> Tensor");
+  // smooth + mask (detail - smooth), sharpened by unsharp_mask. With (B, 2) the bounds of three
+  // frames' variances, mask = (variance - low) / (high - low).
+  library.def(
+      "astf_fuse(Tensor detail, Tensor smooth, Tensor variance, Tensor bounds, float amount, "
+      "float[] taps) -> Tensor");
+  // Gradients of detail and smooth where they are needed, else empty tensors.
+  library.def(
+      "astf_fuse_backward(Tensor grad_output, Tensor variance, Tensor bounds, float amount, "
+      "float[] taps, bool[] needed) -> (Tensor, Tensor)");
+  // frames + amount (frames - blur), where taps blur along either side, mirrored at the border; or
+  // its transpose, which is its derivative.
+  library.def("unsharp_mask(Tensor frames, float amount, float[] taps, bool transposed) -> Tensor");
   // The compute capability, times ten, of the code in the CUDA library that runs on like's device.
   library.def("cuda_arch(Tensor like) -> Tensor");
 }

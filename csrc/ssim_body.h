@@ -12,6 +12,8 @@
 // A tile goes through a few rows at a time: pixels -> moments along the row -> moments ->
 // similarity and its slopes by the moments -> these along the row -> gradient.
 
+#include "rows_body.h"
+
 // A stretch of consecutive rows, [row][map][column], that moves down.
 template <typename C, int kMaps>
 struct SsimBuffer {
@@ -42,9 +44,8 @@ class SsimTileRun {
   static constexpr int64_t kLanes = VectorOf<C>::lanes;
 
  public:
-  SsimTileRun(const SsimPlane<T>& input, const SsimPlane<T>& target,
-              const SsimGeometry<C>& geometry, const SsimTile& tile, const SsimWork<C>& work,
-              C* scratch)
+  SsimTileRun(const Matrix<T>& input, const Matrix<T>& target, const SsimGeometry<C>& geometry,
+              const Tile& tile, const SsimWork<C>& work, C* scratch)
       : input_(input),
         target_(target),
         geometry_(geometry),
@@ -116,15 +117,15 @@ class SsimTileRun {
 
   int64_t window() const { return kWindow != 0 ? kWindow : geometry_.window; }
   int64_t step() const { return ssim_step(window()); }
-  int64_t columns() const { return tile_.column_end - tile_.column_begin; }
+  int64_t columns() const { return tile_.columns(); }
   int64_t positions() const { return column_end_ - column_begin_; }
 
   // The mean of a few pixels of the tile; zero where it is not a number.
-  C typical(const SsimPlane<T>& plane) const {
+  C typical(const Matrix<T>& plane) const {
     constexpr int64_t kSamples = 4;
     C sum = 0;
     for (int64_t i = 0; i < kSamples; ++i) {
-      const int64_t row = tile_.row_begin + (tile_.row_end - tile_.row_begin - 1) * i / kSamples;
+      const int64_t row = tile_.row_begin + (tile_.rows() - 1) * i / kSamples;
       for (int64_t k = 0; k < kSamples; ++k) {
         const int64_t column = tile_.column_begin + (columns() - 1) * k / kSamples;
         sum += static_cast<C>(plane.data[row * plane.row_step + column * plane.column_step]);
@@ -191,35 +192,6 @@ class SsimTileRun {
     }
   }
 
-  // count pixels of a row in the type they are computed in: where they are, or in buffer.
-  static const C* load_plane(const SsimPlane<T>& plane, int64_t row, int64_t column, int64_t count,
-                             C* buffer) {
-    const T* from = plane.data + row * plane.row_step + column * plane.column_step;
-    if (plane.column_step == 1) {
-      // A tile's rows are too short for the processor to see them coming.
-      constexpr int64_t kLine = 64 / sizeof(T);
-      for (int64_t i = 0; i < count; i += kLine) {
-        __builtin_prefetch(from + kSsimRows * plane.row_step + i);
-      }
-      if constexpr (std::is_same_v<T, C>) {
-        return from;
-      }
-    }
-    for (int64_t i = 0; i < count; i += kBlock) {
-      const int64_t size = std::min<int64_t>(count - i, kBlock);
-      if (plane.column_step == 1) {
-        load(from + i, size, buffer + i);
-        continue;
-      }
-      T gathered[kBlock] = {};
-      for (int64_t k = 0; k < size; ++k) {
-        gathered[k] = from[(i + k) * plane.column_step];
-      }
-      load_block(gathered, buffer + i);
-    }
-    return buffer;
-  }
-
   // Sums and differences of the next row of pixels, zeros outside the images.
   void load_pixels() {
     const int64_t row = pixels_.end;
@@ -239,8 +211,8 @@ class SsimTileRun {
       return;
     }
     C buffers[2][kSsimColumns + 2 * kMaxWindow + kBlock];
-    const C* x = load_plane(input_, row, column + begin, end - begin, buffers[0]);
-    const C* y = load_plane(target_, row, column + begin, end - begin, buffers[1]);
+    const C* x = load_row<kSsimRows>(input_, row, column + begin, end - begin, buffers[0]);
+    const C* y = load_row<kSsimRows>(target_, row, column + begin, end - begin, buffers[1]);
     const auto part = [&](int64_t i) {
       const V a = load_vector(x + i) - input_shift;
       const V b = load_vector(y + i) - target_shift;
@@ -518,10 +490,10 @@ class SsimTileRun {
     }
   }
 
-  const SsimPlane<T>& input_;
-  const SsimPlane<T>& target_;
+  const Matrix<T>& input_;
+  const Matrix<T>& target_;
   const SsimGeometry<C>& geometry_;
-  const SsimTile& tile_;
+  const Tile& tile_;
   const SsimWork<C>& work_;
   const C input_shift_, target_shift_;  // what the pixels are less
   SsimBuffer<C, 2> pixels_;             // s and d
@@ -533,8 +505,8 @@ class SsimTileRun {
 };
 
 template <typename T>
-void ssim_tile(const SsimPlane<T>& input, const SsimPlane<T>& target,
-               const SsimGeometry<Computed<T>>& geometry, const SsimTile& tile,
+void ssim_tile(const Matrix<T>& input, const Matrix<T>& target,
+               const SsimGeometry<Computed<T>>& geometry, const Tile& tile,
                const SsimWork<Computed<T>>& work, Computed<T>* scratch) {
   if (geometry.window == 11) {
     SsimTileRun<T, 11>(input, target, geometry, tile, work, scratch).run();

@@ -3,8 +3,10 @@
 #include <vector>
 
 #include "cpu_common.h"
+#include "planes.h"
 #include "ssim_ops.h"
 #include "ssim_tile.h"
+#include "tile.h"
 
 #define VQE_FAST_KERNEL_BODY "ssim_body.h"
 #include "for_each_isa.h"
@@ -16,31 +18,14 @@ namespace {
 // compute fewer rows twice, but leave threads without work.
 constexpr int64_t kTileRows = 256;
 
-// The tiles of a plane.
-std::vector<SsimTile> split(int64_t height, int64_t width) {
-  const int64_t bands = (height + kTileRows - 1) / kTileRows;
-  const int64_t strips = (width + kSsimColumns - 1) / kSsimColumns;
-  std::vector<SsimTile> tiles;
-  for (int64_t band = 0; band < bands; ++band) {
-    for (int64_t strip = 0; strip < strips; ++strip) {
-      tiles.push_back({height * band / bands, height * (band + 1) / bands, width * strip / strips,
-                       width * (strip + 1) / strips});
-    }
-  }
-  return tiles;
-}
-
-template <typename T>
-SsimPlane<T> plane_of(const Tensor& images, int64_t plane) {
-  const int64_t image = plane / images.size(1), channel = plane % images.size(1);
-  const int64_t start = image * images.stride(0) + channel * images.stride(1);
-  return {images.const_data_ptr<T>() + start, images.stride(2), images.stride(3)};
+std::vector<Tile> split(const Tensor& images) {
+  return tiles_of(images.size(2), images.size(3), kTileRows, kSsimColumns);
 }
 
 // Runs work_of(plane, tile of the plane) on every tile of every plane.
 template <typename T, typename F>
 void for_each_tile(const Tensor& input, const Tensor& target, const SsimOptions& options,
-                   const std::vector<SsimTile>& tiles, const F& work_of) {
+                   const std::vector<Tile>& tiles, const F& work_of) {
   using C = baseline::Computed<T>;
   const auto geometry = ssim_geometry<C>(input.size(2), input.size(3), options);
   const int64_t in_plane = static_cast<int64_t>(tiles.size());
@@ -49,8 +34,9 @@ void for_each_tile(const Tensor& input, const Tensor& target, const SsimOptions&
     const Scratch<C> scratch(ssim_scratch(options.window_size));
     for (int64_t i = begin; i < end; ++i) {
       const SsimWork<C> work = work_of(i / in_plane, i % in_plane);
-      const auto x = plane_of<T>(input, i / in_plane), y = plane_of<T>(target, i / in_plane);
-      const SsimTile& tile = tiles[i % in_plane];
+      const int64_t image = i / in_plane / input.size(1), channel = i / in_plane % input.size(1);
+      const auto x = plane_of<T>(input, image, channel), y = plane_of<T>(target, image, channel);
+      const Tile& tile = tiles[i % in_plane];
       VQE_FAST_CALL(ssim_tile<T>, x, y, geometry, tile, work, scratch.get());
     }
   });
@@ -68,7 +54,7 @@ struct Cpu {
   static void mean(const Tensor& input, const Tensor& target, const SsimOptions& options,
                    const SsimBlend& blend, Tensor& values, const SsimGradients& gradients) {
     using C = baseline::Computed<T>;
-    const std::vector<SsimTile> tiles = split(input.size(2), input.size(3));
+    const std::vector<Tile> tiles = split(input);
     const int64_t in_plane = static_cast<int64_t>(tiles.size());
     const int64_t planes = input.size(0) * input.size(1);
     const int64_t in_value = values.dim() == 0 ? planes : 1;
@@ -103,12 +89,11 @@ struct Cpu {
     using C = baseline::Computed<T>;
     C* to = output.mutable_data_ptr<C>();
     const int64_t positions = output.size(2) * output.size(3);
-    for_each_tile<T>(input, target, options, split(input.size(2), input.size(3)),
-                     [&](int64_t plane, int64_t) {
-                       SsimWork<C> work{};
-                       work.similarity = to + plane * positions;
-                       return work;
-                     });
+    for_each_tile<T>(input, target, options, split(input), [&](int64_t plane, int64_t) {
+      SsimWork<C> work{};
+      work.similarity = to + plane * positions;
+      return work;
+    });
   }
 
   template <typename T>
@@ -117,15 +102,14 @@ struct Cpu {
     using C = baseline::Computed<T>;
     const C* grads = grad_output.const_data_ptr<C>();
     const int64_t positions = grad_output.size(2) * grad_output.size(3);
-    for_each_tile<T>(input, target, options, split(input.size(2), input.size(3)),
-                     [&](int64_t plane, int64_t) {
-                       SsimWork<C> work{};
-                       work.grad_map = grads + plane * positions;
-                       work.grad = 1;
-                       work.grad_input = plane_of_gradient<C>(gradients.input, plane);
-                       work.grad_target = plane_of_gradient<C>(gradients.target, plane);
-                       return work;
-                     });
+    for_each_tile<T>(input, target, options, split(input), [&](int64_t plane, int64_t) {
+      SsimWork<C> work{};
+      work.grad_map = grads + plane * positions;
+      work.grad = 1;
+      work.grad_input = plane_of_gradient<C>(gradients.input, plane);
+      work.grad_target = plane_of_gradient<C>(gradients.target, plane);
+      return work;
+    });
   }
 };
 

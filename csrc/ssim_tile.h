@@ -7,18 +7,6 @@
 
 namespace vqe_fast {
 
-// One plane of the input or the target; steps in elements.
-template <typename T>
-struct SsimPlane {
-  const T* data;
-  int64_t row_step, column_step;
-};
-
-// A part of an image: pixels, and the window positions of the same indices as far as there are.
-struct SsimTile {
-  int64_t row_begin, row_end, column_begin, column_end;
-};
-
 // What to compute over a tile; null leaves a thing out.
 template <typename C>
 struct SsimWork {

@@ -76,9 +76,14 @@ class SlidingVector {
   template <int kBy>
   Vector<C> at(std::integral_constant<int, kBy>) const {
 #if VQE_FAST_LEVEL >= 2
-    if constexpr (std::is_same_v<C, float> && kBy < VectorOf<C>::lanes) {
-      return reinterpret_cast<Vector<C>>(_mm512_alignr_epi32(
-          reinterpret_cast<__m512i>(next_), reinterpret_cast<__m512i>(current_), kBy));
+    if constexpr (kBy < VectorOf<C>::lanes) {
+      const auto next = reinterpret_cast<__m512i>(next_);
+      const auto current = reinterpret_cast<__m512i>(current_);
+      if constexpr (std::is_same_v<C, float>) {
+        return reinterpret_cast<Vector<C>>(_mm512_alignr_epi32(next, current, kBy));
+      } else {
+        return reinterpret_cast<Vector<C>>(_mm512_alignr_epi64(next, current, kBy));
+      }
     }
 #endif
     return at(kBy);

@@ -2,14 +2,19 @@
 
 from vqe_fast.ops.attention import cross_frame_attention
 from vqe_fast.ops.charbonnier import charbonnier_loss
+from vqe_fast.ops.fusion import astf_fuse, astf_mask, local_variance, unsharp_mask
 from vqe_fast.ops.ssim import ms_ssim, ms_ssim_loss, ssim, ssim_loss, ssim_mse_loss
 
 __all__ = [
+    "astf_fuse",
+    "astf_mask",
     "charbonnier_loss",
     "cross_frame_attention",
+    "local_variance",
     "ms_ssim",
     "ms_ssim_loss",
     "ssim",
     "ssim_loss",
     "ssim_mse_loss",
+    "unsharp_mask",
 ]

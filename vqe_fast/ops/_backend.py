@@ -20,7 +20,7 @@ KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.f
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
 TRITON_OPERATORS = frozenset({"attention", "charbonnier"})
-OPERATORS = ("attention", "charbonnier", "ssim")
+OPERATORS = ("attention", "charbonnier", "fusion", "ssim")
 
 
 def _checked(name: str) -> Backend:

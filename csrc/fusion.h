@@ -1,0 +1,89 @@
+// What fusion computes, the same for every device.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define VQE_FAST_HOST_DEVICE __host__ __device__
+#else
+#define VQE_FAST_HOST_DEVICE
+#endif
+
+namespace vqe_fast {
+
+constexpr int64_t kMaxRadius = 63;  // of a window of variances
+constexpr int64_t kMaxTaps = 33;    // of a blur
+
+// Luma of red, green and blue by BT.601.
+VQE_FAST_HOST_DEVICE inline double luma_weight(int64_t channel) {
+  return channel == 0 ? 0.299 : channel == 1 ? 0.587 : 0.114;
+}
+
+// Pixels along one side of a window around a place, as far as they lie in the image.
+VQE_FAST_HOST_DEVICE inline int64_t window_side(int64_t place, int64_t radius, int64_t size) {
+  const int64_t begin = place > radius ? place - radius : 0;
+  const int64_t end = place + radius < size ? place + radius + 1 : size;
+  return end - begin;
+}
+
+// A difference mean(x^2) - mean(x)^2 below this share of mean(x^2) is nothing but rounding.
+constexpr double kVarianceRounding = 1.0 / (int64_t{1} << 44);
+
+// The pixel that a place beyond the border stands for: mirrored at the outermost one, as often as
+// need be.
+VQE_FAST_HOST_DEVICE inline int64_t mirrored(int64_t place, int64_t size) {
+  if (size == 1) {
+    return 0;
+  }
+  const int64_t period = 2 * (size - 1);
+  const int64_t rest = (place % period + period) % period;
+  return rest < size ? rest : period - rest;
+}
+
+// x + amount * (x - blur(x)), or its transpose, which takes gradients back.
+template <typename C>
+struct Sharpening {
+  C amount;
+  int64_t size;  // odd
+  C taps[kMaxTaps];
+  bool transposed;
+
+  // How far it reaches: nowhere if there is nothing to do.
+  VQE_FAST_HOST_DEVICE int64_t radius() const { return amount == 0 ? 0 : size / 2; }
+
+  // Whether nothing is mirrored into a blur at a place.
+  VQE_FAST_HOST_DEVICE bool inside(int64_t place, int64_t places) const {
+    return place > radius() && place < places - 1 - radius();
+  }
+
+  // What the place `from` counts in the blur at the place `to`; nothing beyond the radius.
+  VQE_FAST_HOST_DEVICE C weight(int64_t to, int64_t from, int64_t places) const {
+    if (from < 0 || from >= places) {
+      return 0;
+    }
+    if (inside(to, places)) {
+      return taps[from - to + radius()];
+    }
+    const int64_t pixel = transposed ? to : from, centre = transposed ? from : to;
+    C sum = 0;
+    for (int64_t k = 0; k < size; ++k) {
+      sum += mirrored(centre + k - radius(), places) == pixel ? taps[k] : C(0);
+    }
+    return sum;
+  }
+};
+
+// The mask of a frame: where its variance lies between the least and the largest of three frames;
+// 0 everywhere if all of them are flat.
+template <typename C>
+struct VarianceRange {
+  C low, range;
+
+  VQE_FAST_HOST_DEVICE static VarianceRange of(const C* low_and_high) {
+    const C range = low_and_high[1] - low_and_high[0];
+    return {low_and_high[0], range == 0 ? C(1) : range};
+  }
+  VQE_FAST_HOST_DEVICE C mask(C variance) const { return (variance - low) / range; }
+};
+
+}  // namespace vqe_fast

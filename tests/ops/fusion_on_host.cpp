@@ -1,0 +1,87 @@
+// The fusion kernels of the GPU, run on the host: see test_fusion_kernel.py.
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
+
+#include <algorithm>
+
+#include "../support/cuda_on_host.h"
+#include "fusion_kernel.cuh"
+
+using namespace vqe_fast;
+
+// Null pointers leave a thing out.
+struct VarianceCall {
+  const void* frames;
+  int64_t sizes[4], steps[4];
+  int64_t radius;
+  void *map, *bounds;
+  double* means;
+  const void* grads;
+  void* gradient;
+};
+
+struct SharpenCall {
+  const void *detail, *smooth;
+  int64_t sizes[4], detail_steps[4], smooth_steps[4];
+  double amount;
+  int64_t taps_size;
+  const double* taps;
+  bool transposed;
+  const void *variance, *bounds;
+  void *output, *grad_detail, *grad_smooth;
+};
+
+namespace {
+
+FusionSize size_of(const int64_t* sizes) { return {sizes[0], sizes[1], sizes[2], sizes[3]}; }
+
+}  // namespace
+
+template <typename T, typename C>
+void run(const VarianceCall& call) {
+  BoxLaunch<T, C> launch{};
+  launch.frames = static_cast<const T*>(call.frames);
+  std::copy_n(call.steps, 4, launch.steps);
+  launch.size = size_of(call.sizes);
+  launch.radius = call.radius;
+  launch.map = static_cast<C*>(call.map);
+  std::vector<double> found(2 * launch.blocks());
+  launch.bounds = found.data();
+  const int64_t images = launch.size.images;
+  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { variance_kernel(launch); });
+  cuda_on_host::launch(images, kFusionThreads, [&] {
+    bounds_kernel<C>(found.data(), launch.blocks() / images, static_cast<C*>(call.bounds));
+  });
+  launch.means = call.means;
+  launch.grads = static_cast<const C*>(call.grads);
+  launch.gradient = static_cast<C*>(call.gradient);
+  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { mean_kernel(launch); });
+  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { variance_gradient_kernel(launch); });
+}
+
+template <typename T, typename C>
+void run(const SharpenCall& call) {
+  SharpLaunch<T, C> launch{};
+  launch.size = size_of(call.sizes);
+  launch.filter = {static_cast<C>(call.amount), call.taps_size, {}, call.transposed};
+  std::copy_n(call.taps, call.taps_size, launch.filter.taps);
+  launch.detail = static_cast<const T*>(call.detail);
+  launch.smooth = static_cast<const T*>(call.smooth);
+  std::copy_n(call.detail_steps, 4, launch.detail_steps);
+  std::copy_n(call.smooth_steps, 4, launch.smooth_steps);
+  launch.variance = static_cast<const C*>(call.variance);
+  launch.bounds = static_cast<const C*>(call.bounds);
+  launch.output = static_cast<T*>(call.output);
+  launch.grad_detail = static_cast<T*>(call.grad_detail);
+  launch.grad_smooth = static_cast<T*>(call.grad_smooth);
+  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { sharpen_kernel(launch); });
+}
+
+#define RUN(name, T, C)                                                           \
+  extern "C" void variance_##name(const VarianceCall* call) { run<T, C>(*call); } \
+  extern "C" void sharpen_##name(const SharpenCall* call) { run<T, C>(*call); }
+
+RUN(float64, double, double)
+RUN(float32, float, float)
+RUN(bfloat16, torch::headeronly::BFloat16, float)
+RUN(float16, torch::headeronly::Half, float)
