@@ -81,6 +81,8 @@ def native_build() -> tuple[list[Extension], type]:
                 "csrc/attention_cpu.cpp",
                 "csrc/charbonnier_cpu.cpp",
                 "csrc/fusion_cpu.cpp",
+                "csrc/modulation_cpu.cpp",
+                "csrc/modulation_gains_cpu.cpp",
                 "csrc/ssim_cpu.cpp",
             ],
             extra_compile_args=[*target, *optimise],

@@ -53,6 +53,19 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   // frames + amount (frames - blur), where taps blur along either side, mirrored at the border; or
   // its transpose, which is its derivative.
   library.def("unsharp_mask(Tensor frames, float amount, float[] taps, bool transposed) -> Tensor");
+  // activation(features) * gains, with nearest-expanded gains (B or 1, C, h, w) in float32, or in
+  // float64 for float64. slope is the factor of negative features, 0 for ReLU; without one there is
+  // no activation. The backward gives the gradients that are needed, else empty tensors.
+  library.def("qp_modulate(Tensor features, Tensor gains, float[] slope) -> Tensor");
+  library.def(
+      "qp_modulate_backward(Tensor grad_output, Tensor features, Tensor gains, float[] slope, "
+      "bool[] needed) -> (Tensor, Tensor)");
+  // softplus of bias plus the row of the table (N, C) at each QP: (B) -> (B, C), or (B, h, w) ->
+  // (B, C, h, w). qps are the QPs of the rows; between them rows are interpolated. qp is float64.
+  library.def("qp_gains(Tensor qp, Tensor table, Tensor bias, float[] qps) -> Tensor");
+  library.def(
+      "qp_gains_backward(Tensor grad_output, Tensor qp, Tensor table, Tensor bias, float[] qps) "
+      "-> (Tensor, Tensor)");
   // The compute capability, times ten, of the code in the CUDA library that runs on like's device.
   library.def("cuda_arch(Tensor like) -> Tensor");
 }

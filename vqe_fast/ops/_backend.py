@@ -19,8 +19,8 @@ Backend = Literal["auto", "reference"]
 KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
-TRITON_OPERATORS = frozenset({"attention", "charbonnier"})
-OPERATORS = ("attention", "charbonnier", "fusion", "ssim")
+TRITON_OPERATORS = frozenset({"attention", "charbonnier", "modulation"})
+OPERATORS = ("attention", "charbonnier", "fusion", "modulation", "ssim")
 
 
 def _checked(name: str) -> Backend:

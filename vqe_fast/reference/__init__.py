@@ -3,6 +3,7 @@
 from vqe_fast.reference.attention import cross_frame_attention
 from vqe_fast.reference.charbonnier import charbonnier_loss
 from vqe_fast.reference.fusion import astf_fuse, astf_mask, local_variance, unsharp_mask
+from vqe_fast.reference.modulation import qp_gains, qp_modulate
 from vqe_fast.reference.ssim import ms_ssim, ms_ssim_loss, ssim, ssim_loss, ssim_mse_loss
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "local_variance",
     "ms_ssim",
     "ms_ssim_loss",
+    "qp_gains",
+    "qp_modulate",
     "ssim",
     "ssim_loss",
     "ssim_mse_loss",

@@ -1,0 +1,156 @@
+"""Features that follow the QP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqe_fast.ops import qp_gains, qp_modulate
+from vqe_fast.ops._checks import check_tensor
+from vqe_fast.ops.modulation import LARGEST_QP, check_modulation, check_qps
+
+
+class QPModulation(nn.Module):
+    """activation(features) · softplus(W · one-hot(QP) + bias); PeQuENet §III-A-4.
+
+    Parameters have the names, shapes and first values of ``nn.Linear(num_qps, channels)``, whose
+    state dict loads. QPs between those of the columns of W are interpolated; see
+    :func:`vqe_fast.ops.qp_gains`.
+
+    Args:
+        num_qps: QPs that have a column of their own, 1 to 64.
+        channels: C of the features.
+        qps: those QPs, ascending in 0 to 63; the paper's 22, 27, 32, 37 for four and 0, 1, 2, …
+            for other numbers unless they are given.
+
+    Raises:
+        ValueError: a number is out of its range, or ``qps`` does not fit.
+    """
+
+    def __init__(self, num_qps: int, channels: int, *, qps: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if not 1 <= num_qps <= LARGEST_QP + 1:
+            raise ValueError(f"num_qps must be 1 to {LARGEST_QP + 1}, got {num_qps}")
+        self.qps = check_qps(qps, num_qps)
+        if channels < 1:
+            raise ValueError(f"channels must be at least 1, got {channels}")
+        bound = 1 / math.sqrt(num_qps)
+        self.weight = nn.Parameter(torch.empty(channels, num_qps).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
+
+    def gains(self, qp: float | Tensor) -> Tensor:
+        """The gains of QPs, a number or (), (B) or (B, h, w): (1, C), (B, C) or (B, C, h, w)."""
+        return qp_gains(qp, self.weight.mT, self.bias, qps=self.qps)
+
+    def forward(
+        self, features: Tensor, qp: float | Tensor, activation: str | None = None
+    ) -> Tensor:
+        """Modulated features.
+
+        Args:
+            features: (B, C, H, W).
+            qp: QPs of all images, of each, or a map for each that is no finer than the features.
+            activation: of the features before the gains, as :func:`vqe_fast.ops.qp_modulate` has.
+
+        Returns:
+            (B, C, H, W).
+
+        Raises:
+            TypeError, ValueError: as :func:`vqe_fast.ops.qp_gains` and
+                :func:`vqe_fast.ops.qp_modulate`.
+        """
+        return qp_modulate(features, self.gains(qp), activation=activation)
+
+    def extra_repr(self) -> str:
+        """The options, for ``repr``."""
+        channels, num_qps = self.weight.shape
+        return f"{num_qps}, {channels}, qps={self.qps}"
+
+
+def fold_qp(conv: nn.Conv2d, gains: Tensor) -> nn.Conv2d:
+    """The convolution of features that takes them without the gains: conv(x · gains) = folded(x).
+
+    For a clip of one QP the modulation then costs nothing. An activation before the gains stays:
+    conv(relu(x) · gains) = folded(relu(x)).
+
+    Args:
+        conv: a convolution of modulated features, with any settings.
+        gains: (C) or (1, C), for the channels that ``conv`` takes.
+
+    Returns:
+        A new convolution with the same settings, dtype and device, in the same mode.
+
+    Raises:
+        TypeError: ``conv`` is not a ``Conv2d``, or ``gains`` not a floating-point tensor.
+        ValueError: ``gains`` is not one number for each channel.
+    """
+    if not isinstance(conv, nn.Conv2d):
+        raise TypeError(f"conv must be a Conv2d, got {type(conv).__name__}")
+    check_tensor("gains", gains)
+    if gains.shape not in ((conv.in_channels,), (1, conv.in_channels)):
+        raise ValueError(
+            f"gains must be one number for each of the {conv.in_channels} channels of conv, "
+            f"got {tuple(gains.shape)}"
+        )
+    folded: nn.Conv2d = nn.utils.skip_init(
+        nn.Conv2d,
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        conv.groups,
+        conv.bias is not None,
+        conv.padding_mode,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )
+    with torch.no_grad():
+        folded.weight.copy_(_scaled_weight(conv, gains))
+        if conv.bias is not None and folded.bias is not None:
+            folded.bias.copy_(conv.bias)
+    return folded.train(conv.training)
+
+
+class QPModulatedConv2d(nn.Conv2d):
+    """A convolution of modulated features: conv(activation(features) · gains).
+
+    Has the arguments and the state dict of ``nn.Conv2d``. In eval mode, gains that all images
+    share go into the weights, which costs next to nothing; results are the same to rounding.
+    """
+
+    def forward(  # type: ignore[override]
+        self, features: Tensor, gains: Tensor, *, activation: str | None = None
+    ) -> Tensor:
+        """The convolution of ``qp_modulate(features, gains, activation=activation)``.
+
+        Args:
+            features: (B, C, H, W).
+            gains: (B, C), (1, C), or a map; see :func:`vqe_fast.ops.qp_modulate`.
+            activation: of the features before the gains.
+
+        Returns:
+            What ``nn.Conv2d`` gives.
+
+        Raises:
+            TypeError, ValueError: as :func:`vqe_fast.ops.qp_modulate`.
+        """
+        if self.training or gains.dim() != 2 or gains.shape[0] != 1:
+            return super().forward(qp_modulate(features, gains, activation=activation))
+        check_modulation(features, gains, activation)
+        if activation is not None:
+            features = getattr(F, activation)(features)
+        convolved: Tensor = self._conv_forward(features, _scaled_weight(self, gains), self.bias)
+        return convolved
+
+
+def _scaled_weight(conv: nn.Conv2d, gains: Tensor) -> Tensor:
+    """The weight (O, C/groups, kh, kw), each channel of the input times its gain."""
+    weight = conv.weight.unflatten(0, (conv.groups, -1))
+    scaled: Tensor = weight * gains.view(conv.groups, 1, -1, 1, 1)
+    return scaled.flatten(0, 1).to(conv.weight.dtype)
