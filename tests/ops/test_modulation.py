@@ -3,6 +3,7 @@ import itertools
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from side_by_side import peak_bytes
@@ -353,6 +354,13 @@ def test_rows_and_what_lies_between(rows, qps, qp, weights, function):
         maps = function(given.expand(3, 2, 5), table, bias, qps=qps)
         torch.testing.assert_close(maps, expected[:, None, None].expand(3, 7, 2, 5))
         assert maps.is_contiguous()
+
+
+@pytest.mark.parametrize("number", (np.int64(30), np.uint8(30), np.float32(30)))
+def test_numbers_of_numpy(number):
+    """What comes out of arrays and data frames."""
+    table, bias = table_and_bias(4, 5)
+    assert torch.equal(ops.qp_gains(number, table, bias[0]), ops.qp_gains(30, table, bias[0]))
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 import warnings
 from collections.abc import Sequence
 
@@ -194,10 +195,11 @@ def _positions(qp: object, device: torch.device, rows: tuple[float, ...]) -> Ten
             lowest, highest = positions.aminmax()
             _check_range(lowest.item(), highest.item(), rows)
         return positions.reshape(qp.shape or (1,)).to(device, non_blocking=True)
-    if isinstance(qp, bool) or not isinstance(qp, (int, float)):
+    if isinstance(qp, bool) or not isinstance(qp, numbers.Real):
         raise TypeError(f"qp must be a number or a tensor, got {type(qp).__name__}")
-    _check_range(qp, qp, rows)
-    return torch.full((1,), qp, dtype=torch.float64, device=device)
+    number = float(qp)
+    _check_range(number, number, rows)
+    return torch.full((1,), number, dtype=torch.float64, device=device)
 
 
 def _check_range(lowest: float, highest: float, rows: tuple[float, ...]) -> None:
