@@ -129,14 +129,15 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
                 "detail and smooth must both be (B, T, C, H, W), "
                 f"got {tuple(detail.shape)} and {tuple(smooth.shape)}"
             )
-        clip = detail.shape[:2]
+        size = detail.shape[:2]
         variance = frame_variance(smooth.detach().flatten(0, 1), self.radius)
-        bounds = variance.bounds.unflatten(0, clip)
+        bounds = variance.bounds.unflatten(0, size)
         previous = torch.cat((bounds[:, :1], bounds[:, :-1]), dim=1)
         following = torch.cat((bounds[:, 1:], bounds[:, -1:]), dim=1)
         common = common_bounds(*(each.flatten(0, 1) for each in (previous, bounds, following)))
         fused = fuse(detail.flatten(0, 1), smooth.flatten(0, 1), variance.map, common, self.sharpen)
-        return fused.unflatten(0, clip)
+        clip_fused: Tensor = fused.unflatten(0, size)
+        return clip_fused
 
     def stream(self) -> FusionStream:
         """The same for a video that comes frame by frame."""
