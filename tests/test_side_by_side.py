@@ -26,8 +26,8 @@ def test_implementations_take_turns():
     }
     measured = durations(steps, budget=0.0)
     turns = [(name, len(list(group))) for name, group in itertools.groupby(calls)]
-    assert turns[2:] == [("fast", 100), ("slow", 4)] * 3
-    assert len(measured["fast"]) == 3 * 75 and len(measured["slow"]) == 3 * 3
+    assert turns[2:] == [("fast", 100), ("slow", 8)] * 3
+    assert len(measured["fast"]) == 3 * 75 and len(measured["slow"]) == 3 * 6
     assert all(seconds > 0.02 for seconds in measured["slow"])
     assert statistics.median(measured["fast"]) < 0.01
 
