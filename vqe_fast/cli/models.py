@@ -27,7 +27,7 @@ def models() -> None:
             name,
             f"{sum(p.numel() for p in model.parameters() if p.requires_grad):,}",
             _inputs(spec),
-            f"{spec.receptive_field} px",
+            f"{spec.receptive_field} px" if spec.receptive_field else "the whole frame",
             "ship" if name in with_weights else "none",
         )
     Console().print(table)

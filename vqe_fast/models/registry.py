@@ -19,7 +19,8 @@ class ModelSpec:
         temporal_radius: neighbouring frames needed on each side; 0 for a single-frame model.
         recurrent: whether the output depends on the whole clip; the radius is then 0.
         takes_qp: whether ``forward`` takes the quantisation parameter of each frame.
-        receptive_field: side in pixels of the square of inputs that one output pixel depends on.
+        receptive_field: side in pixels of the square of inputs that one output pixel depends on;
+            0 where it depends on all of them.
         alignment: tiles must start at multiples of this many pixels to give the untiled result.
             Frames of any size are taken: the model pads by itself.
         value_range: range of the samples that go in and come out.

@@ -61,9 +61,7 @@ class CrossFrameAttention(nn.Module):
         """
         factor = self.downsample
         height, width = features.shape[-2:]
-        if factor > 1:
-            features = self._averaged("features", features)
-            reference = self._averaged("reference", reference)
+        features, reference = self._downsampled(features, reference)
         query, key = F.relu(self.query(features)), F.relu(self.key(reference))
         attended = cross_frame_attention(query, key, reference)
         if factor == 1:
@@ -71,9 +69,37 @@ class CrossFrameAttention(nn.Module):
         attended = F.interpolate(attended, scale_factor=float(factor), mode="bilinear")
         return attended[..., :height, :width]
 
+    def weights(self, features: Tensor, reference: Tensor, positions: Tensor) -> Tensor:
+        """Where some positions look: rows of the softmax map, which ``forward`` never stores.
+
+        Args:
+            features: (B, C, H, W) of the frame.
+            reference: (B, C, H', W') of the frame to look in.
+            positions: (P, 2), rows and columns in the features, after they are averaged if
+                ``downsample`` is above 1.
+
+        Returns:
+            (B, P, H', W'), each map of sum 1; of the averaged reference's size.
+
+        Raises:
+            ValueError: ``positions`` has another shape or lies outside.
+        """
+        features, reference = self._downsampled(features, reference)
+        height, width = features.shape[-2:]
+        rows, columns = _checked_positions(positions, height, width)
+        query = F.relu(self.query(features[:, :, rows, columns].unsqueeze(-1)))
+        key = F.relu(self.key(reference))
+        logits = query.squeeze(-1).mT @ key.flatten(2)
+        return logits.softmax(-1).unflatten(-1, reference.shape[-2:])
+
     def extra_repr(self) -> str:
         """The option, for ``repr``."""
         return f"downsample={self.downsample}"
+
+    def _downsampled(self, features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        if self.downsample == 1:
+            return features, reference
+        return self._averaged("features", features), self._averaged("reference", reference)
 
     def _averaged(self, name: str, features: Tensor) -> Tensor:
         factor = self.downsample
@@ -84,3 +110,14 @@ class CrossFrameAttention(nn.Module):
                 f"got {height}×{width}"
             )
         return F.avg_pool2d(features, factor, ceil_mode=True)
+
+
+def _checked_positions(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    if positions.dim() != 2 or positions.shape[1] != 2:
+        raise ValueError(f"positions must be (P, 2), got {tuple(positions.shape)}")
+    rows, columns = positions.long().unbind(1)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    if not inside.all():
+        outside = positions[~inside][0].tolist()
+        raise ValueError(f"positions must lie in {height}×{width}, got {outside}")
+    return rows, columns
