@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _SLOPE = 0.2
 
@@ -55,3 +57,46 @@ class PatchDiscriminator(nn.Module):
             luma = layer(luma)
             features.append(luma)
         return self.output(luma), features
+
+
+class SubPatchDiscriminator(nn.Module):
+    """Galteri's discriminator, section 3.1.1: is each 16×16 sub-patch an original?
+
+    Convolutions with stride 1 and without padding, filters doubled every two layers, LeakyReLU. The
+    paper gives neither the number of layers nor that of filters; seven 3×3 kernels, from 32 filters
+    on, and a last one of 2×2 see 16×16 pixels exactly: our reading.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = (6, 32, 32, 64, 64, 128, 128, 256)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(channels))
+        self.output = nn.Conv2d(channels[-1], 1, 2)
+
+    def forward(self, frames: Tensor, compressed: Tensor) -> Tensor:
+        """How real frames look, given what was made of them.
+
+        Args:
+            frames: (B, 3, H, W), RGB, originals or restored, H and W at least 16.
+            compressed: (B, 3, H, W), which they are conditioned on.
+
+        Returns:
+            (B), the probability that the frame is an original, averaged over sub-patches: the
+            sigmoid of each, then the mean.
+
+        Raises:
+            ValueError: the shapes differ, or the frames are too small.
+        """
+        if frames.shape != compressed.shape:
+            raise ValueError(
+                f"compressed must have the shape of frames, {tuple(frames.shape)}; "
+                f"got {tuple(compressed.shape)}"
+            )
+        if frames.dim() != 4 or frames.shape[1] != 3 or min(frames.shape[2:]) < 16:
+            raise ValueError(
+                f"frames must be (B, 3, H, W) with at least 16×16, got {tuple(frames.shape)}"
+            )
+        features = torch.cat((frames, compressed), dim=1)
+        for layer in self.layers:
+            features = functional.leaky_relu(layer(features), _SLOPE)
+        return torch.sigmoid(self.output(features)).mean((1, 2, 3))

@@ -1,0 +1,228 @@
+"""Galteri et al.: generators that remove compression artefacts, and the choice among several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqe_fast.models.registry import ModelSpec, register_model
+from vqe_fast.reference.fusion import LUMA_WEIGHTS
+
+_SLOPE = 0.2
+_EXPANSION = 6
+_LARGEST_QP = 63
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(F.leaky_relu(self.first(features), _SLOPE))
+
+
+class _InvertedResidual(nn.Module):
+    """MobileNetV2's block: wider, filtered by channel, and narrow again without activation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        wide = _EXPANSION * width
+        self.expand = nn.Conv2d(width, wide, 1)
+        self.filter = nn.Conv2d(wide, wide, 3, padding=1, groups=wide)
+        self.project = nn.Conv2d(wide, width, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        wide = F.leaky_relu(self.expand(features), _SLOPE)
+        return features + self.project(F.leaky_relu(self.filter(wide), _SLOPE))
+
+
+class GalteriGenerator(nn.Module):
+    """The generator of section 3.1.
+
+    conv 3→width, conv with stride 2, residual blocks, nearest ×2, conv, conv to RGB with tanh;
+    3×3 kernels and LeakyReLU. Frames go in and come out in [0, 1] and are scaled to [-1, 1] inside.
+    The output is the frame itself, not a correction.
+
+    The paper describes the base network: 64 filters, 15 blocks. Of ``fast`` and ``very_fast`` it
+    gives the names; here, our reading, they have the inverted residual blocks of MobileNetV2
+    without normalisation: 12 of 32 filters, 16 of 8.
+
+    Args:
+        width: filters.
+        blocks: residual blocks.
+        inverted: whether these are inverted residuals.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 15, inverted: bool = False) -> None:
+        super().__init__()
+        for name, number in (("width", width), ("blocks", blocks)):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
+        block = _InvertedResidual if inverted else _ResidualBlock
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.down = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.blocks = nn.Sequential(*(block(width) for _ in range(blocks)))
+        self.up = nn.Conv2d(width, width, 3, padding=1)
+        self.output = nn.Conv2d(width, 3, 3, padding=1)
+        at_half = blocks * (1 if inverted else 2)
+        # To each side: three convolutions, one more that starts at an even pixel, and those at half
+        # the size, whose results two pixels share.
+        reach = 3 + 1 + 2 * at_half + 1
+        self.spec = ModelSpec(
+            planes="rgb",
+            temporal_radius=0,
+            recurrent=False,
+            takes_qp=False,
+            receptive_field=2 * reach + 1,
+            alignment=2,
+            value_range=(0.0, 1.0),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Enhances frames.
+
+        Args:
+            frames: (B, 3, H, W), RGB in [0, 1], any H and W.
+
+        Returns:
+            (B, 3, H, W) in [0, 1], in the dtype of ``frames``.
+
+        Raises:
+            ValueError: ``frames`` is not (B, 3, H, W).
+        """
+        if frames.dim() != 4 or frames.shape[1] != 3:
+            raise ValueError(f"frames must be (B, 3, H, W), got {tuple(frames.shape)}")
+        height, width = frames.shape[-2:]
+        scaled = (2 * frames - 1).to(self.head.weight.dtype)
+        scaled = F.pad(scaled, (0, width % 2, 0, height % 2), mode="replicate")
+        features = F.leaky_relu(self.head(scaled), _SLOPE)
+        features = F.leaky_relu(self.down(features), _SLOPE)
+        features = F.interpolate(self.blocks(features), scale_factor=2.0, mode="nearest")
+        features = F.leaky_relu(self.up(features), _SLOPE)
+        restored = torch.tanh(self.output(features).to(frames.dtype))
+        return (restored[..., :height, :width] + 1) / 2
+
+
+@register_model
+def galteri_base(width: int = 64, blocks: int = 15) -> GalteriGenerator:
+    """The paper's generator; see :class:`GalteriGenerator`."""
+    return GalteriGenerator(width, blocks)
+
+
+@register_model
+def galteri_fast(width: int = 32, blocks: int = 12) -> GalteriGenerator:
+    """Our reading of the fast generator; see :class:`GalteriGenerator`."""
+    return GalteriGenerator(width, blocks, inverted=True)
+
+
+@register_model
+def galteri_very_fast(width: int = 8, blocks: int = 16) -> GalteriGenerator:
+    """Our reading of the very fast generator; see :class:`GalteriGenerator`."""
+    return GalteriGenerator(width, blocks, inverted=True)
+
+
+class QualityPredictor(nn.Module):
+    """Estimates how strongly a frame was compressed from what it looks like.
+
+    The paper drives generators, each trained for one quality, by such a predictor; it is described
+    in the authors' earlier work, and this small one is ours: five 3×3 convolutions with stride 2 on
+    luma, an average over the frame, and a sigmoid times 63.
+
+    Args:
+        width: filters of the first convolution; each of the next has twice as many, up to eight
+            times.
+
+    Raises:
+        ValueError: ``width`` is below 1.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
+        layers: list[nn.Module] = []
+        entering = 1
+        for factor in (1, 2, 4, 8, 8):
+            layers += [nn.Conv2d(entering, factor * width, 3, 2, 1), nn.LeakyReLU(_SLOPE)]
+            entering = factor * width
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Linear(entering, 1)
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Estimates the QP of frames.
+
+        Args:
+            luma: (B, 1, H, W), values in [0, 1].
+
+        Returns:
+            (B), QPs in 0 to 63, or whatever measure of quality on that scale it was trained with.
+
+        Raises:
+            ValueError: ``luma`` is not (B, 1, H, W).
+        """
+        if luma.dim() != 4 or luma.shape[1] != 1:
+            raise ValueError(f"luma must be (B, 1, H, W), got {tuple(luma.shape)}")
+        # Compression shows in how pixels differ, whatever the brightness.
+        features = self.layers(luma - luma.mean((2, 3), keepdim=True))
+        estimate: Tensor = _LARGEST_QP * torch.sigmoid(self.output(features.mean((2, 3))))
+        return estimate.squeeze(1)
+
+
+class QualityEnsemble(nn.Module):
+    """Generators for some qualities; each frame goes to that of the quality nearest to its own.
+
+    Args:
+        generators: the QP that each generator was trained for → the generator.
+        predictor: estimates QPs from luma.
+
+    Raises:
+        ValueError: there are no generators, or they work on different planes.
+    """
+
+    def __init__(self, generators: Mapping[float, nn.Module], predictor: nn.Module) -> None:
+        super().__init__()
+        specs = {str(generator.spec.planes) for generator in generators.values()}
+        if len(specs) != 1:
+            raise ValueError(f"generators must all work on the same planes, got {sorted(specs)}")
+        self.qps = sorted(generators)
+        self.generators = nn.ModuleList(generators[qp] for qp in self.qps)
+        self.predictor = predictor
+
+    def forward(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:
+        """Enhances each frame by the generator for its quality.
+
+        Args:
+            frames: (B, C, H, W), values in [0, 1].
+            qp: a number or (B), where it is known; else it is estimated.
+
+        Returns:
+            (B, C, H, W).
+        """
+        chosen = self.route(frames, qp)
+        enhanced = torch.empty_like(frames)
+        for index in chosen.unique().tolist():
+            places = (chosen == index).nonzero().flatten()
+            enhanced[places] = self.generators[index](frames[places]).to(frames.dtype)
+        return enhanced
+
+    def route(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:
+        """The index in ``qps`` of the generator for each frame, (B); of two as near, the lower."""
+        if qp is None:
+            qp = self.predictor(_luma(frames))
+        known = torch.as_tensor(qp, dtype=torch.float32, device=frames.device)
+        qps = torch.tensor(self.qps, dtype=torch.float32, device=frames.device)
+        return (known.expand(frames.shape[0])[:, None] - qps).abs().argmin(dim=1)
+
+
+def _luma(frames: Tensor) -> Tensor:
+    if frames.shape[1] == 1:
+        return frames
+    return (frames * frames.new_tensor(LUMA_WEIGHTS).view(3, 1, 1)).sum(1, keepdim=True)
