@@ -1,14 +1,28 @@
 """Modules and losses built on the operators."""
 
+from vqe_fast.nn.adversarial import (
+    adversarial_discriminator_loss,
+    adversarial_generator_loss,
+    feature_matching_loss,
+    lsgan_discriminator_loss,
+    lsgan_generator_loss,
+)
 from vqe_fast.nn.attention import CrossFrameAttention
 from vqe_fast.nn.fusion import AdaptiveSpatialTemporalFusion, FusionStream, UnsharpMask
 from vqe_fast.nn.losses import CharbonnierLoss, MSSSIMLoss, SSIMLoss, SSIMMSELoss
 from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
+from vqe_fast.nn.perceptual import (
+    FeatureLoss,
+    galteri_feature_loss,
+    multiscale_feature_loss,
+    pequenet_feature_loss,
+)
 
 __all__ = [
     "AdaptiveSpatialTemporalFusion",
     "CharbonnierLoss",
     "CrossFrameAttention",
+    "FeatureLoss",
     "FusionStream",
     "MSSSIMLoss",
     "QPModulatedConv2d",
@@ -16,5 +30,13 @@ __all__ = [
     "SSIMLoss",
     "SSIMMSELoss",
     "UnsharpMask",
+    "adversarial_discriminator_loss",
+    "adversarial_generator_loss",
+    "feature_matching_loss",
     "fold_qp",
+    "galteri_feature_loss",
+    "lsgan_discriminator_loss",
+    "lsgan_generator_loss",
+    "multiscale_feature_loss",
+    "pequenet_feature_loss",
 ]

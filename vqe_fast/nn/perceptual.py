@@ -1,0 +1,130 @@
+"""Losses that compare images by the features of a trained classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqe_fast.ops._checks import check_pair
+from vqe_fast.reference.fusion import gaussian_taps
+
+Trunk = Callable[[Tensor, Sequence[str | int]], list[Tensor]]
+"""Such as :class:`vqe_fast.models.vgg.VGG`: features of images at the layers that are named."""
+
+_DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+class FeatureLoss(nn.Module):
+    """Σ over scales and layers of weight · distance(features of input, features of target).
+
+    Distances are means over all values. Features of the target are computed without a graph. With
+    a trunk of random weights this is no perceptual loss, only a random one.
+
+    Args:
+        trunk: the classifier's features; it is not trained here.
+        weights: layer → its weight.
+        distance: ``"l1"`` or ``"mse"``.
+        scales: sizes at which the images are compared, 1 and below: their Gaussian pyramid.
+        normalised: whether images in [0, 1] become what ImageNet's classifiers were trained on.
+
+    Raises:
+        ValueError: an option is unknown or empty.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        weights: Mapping[str | int, float],
+        *,
+        distance: str = "l1",
+        scales: Sequence[float] = (1.0,),
+        normalised: bool = True,
+    ) -> None:
+        super().__init__()
+        if distance not in _DISTANCES:
+            raise ValueError(f"distance must be one of {', '.join(_DISTANCES)}; got {distance!r}")
+        if not weights:
+            raise ValueError("weights must name at least one layer")
+        if not scales or not all(0 < scale <= 1 and (1 / scale).is_integer() for scale in scales):
+            raise ValueError(f"scales must be 1 over whole numbers, such as 0.5; got {scales}")
+        self.trunk = trunk
+        self.weights = dict(weights)
+        self.distance = distance
+        self.scales = tuple(scales)
+        self.normalised = normalised
+        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of images.
+
+        Args:
+            input: (B, 3, H, W) in [0, 1], or luma (B, 1, H, W), which is repeated.
+            target: the shape of ``input``.
+
+        Raises:
+            ValueError: the shapes differ or have other channels.
+        """
+        check_pair(input, target)
+        if input.dim() != 4 or input.shape[1] not in (1, 3):
+            raise ValueError(
+                f"input must be (B, 1, H, W) or (B, 3, H, W), got {tuple(input.shape)}"
+            )
+        compare = _DISTANCES[self.distance]
+        losses = []
+        for scale in self.scales:
+            features = self._features(_shrunk(input, scale))
+            with torch.no_grad():
+                wanted = self._features(_shrunk(target, scale))
+            for weight, a, b in zip(self.weights.values(), features, wanted, strict=True):
+                losses.append(weight * compare(a, b))
+        return torch.stack(losses).sum()
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        images = images.expand(-1, 3, -1, -1)
+        if self.normalised:
+            images = (images - self.mean) / self.deviation
+        return self.trunk(images, tuple(self.weights))
+
+
+def pequenet_feature_loss(
+    trunk: Trunk, scales: Sequence[float] = (1.0, 0.5, 0.25, 0.125)
+) -> FeatureLoss:
+    """PeQuENet's VGG loss, eq. 4: L1 after the first ReLU of each stage of VGG19.
+
+    The paper states one scale, the released code sums four; it also gives the weights, 1/32, 1/16,
+    1/8, 1/4 and 1.
+    """
+    weights = {f"relu{stage}_1": w for stage, w in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), 1)}
+    return FeatureLoss(trunk, weights, scales=scales)
+
+
+def multiscale_feature_loss(trunk: Trunk) -> FeatureLoss:
+    """The multi-scale network's, eq. 4: squared errors at layers 9 and 23 of VGG16."""
+    return FeatureLoss(trunk, {9: 0.002, 23: 0.0015}, distance="mse")
+
+
+def galteri_feature_loss(trunk: Trunk) -> FeatureLoss:
+    """Galteri's, eq. 5: squared errors at VGG19's conv5_3."""
+    return FeatureLoss(trunk, {"conv5_3": 1.0}, distance="mse")
+
+
+def _shrunk(images: Tensor, scale: float) -> Tensor:
+    """Blurred by σ = (1/scale − 1)/2 with zeros around, then every so many pixels."""
+    step = round(1 / scale)
+    if step == 1:
+        return images
+    sigma = (step - 1) / 2
+    half = round(4 * sigma)
+    taps = images.new_tensor(gaussian_taps(2 * half + 1, sigma))
+    channels = images.shape[1]
+    rows = taps.view(1, 1, -1, 1).expand(channels, -1, -1, -1)
+    blurred = F.conv2d(images, rows, padding=(half, 0), stride=(step, 1), groups=channels)
+    return F.conv2d(blurred, rows.mT, padding=(0, half), stride=(1, step), groups=channels)
