@@ -1,0 +1,145 @@
+"""BasicVSR's and SPyNet's weights as BasicSR and MMagic publish them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.models.basicvsr import BasicVSR
+from vqe_fast.models.spynet import SPyNet
+from vqe_fast.weights import WeightsError
+
+Publisher = Literal["basicsr", "mmagic"]
+
+_WRAPPERS = ("params_ema", "params", "state_dict")
+_CONSTANTS = ("mean", "std")
+_SHOWN = 3
+
+
+def published_names(model: BasicVSR | SPyNet, publisher: Publisher) -> dict[str, str]:
+    """The names of a model's weights at a publisher → the names here.
+
+    Args:
+        model: a :class:`BasicVSR` or a :class:`SPyNet`.
+        publisher: ``"basicsr"`` or ``"mmagic"``, without the latter's prefix ``generator.``.
+    """
+    return {_published(name, publisher): name for name in model.state_dict()}
+
+
+def load_published(
+    model: nn.Module, source: str | Path | Mapping[str, object], *, name: str | None = None
+) -> None:
+    """Loads published weights of BasicVSR or SPyNet, in the dtype of the model's parameters.
+
+    Taken are the names of BasicSR and of MMagic, bare or inside ``params_ema`` (preferred),
+    ``params`` or ``state_dict``, with or without the prefixes ``module.`` and ``generator.``.
+    SPyNet's ``mean`` and ``std`` are constants that its files leave out; they may be missing.
+
+    Args:
+        model: a :class:`BasicVSR` or a :class:`SPyNet`, ``model.spynet`` for one; of :class:`ASTF`
+            each network by itself. BasicSR builds 15 blocks unless told otherwise, MMagic 30.
+        source: a ``.pth`` file, or what ``torch.load`` makes of it.
+        name: of the source in error messages; the path, if it is one.
+
+    Raises:
+        TypeError: ``model`` is neither.
+        WeightsError: the file is missing or unreadable, or its entries are not the model's; the
+            model is then as it was.
+    """
+    if not isinstance(model, BasicVSR | SPyNet):
+        raise TypeError(f"model must be a BasicVSR or a SPyNet, got {type(model).__name__}")
+    if isinstance(source, str | Path):
+        name = name or str(source)
+        source = _read(Path(source))
+    name = name or "the state dict"
+    state = _bare(source)
+    if not state:
+        raise WeightsError(f"{name} holds no tensors by name; expected a state dict")
+    names = published_names(model, _publisher_of(state))
+    expected = model.state_dict()
+    absent = {key for key in names.keys() - state.keys() if key.split(".")[-1] not in _CONSTANTS}
+    shapes = {
+        key for key in names.keys() & state.keys() if expected[names[key]].shape != state[key].shape
+    }
+    differences = [
+        f"{verb} {_some(keys)}"
+        for verb, keys in (
+            ("lacks", absent),
+            ("has unknown", state.keys() - names.keys()),
+            ("has another shape for", shapes),
+        )
+        if keys
+    ]
+    if differences:
+        raise WeightsError(f"{name} does not fit this model: it {', '.join(differences)}")
+    with torch.no_grad():
+        for key, ours in names.items():
+            if key in state:
+                expected[ours].copy_(state[key])
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
+    return content if isinstance(content, Mapping) else {}
+
+
+def _bare(content: Mapping[str, object]) -> dict[str, Tensor]:
+    """The tensors, without what is wrapped around them and around their names."""
+    for wrapper in _WRAPPERS:
+        inner = content.get(wrapper)
+        if isinstance(inner, Mapping):
+            content = inner
+            break
+    state = {
+        key.removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    if any(key.startswith("generator.") for key in state):
+        state.pop("step_counter", None)
+        state = {key.removeprefix("generator."): value for key, value in state.items()}
+    return state
+
+
+def _publisher_of(state: Mapping[str, Tensor]) -> Publisher:
+    is_mmagic = any("resblocks." in key or ".conv." in key for key in state)
+    return "mmagic" if is_mmagic else "basicsr"
+
+
+def _published(name: str, publisher: Publisher) -> str:
+    flow = re.fullmatch(r"(.*)levels\.(\d)\.convs\.(\d)\.(\w+)", name)
+    if flow:
+        prefix, level, conv, kind = flow.groups()
+        # BasicSR counts the activations between the convolutions, MMagic wraps both in one module.
+        inner = str(2 * int(conv)) if publisher == "basicsr" else f"{conv}.conv"
+        return f"{prefix}basic_module.{level}.basic_module.{inner}.{kind}"
+    trunk = re.fullmatch(r"(\w+)_trunk\.(.*)", name)
+    if trunk:
+        direction, rest = trunk.groups()
+        rest = rest.replace("head.", "0.").replace("blocks.", "2.")
+        rest = rest.replace("first.", "conv1.").replace("second.", "conv2.")
+        trunks = "trunk" if publisher == "basicsr" else "resblocks"
+        return f"{direction}_{trunks}.main.{rest}"
+    upsampling = re.fullmatch(r"upsample\.(\d)\.(\w+)", name)
+    if upsampling:
+        number, kind = int(upsampling[1]) + 1, upsampling[2]
+        middle = f"upconv{number}" if publisher == "basicsr" else f"upsample{number}.upsample_conv"
+        return f"{middle}.{kind}"
+    return name
+
+
+def _some(keys: set[str]) -> str:
+    shown = ", ".join(sorted(keys)[:_SHOWN])
+    return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
