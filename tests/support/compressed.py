@@ -1,14 +1,16 @@
 """A clip that lost to compression, as tensors, for the overfit checks of the models."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import torch
 
-from support.clips import moving_texture
+from support.media import texture
 
 
 def compressed_clip(path, frames=3, size=64, qp=40):
-    """Original and compressed frames of a moving texture, (1, T, 3, H, W) RGB in [0, 1].
+    """Original and compressed frames of moving waves, (1, T, 3, H, W) RGB in [0, 1].
 
     Args:
         path: file to put the clip in.
@@ -16,7 +18,7 @@ def compressed_clip(path, frames=3, size=64, qp=40):
         size: height and width.
         qp: constant quantisation parameter of x264.
     """
-    originals = moving_texture(frames, width=size, height=size, step=2)
+    originals = [_original(number, size) for number in range(frames)]
     with av.open(str(path), "w") as container:
         options = {"qp": str(qp), "preset": "veryfast"}
         stream = container.add_stream("libx264", 25, width=size, height=size, options=options)
@@ -28,6 +30,13 @@ def compressed_clip(path, frames=3, size=64, qp=40):
         decoded = list(container.decode(video=0))
     assert len(decoded) == frames
     return _tensor(originals), _tensor(decoded)
+
+
+def _original(number, size):
+    frame = av.VideoFrame(size, size, "yuv420p")
+    frame.pts, frame.time_base = number, Fraction(1, 25)
+    texture(frame)
+    return frame
 
 
 def psnr(actual, expected):
