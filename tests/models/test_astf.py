@@ -135,8 +135,9 @@ def test_copies(clip):
 
 
 def test_compiles():
+    """One graph; what follows is tested on BasicVSR, which all of it but the fusion is."""
     model, clip = small(), torch.rand(1, 2, 3, 20, 36)
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(clip), model(clip))
 
 

@@ -87,17 +87,26 @@ def test_pairs_at_a_time(flow_pairs, clip):
 
 
 def test_pairs_at_a_time_reach_spynet(clip, monkeypatch):
-    """What bounds the memory: pairs of two directions, for each clip of the batch."""
-    model, sizes = small(flow_pairs=2), []
-    flow = model.spynet.flow
+    """What bounds the memory: pairs of two directions, for each clip of the batch.
 
-    def counted(reference, other, size):
-        sizes.append(len(reference[0]))
+    The pyramid of each frame is made once, whatever the pairs at a time.
+    """
+    model, pairs, frames = small(flow_pairs=2), [], []
+    flow, pyramid = model.spynet.flow, model.spynet.pyramid
+
+    def counted_flow(reference, other, size):
+        pairs.append(len(reference[0]))
         return flow(reference, other, size)
 
-    monkeypatch.setattr(model.spynet, "flow", counted)
+    def counted_pyramid(images):
+        frames.append(len(images))
+        return pyramid(images)
+
+    monkeypatch.setattr(model.spynet, "flow", counted_flow)
+    monkeypatch.setattr(model.spynet, "pyramid", counted_pyramid)
     model(clip)
-    assert sizes == [2 * 2 * 2, 2 * 2 * 1]
+    assert pairs == [2 * 2 * 2, 2 * 2 * 1]
+    assert sum(frames) == 2 * 4
 
 
 def test_backward_features_off_the_device(clip):
@@ -167,7 +176,7 @@ def test_copies(clip):
 
 
 def test_compiles():
-    """One graph; with Inductor it takes half a minute, so only its front end is run here."""
+    """One graph; Inductor takes a minute for it, so only what comes before is run here."""
     model, clip = small(), torch.rand(1, 3, 3, 20, 36)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(clip), model(clip))

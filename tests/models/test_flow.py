@@ -59,6 +59,8 @@ def test_warp_along_a_single_pixel():
 def test_warp_refuses_another_size():
     with pytest.raises(ValueError, match=r"flow must be \(1, 2, 4, 5\), got \(1, 4, 5, 2\)"):
         flow_warp(torch.rand(1, 3, 4, 5), torch.zeros(1, 4, 5, 2))
+    with pytest.raises(ValueError, match=r"features must be \(B, C, H, W\), got \(4, 5\)"):
+        flow_warp(torch.rand(4, 5), torch.zeros(1, 2, 4, 5))
 
 
 def test_spynet_has_the_published_size():

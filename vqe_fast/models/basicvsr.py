@@ -85,7 +85,7 @@ class BasicVSR(nn.Module):
         width: feature maps of every hidden layer outside SPyNet.
         blocks: residual blocks of each direction.
         flow_pairs: so many pairs of neighbouring frames go through SPyNet at a time; None for all.
-            A matter of memory (about 0.5 KB a pixel and pair); flows differ by rounding at most.
+            A matter of memory (about 0.8 KB a pixel and pair); flows differ by rounding at most.
         backward_features: where the features of the backward pass (4 · width bytes a pixel and
             frame, by far the most memory) wait for the forward pass: on the ``"device"`` or in the
             memory of the ``"cpu"``, both exact; ``"device_bf16"`` and ``"cpu_bf16"`` round what is

@@ -22,8 +22,7 @@ FLOW_REACH = (
     + _COARSEST  # a pixel of the coarsest level
     + 2  # resizing to the multiple of 32 and back
 )
-"""No pixel further away than so many influences a flow vector, the way that it itself points aside.
-"""
+"""Pixels further away have no influence on a flow vector, but for those it points to."""
 
 
 class _Level(nn.Module):
@@ -120,7 +119,6 @@ class SPyNet(nn.Module):
         full_height, full_width = flow.shape[-2:]
         if (full_height, full_width) != size:
             flow = functional.interpolate(flow, size, mode="bilinear", align_corners=False)
-            flow = flow * flow.new_tensor(
-                (size[1] / full_width, size[0] / full_height),
-            ).view(1, 2, 1, 1)
+            shrinking = flow.new_tensor((size[1] / full_width, size[0] / full_height))
+            flow = flow * shrinking.view(1, 2, 1, 1)
         return flow

@@ -29,6 +29,8 @@ def flow_warp(
     Raises:
         ValueError: the shapes do not fit each other.
     """
+    if features.dim() != 4:
+        raise ValueError(f"features must be (B, C, H, W), got {tuple(features.shape)}")
     batch, _, height, width = features.shape
     if flow.shape != (batch, 2, height, width):
         raise ValueError(f"flow must be {(batch, 2, height, width)}, got {tuple(flow.shape)}")
