@@ -7,8 +7,9 @@ import torch
 import vqe_fast
 from support.errors import VALUE_FACTOR, assert_no_worse
 from vqe_fast import create_model, nn
-from vqe_fast.models import spec_of
-from vqe_fast.models.pequenet import CONFIGURATIONS, from_published
+from vqe_fast.models import load_published, spec_of
+from vqe_fast.models.pequenet import CONFIGURATIONS
+from vqe_fast.weights import WeightsError
 
 
 def randomised(**options):
@@ -230,10 +231,18 @@ def test_published_keys(model, wrapped):
     prefix = "module." if wrapped else ""
     state = {prefix + theirs: own[ours] for theirs, ours in names.items()}
     loaded = create_model("pequenet").eval()
-    loaded.load_state_dict(from_published({"state_dict": state} if wrapped else state))
+    load_published(loaded, {"state_dict": state} if wrapped else state)
     frames = clip()
     with torch.no_grad():
         assert torch.equal(loaded(frames, 37), model(frames, 37))
+
+
+def test_another_configurations_checkpoint():
+    """What does not fit is named as the file names it."""
+    names, own = published_keys(), create_model("pequenet", configuration="F").state_dict()
+    state = {theirs: own[ours] for theirs, ours in names.items() if ours in own}
+    with pytest.raises(WeightsError, match=r"lacks att3_plus\.proj_ref\.bias, .* and 9 more"):
+        load_published(create_model("pequenet"), state)
 
 
 @pytest.mark.parametrize(

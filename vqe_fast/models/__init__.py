@@ -4,8 +4,8 @@ from vqe_fast.models import astf as _astf  # noqa: F401  registers its model
 from vqe_fast.models import carcnn as _carcnn  # noqa: F401  registers its models
 from vqe_fast.models import galteri as _galteri  # noqa: F401
 from vqe_fast.models import multiscale as _multiscale  # noqa: F401
-from vqe_fast.models import pequenet as _pequenet  # noqa: F401
 from vqe_fast.models.basicvsr import BasicVSR
+from vqe_fast.models.pequenet import PeQuENet
 from vqe_fast.models.published import load_published
 from vqe_fast.models.registry import ModelSpec, create_model, list_models, register_model, spec_of
 from vqe_fast.models.spynet import SPyNet
@@ -14,6 +14,7 @@ from vqe_fast.models.warp import flow_warp
 __all__ = [
     "BasicVSR",
     "ModelSpec",
+    "PeQuENet",
     "SPyNet",
     "create_model",
     "flow_warp",

@@ -401,45 +401,34 @@ def pequenet(
     )
 
 
-def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the authors' release with the keys of :class:`PeQuENet`.
-
-    Args:
-        state: theirs, with or without ``module.`` before the keys, or the checkpoint that holds it
-            under ``state_dict``.
-    """
-    state = state.get("state_dict", state)  # type: ignore[assignment]
-    return {_own_key(key.removeprefix("module.")): value for key, value in state.items()}
-
-
-_PUBLISHED_NAMES = {
-    "proj_tgt": "query",
-    "proj_ref": "key",
-    "conv1": "before",
-    "conv2": "after",
-    "in_conv": "input",
-    "hid_conv1": "hidden.0",
-    "hid_conv2": "hidden.1",
-    "out_conv": "output",
-    "fc.0": "modulation",
-    "minus": "previous",
-    "plus": "following",
-}
-
-
-def _own_key(key: str) -> str:
-    part, *middle, kind = key.split(".")
-    if part == "features":
+def published_name(name: str) -> str:
+    """What the authors' release calls a weight of :class:`PeQuENet`."""
+    part, *middle, kind = name.split(".")
+    if part == "vgg":
         # Their layers are numbered as VGG19's are, in a group for each tap.
-        return f"vgg.features.{middle[1]}.{kind}"
-    name = _PUBLISHED_NAMES.get(".".join(middle), ".".join(middle))
-    if part == "QPNet":
-        return f"head.{name}.{kind}"
-    place, _, neighbour = part.partition("_")
-    branch = f"branches.{_PUBLISHED_NAMES.get(neighbour, neighbour)}"
-    number = int(place[-1])
-    inner = f"attention.{number}" if place.startswith("att") else f"decoder.{4 - number}"
-    return f"{branch}.{inner}.{name}.{kind}"
+        tap = next(tap for tap, end in _ENDS_OF_TAPS.items() if int(middle[1]) < end)
+        return f"features.to_relu_{tap}.{middle[1]}.{kind}"
+    if part == "head":
+        return f"QPNet.{_PUBLISHED_NAMES['.'.join(middle)]}.{kind}"
+    neighbour, module, number, conv = middle
+    place = f"att{number}" if module == "attention" else f"dec{4 - int(number)}"
+    return f"{place}_{_PUBLISHED_NAMES[neighbour]}.{_PUBLISHED_NAMES[conv]}.{kind}"
+
+
+_ENDS_OF_TAPS = {"1_1": 2, "2_1": 7, "3_1": 12, "4_1": 21, "5_1": 30, "5_4": 36}
+_PUBLISHED_NAMES = {
+    "query": "proj_tgt",
+    "key": "proj_ref",
+    "before": "conv1",
+    "after": "conv2",
+    "input": "in_conv",
+    "hidden.0": "hid_conv1",
+    "hidden.1": "hid_conv2",
+    "output": "out_conv",
+    "modulation": "fc.0",
+    "previous": "minus",
+    "following": "plus",
+}
 
 
 def _chosen(

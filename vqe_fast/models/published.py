@@ -1,4 +1,4 @@
-"""BasicVSR's and SPyNet's weights as BasicSR and MMagic publish them."""
+"""Weights as others publish them: BasicVSR's and SPyNet's, PeQuENet's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models.basicvsr import BasicVSR
+from vqe_fast.models.pequenet import PeQuENet
+from vqe_fast.models.pequenet import published_name as _pequenet_name
 from vqe_fast.models.spynet import SPyNet
 from vqe_fast.weights import WeightsError
 
@@ -35,25 +37,29 @@ def published_names(model: BasicVSR | SPyNet, publisher: Publisher) -> dict[str,
 def load_published(
     model: nn.Module, source: str | Path | Mapping[str, object], *, name: str | None = None
 ) -> None:
-    """Loads published weights of BasicVSR or SPyNet, in the dtype of the model's parameters.
+    """Loads published weights, in the dtype of the model's parameters.
 
-    Taken are the names of BasicSR and of MMagic, bare or inside ``params_ema`` (preferred),
-    ``params`` or ``state_dict``, with or without the prefixes ``module.`` and ``generator.``.
-    SPyNet's ``mean`` and ``std`` are constants that its files leave out; they may be missing.
+    Taken are the names of BasicSR and of MMagic for BasicVSR and SPyNet, and those of its authors'
+    release for PeQuENet; bare or inside ``params_ema`` (preferred), ``params`` or ``state_dict``,
+    with or without the prefixes ``module.`` and ``generator.``. SPyNet's ``mean`` and ``std`` are
+    constants that its files leave out; they may be missing.
 
     Args:
-        model: a :class:`BasicVSR` or a :class:`SPyNet`, ``model.spynet`` for one; of :class:`ASTF`
-            each network by itself. BasicSR builds 15 blocks unless told otherwise, MMagic 30.
+        model: a :class:`BasicVSR`, a :class:`SPyNet`, ``model.spynet`` for one, or a
+            :class:`PeQuENet` in configuration I; of :class:`ASTF` each network by itself. BasicSR
+            builds 15 blocks unless told otherwise, MMagic 30.
         source: a ``.pth`` file, or what ``torch.load`` makes of it.
         name: of the source in error messages; the path, if it is one.
 
     Raises:
-        TypeError: ``model`` is neither.
+        TypeError: ``model`` is none of these.
         WeightsError: the file is missing or unreadable, or its entries are not the model's; the
             model is then as it was.
     """
-    if not isinstance(model, BasicVSR | SPyNet):
-        raise TypeError(f"model must be a BasicVSR or a SPyNet, got {type(model).__name__}")
+    if not isinstance(model, BasicVSR | SPyNet | PeQuENet):
+        raise TypeError(
+            f"model must be a BasicVSR, a SPyNet or a PeQuENet, got {type(model).__name__}"
+        )
     if isinstance(source, str | Path):
         name = name or str(source)
         source = _read(Path(source))
@@ -61,7 +67,10 @@ def load_published(
     state = _bare(source)
     if not state:
         raise WeightsError(f"{name} holds no tensors by name; expected a state dict")
-    names = published_names(model, _publisher_of(state))
+    if isinstance(model, PeQuENet):
+        names = {_pequenet_name(key): key for key in model.state_dict()}
+    else:
+        names = published_names(model, _publisher_of(state))
     expected = model.state_dict()
     absent = {key for key in names.keys() - state.keys() if key.split(".")[-1] not in _CONSTANTS}
     shapes = {
