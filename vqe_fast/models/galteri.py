@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqe_fast.models.registry import ModelSpec, register_model
+from vqe_fast.models.registry import ModelSpec, register_model, spec_of
 from vqe_fast.reference.fusion import LUMA_WEIGHTS
 
 _SLOPE = 0.2
@@ -23,7 +23,8 @@ class _ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(F.leaky_relu(self.first(features), _SLOPE))
+        changed: Tensor = features + self.second(F.leaky_relu(self.first(features), _SLOPE))
+        return changed
 
 
 class _InvertedResidual(nn.Module):
@@ -38,7 +39,8 @@ class _InvertedResidual(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         wide = F.leaky_relu(self.expand(features), _SLOPE)
-        return features + self.project(F.leaky_relu(self.filter(wide), _SLOPE))
+        changed: Tensor = features + self.project(F.leaky_relu(self.filter(wide), _SLOPE))
+        return changed
 
 
 class GalteriGenerator(nn.Module):
@@ -189,7 +191,7 @@ class QualityEnsemble(nn.Module):
 
     def __init__(self, generators: Mapping[float, nn.Module], predictor: nn.Module) -> None:
         super().__init__()
-        specs = {str(generator.spec.planes) for generator in generators.values()}
+        specs = {spec_of(generator).planes for generator in generators.values()}
         if len(specs) != 1:
             raise ValueError(f"generators must all work on the same planes, got {sorted(specs)}")
         self.qps = sorted(generators)

@@ -19,7 +19,8 @@ class _ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(F.relu(self.first(features)))
+        changed: Tensor = features + self.second(F.relu(self.first(features)))
+        return changed
 
 
 class _Encoder(nn.Module):

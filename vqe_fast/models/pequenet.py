@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -251,7 +251,7 @@ class PeQuENet(nn.Module):
         columns = luma.split(self._column_widths(luma.shape[-1]), dim=-1)
         weight = self.vgg.features[0].weight
         return [
-            FrameFeatures(*self.vgg(column.to(weight.dtype).expand(-1, 3, -1, -1), _TAPS))  # type: ignore[arg-type]
+            FrameFeatures(*self.vgg(column.to(weight.dtype).expand(-1, 3, -1, -1), _TAPS))
             for column in columns
         ]
 
@@ -306,10 +306,10 @@ class PeQuENet(nn.Module):
         features = [self.features(frame)[0] for frame in frames.unbind(1)]
         found = {}
         for name, branch in self.branches.items():
-            blocks = branch.attention
+            blocks = cast(_Branch, branch).attention
             if str(scale) not in blocks:
                 continue
-            block, tap = blocks[str(scale)], _TAP_OF_SCALE[scale]
+            block, tap = cast(CrossFrameAttention, blocks[str(scale)]), _TAP_OF_SCALE[scale]
             reference = features[0 if name == "previous" else 2][tap]
             step = 2 ** (scale - 1) * block.downsample
             positions = torch.tensor(pixels, device=frames.device) // step

@@ -90,7 +90,8 @@ class CrossFrameAttention(nn.Module):
         query = F.relu(self.query(features[:, :, rows, columns].unsqueeze(-1)))
         key = F.relu(self.key(reference))
         logits = query.squeeze(-1).mT @ key.flatten(2)
-        return logits.softmax(-1).unflatten(-1, reference.shape[-2:])
+        maps: Tensor = logits.softmax(-1).unflatten(-1, reference.shape[-2:])
+        return maps
 
     def extra_repr(self) -> str:
         """The option, for ``repr``."""

@@ -102,7 +102,10 @@ def pequenet_feature_loss(
     The paper states one scale, the released code sums four; it also gives the weights, 1/32, 1/16,
     1/8, 1/4 and 1.
     """
-    weights = {f"relu{stage}_1": w for stage, w in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), 1)}
+    weights: dict[str | int, float] = {
+        f"relu{stage}_1": weight
+        for stage, weight in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), start=1)
+    }
     return FeatureLoss(trunk, weights, scales=scales)
 
 
