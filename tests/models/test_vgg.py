@@ -78,9 +78,12 @@ def test_wrong_trunk_files(tmp_path):
     broken.write_bytes(b"not weights")
     other = tmp_path / "other.pth"
     torch.save({"conv.weight": torch.zeros(1)}, other)
+    sheet = tmp_path / "list.pth"
+    torch.save([torch.zeros(1)], sheet)
     for path, message in (
+        (sheet, "holds no weights by name"),
         (tmp_path / "none.pth", "there is no weights file"),
-        (broken, "not a readable file of weights"),
+        (broken, "not a readable PyTorch file"),
         (other, "holds no weights named features"),
     ):
         with pytest.raises(WeightsError, match=message):

@@ -8,23 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.models.blocks import ResidualBlock
 from vqe_fast.models.registry import ModelSpec, register_model, spec_of
-from vqe_fast.reference.fusion import LUMA_WEIGHTS
+from vqe_fast.reference.fusion import luma_of
 
 _SLOPE = 0.2
 _EXPANSION = 6
 _LARGEST_QP = 63
-
-
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        changed: Tensor = features + self.second(F.leaky_relu(self.first(features), _SLOPE))
-        return changed
 
 
 class _InvertedResidual(nn.Module):
@@ -68,10 +58,14 @@ class GalteriGenerator(nn.Module):
         for name, number in (("width", width), ("blocks", blocks)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}")
-        block = _InvertedResidual if inverted else _ResidualBlock
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.down = nn.Conv2d(width, width, 3, stride=2, padding=1)
-        self.blocks = nn.Sequential(*(block(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(
+            *(
+                _InvertedResidual(width) if inverted else ResidualBlock(width, _SLOPE)
+                for _ in range(blocks)
+            )
+        )
         self.up = nn.Conv2d(width, width, 3, padding=1)
         self.output = nn.Conv2d(width, 3, 3, padding=1)
         at_half = blocks * (1 if inverted else 2)
@@ -218,13 +212,7 @@ class QualityEnsemble(nn.Module):
     def route(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:
         """The index in ``qps`` of the generator for each frame, (B); of two as near, the lower."""
         if qp is None:
-            qp = self.predictor(_luma(frames))
+            qp = self.predictor(luma_of(frames))
         known = torch.as_tensor(qp, dtype=torch.float32, device=frames.device)
         qps = torch.tensor(self.qps, dtype=torch.float32, device=frames.device)
         return (known.expand(frames.shape[0])[:, None] - qps).abs().argmin(dim=1)
-
-
-def _luma(frames: Tensor) -> Tensor:
-    if frames.shape[1] == 1:
-        return frames
-    return (frames * frames.new_tensor(LUMA_WEIGHTS).view(3, 1, 1)).sum(1, keepdim=True)

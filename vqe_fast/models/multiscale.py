@@ -6,21 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.models.blocks import ResidualBlock
 from vqe_fast.models.registry import ModelSpec, register_model
 
 _CHANNELS = (32, 64, 128, 256)
 _SMALLEST = 16
-
-
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        changed: Tensor = features + self.second(F.relu(self.first(features)))
-        return changed
 
 
 class _Encoder(nn.Module):
@@ -29,7 +19,7 @@ class _Encoder(nn.Module):
     def __init__(self, entering: int, leaving: int, stride: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(entering, leaving, 3, stride, 1)
-        self.blocks = nn.Sequential(_ResidualBlock(leaving), _ResidualBlock(leaving))
+        self.blocks = nn.Sequential(ResidualBlock(leaving), ResidualBlock(leaving))
 
     def forward(self, features: Tensor) -> Tensor:
         encoded: Tensor = self.blocks(F.relu(self.conv(features)))
@@ -41,7 +31,7 @@ class _Decoder(nn.Module):
 
     def __init__(self, entering: int, leaving: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(_ResidualBlock(entering), _ResidualBlock(entering))
+        self.blocks = nn.Sequential(ResidualBlock(entering), ResidualBlock(entering))
         self.deconv = nn.ConvTranspose2d(entering, leaving, 4, 2, 1)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -60,7 +50,7 @@ class _Scale(nn.Module):
         self.decoders = nn.ModuleList(
             (_Decoder(256, 128), _Decoder(2 * 128, 64), _Decoder(2 * 64, 32))
         )
-        self.last = nn.Sequential(_ResidualBlock(2 * 32), _ResidualBlock(2 * 32))
+        self.last = nn.Sequential(ResidualBlock(2 * 32), ResidualBlock(2 * 32))
         self.output = nn.Conv2d(2 * 32, 3, 3, padding=1)
 
     def forward(self, image: Tensor, coarser: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from vqe_fast.models.basicvsr import BasicVSR
 from vqe_fast.models.pequenet import PeQuENet
 from vqe_fast.models.pequenet import published_name as _pequenet_name
 from vqe_fast.models.spynet import SPyNet
-from vqe_fast.weights import WeightsError
+from vqe_fast.weights import WeightsError, read_checkpoint
 
 Publisher = Literal["basicsr", "mmagic"]
 
@@ -62,7 +61,8 @@ def load_published(
         )
     if isinstance(source, str | Path):
         name = name or str(source)
-        source = _read(Path(source))
+        content = read_checkpoint(source)
+        source = content if isinstance(content, Mapping) else {}
     name = name or "the state dict"
     state = _bare(source)
     if not state:
@@ -91,17 +91,6 @@ def load_published(
         for key, ours in names.items():
             if key in state:
                 expected[ours].copy_(state[key])
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
-    return content if isinstance(content, Mapping) else {}
 
 
 def _bare(content: Mapping[str, object]) -> dict[str, Tensor]:

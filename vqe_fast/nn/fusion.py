@@ -135,9 +135,9 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
         previous = torch.cat((bounds[:, :1], bounds[:, :-1]), dim=1)
         following = torch.cat((bounds[:, 1:], bounds[:, -1:]), dim=1)
         common = common_bounds(*(each.flatten(0, 1) for each in (previous, bounds, following)))
-        fused = fuse(detail.flatten(0, 1), smooth.flatten(0, 1), variance.map, common, self.sharpen)
-        clip_fused: Tensor = fused.unflatten(0, size)
-        return clip_fused
+        frames = (detail.flatten(0, 1), smooth.flatten(0, 1))
+        fused: Tensor = fuse(*frames, variance.map, common, self.sharpen).unflatten(0, size)
+        return fused
 
     def stream(self) -> FusionStream:
         """The same for a video that comes frame by frame."""

@@ -25,11 +25,16 @@ class FrameVariance(NamedTuple):
     bounds: Tensor
 
 
+def luma_of(frames: Tensor) -> Tensor:
+    """Luma (B, 1, H, W) of RGB (B, 3, H, W), or of luma, which it is already."""
+    if frames.shape[1] == 1:
+        return frames
+    return (frames * frames.new_tensor(LUMA_WEIGHTS).view(3, 1, 1)).sum(1, keepdim=True)
+
+
 def frame_variance(frames: Tensor, radius: int) -> FrameVariance:
     """See :func:`vqe_fast.ops.fusion.frame_variance`."""
-    luma = _computed(frames)
-    if luma.shape[1] == 3:
-        luma = (luma * luma.new_tensor(LUMA_WEIGHTS).view(3, 1, 1)).sum(1, keepdim=True)
+    luma = luma_of(_computed(frames))
     # Variances do not change with a constant, but far from zero they lose their digits; of equal
     # pixels nothing is left, not even what rounding would leave beside their mean.
     luma = luma - luma[..., :1, :1].detach()

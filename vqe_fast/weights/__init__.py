@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -36,6 +37,22 @@ def load_shipped(model: nn.Module, name: str) -> None:
         )
     with resources.as_file(resources.files(__package__).joinpath(cards[name]["file"])) as path:
         load_weights(model, path)
+
+
+def read_checkpoint(path: str | Path) -> object:
+    """What ``torch.save`` put into a file, tensors and plain containers only.
+
+    Raises:
+        WeightsError: the file is missing or unreadable.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

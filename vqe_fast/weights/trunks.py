@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
@@ -11,7 +10,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor
 
-from vqe_fast.weights import WeightsError
+from vqe_fast.weights import WeightsError, read_checkpoint
 
 
 class _Published(NamedTuple):
@@ -46,23 +45,13 @@ def trunk_features(name: str, path: str | Path | None = None) -> dict[str, Tenso
         raise ValueError(f"name must be one of {', '.join(_PUBLISHED)}; got {name!r}")
     file, variable = _PUBLISHED[name]
     chosen = path or os.environ.get(variable)
-    state = _read(Path(chosen)) if chosen else _official(name, file, variable)
+    state = read_checkpoint(chosen) if chosen else _official(name, file, variable)
+    if not isinstance(state, dict):
+        raise WeightsError(f"{chosen} holds no weights by name; expected a state dict")
     features = {key: value for key, value in state.items() if key.startswith("features.")}
     if not features:
         raise WeightsError(f"{chosen or file} holds no weights named features.…, as {name}'s are")
     return features
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
-    try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{path} is not a readable file of weights: {str(error).partition(chr(10))[0]}"
-        ) from error
-    return state
 
 
 def _official(name: str, file: str, variable: str) -> dict[str, Tensor]:
