@@ -1,10 +1,6 @@
-import copy
-import pickle
-
 import pytest
 import torch
 
-import vqe_fast
 from support.compressed import compressed_clip, psnr
 from support.errors import assert_same_direction, relative_rms
 from support.recurrent import plain_basicvsr, randomised
@@ -65,12 +61,6 @@ def test_against_its_definition(sharpen, clip):
     assert relative_rms(small(sharpen=sharpen)(clip.float()), expected) < 1e-5
 
 
-def test_against_the_reference_backend(clip):
-    with vqe_fast.backend("reference"):
-        expected = small(sharpen=0.5)(clip)
-    torch.testing.assert_close(small(sharpen=0.5)(clip), expected)
-
-
 def test_each_network_alone(clip):
     model = small()
     coarse = model.stage1(clip)
@@ -125,20 +115,6 @@ def test_gradients():
     for exact, gradient in zip(*gradients, strict=True):
         assert exact.any()
         assert_same_direction(gradient, exact)
-
-
-def test_copies(clip):
-    model = small()
-    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert torch.equal(twin(clip), model(clip))
-        assert spec_of(twin) == spec_of(model)
-
-
-def test_compiles():
-    """One graph; what follows is tested on BasicVSR, which all of it but the fusion is."""
-    model, clip = small(), torch.rand(1, 2, 3, 20, 36)
-    compiled = torch.compile(model, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(clip), model(clip))
 
 
 def test_spec():

@@ -1,11 +1,9 @@
 import copy
-import pickle
 
 import pytest
 import torch
 from torch.nn import functional
 
-import vqe_fast
 from support.compressed import compressed_clip, psnr
 from support.errors import assert_same_direction, relative_rms
 from support.recurrent import plain_basicvsr, randomised
@@ -45,12 +43,6 @@ def test_against_its_definition(scale, clip):
     expected = plain_basicvsr(model, clip)
     torch.testing.assert_close(model(clip), expected)
     assert relative_rms(small(scale)(clip.float()), expected) < 1e-5
-
-
-def test_against_the_reference_backend(clip):
-    with vqe_fast.backend("reference"):
-        expected = small()(clip)
-    assert torch.equal(small()(clip), expected)
 
 
 def test_time_reversed(clip):
@@ -166,20 +158,6 @@ def test_gradients(scale):
     for exact, gradient in zip(*gradients, strict=True):
         assert exact.any()
         assert_same_direction(gradient, exact)
-
-
-def test_copies(clip):
-    model = small()
-    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert torch.equal(twin(clip), model(clip))
-        assert spec_of(twin) == spec_of(model)
-
-
-def test_compiles():
-    """One graph; Inductor takes a minute for it, so only what comes before is run here."""
-    model, clip = small(), torch.rand(1, 3, 3, 20, 36)
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(clip), model(clip))
 
 
 def test_spec():

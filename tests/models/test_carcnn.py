@@ -64,6 +64,39 @@ def test_aligned_tiles_equal_the_whole(unshuffle):
     torch.testing.assert_close(model(tile)[..., :kept, :kept], model(luma)[..., :kept, :kept])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_qp_adaptive(unshuffle):
+    """Numbers, one a frame and maps of the same QPs agree; another QP gives another result."""
+    model = randomised("carcnn", width=8, blocks=2, unshuffle=unshuffle, qp_adaptive=True)
+    assert spec_of(model).takes_qp
+    luma = torch.rand(2, 1, 35, 52)
+    both = model(luma, torch.tensor([30, 41.5]))
+    for i, qp in enumerate((30, 41.5)):
+        torch.testing.assert_close(both[i], model(luma, qp)[i])
+        torch.testing.assert_close(both[i], model(luma, torch.full((2, 3, 4), qp))[i])
+    assert (both - model(luma, 22)).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_qp_adaptive_starts_from_the_plain_network():
+    """Its gains are 1 at first: the plain network's weights give the plain network's result."""
+    plain = randomised("carcnn_small", width=8, blocks=2)
+    adaptive = create_model("carcnn_small", width=8, blocks=2, qp_adaptive=True).eval()
+    gains = adaptive.load_state_dict(plain.state_dict(), strict=False)
+    assert all("modulation" in key for key in gains.missing_keys) and not gains.unexpected_keys
+    luma = torch.rand(1, 1, 20, 24)
+    torch.testing.assert_close(adaptive(luma, 33), plain(luma))
+
+
+def test_qp_where_it_belongs():
+    luma = torch.rand(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="qp must be given: qp_adaptive is True"):
+        create_model("carcnn_small", qp_adaptive=True)(luma)
+    with pytest.raises(ValueError, match="qp must not be given: qp_adaptive is False"):
+        create_model("carcnn_small")(luma, 30)
+
+
 def test_wrong_shape():
     with pytest.raises(ValueError, match=r"luma must be \(B, 1, H, W\), got \(1, 3, 8, 8\)"):
         create_model("carcnn_small")(torch.rand(1, 3, 8, 8))

@@ -1,11 +1,6 @@
-import copy
-import pickle
-
 import pytest
 import torch
 
-import vqe_fast
-from support.errors import VALUE_FACTOR, assert_no_worse
 from vqe_fast import create_model, nn
 from vqe_fast.models import load_published, spec_of
 from vqe_fast.models.pequenet import CONFIGURATIONS
@@ -59,20 +54,6 @@ def test_configurations(configuration):
         changed[:, index] = 1 - changed[:, index]
         same = torch.equal(model(changed, 32 if chosen.qp_adaptation else None), enhanced)
         assert same != has
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
-@pytest.mark.parametrize("size", ((16, 16), (35, 52), (48, 67)), ids=str)
-def test_fast_path_is_the_plain_one(model, size, dtype):
-    """No worse than the same network in plain PyTorch, against float64."""
-    frames = clip(2, *size)
-    own = copy.deepcopy(model).to(dtype)
-    actual = own(frames.to(dtype), torch.tensor([24.5, 37]))
-    with vqe_fast.backend("reference"):
-        control = own(frames.to(dtype), torch.tensor([24.5, 37]))
-        exact = copy.deepcopy(own).double()(frames.to(dtype).double(), torch.tensor([24.5, 37]))
-    assert_no_worse(actual, control, exact, VALUE_FACTOR)
 
 
 @torch.no_grad()
@@ -169,29 +150,6 @@ def test_gradients():
             assert parameter.grad is None
         else:
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-
-
-@torch.no_grad()
-def test_copies_and_autocast(model):
-    """What a trainer and an engine do with a model."""
-    frames = clip()
-    expected = model(frames, 30)
-    assert torch.equal(copy.deepcopy(model)(frames, 30), expected)
-    assert torch.equal(pickle.loads(pickle.dumps(model))(frames, 30), expected)
-    last = copy.deepcopy(model).to(memory_format=torch.channels_last)(frames, 30)
-    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = model(frames, 30)
-    assert (rough.float() - expected).abs().max() < 0.1 * expected.abs().max()
-
-
-def test_export(model):
-    """A graph of plain PyTorch for other run times, with the QP as an input."""
-    frames, qp = clip(), torch.tensor([30.0])
-    with vqe_fast.backend("reference"), torch.no_grad():
-        exported = torch.export.export(model, (frames,), {"qp": qp}).module()
-        expected = model(frames, torch.tensor([25.0]))
-        torch.testing.assert_close(exported(frames, qp=torch.tensor([25.0])), expected)
 
 
 def published_keys():

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vqe_fast.models.alexnet import AlexNet
 from vqe_fast.models.vgg import VGG
 from vqe_fast.weights import WeightsError
 from vqe_fast.weights.trunks import trunk_features
@@ -19,6 +20,17 @@ def test_layers_are_torchvisions(depth, parameters):
     keys = [f"features.{i}.{kind}" for i in CONVOLUTIONS[depth] for kind in ("weight", "bias")]
     assert list(trunk.state_dict()) == keys
     assert sum(p.numel() for p in trunk.parameters()) == parameters
+
+
+def test_alexnet_is_torchvisions():
+    trunk = AlexNet()
+    keys = [f"features.{i}.{kind}" for i in (0, 3, 6, 8, 10) for kind in ("weight", "bias")]
+    assert list(trunk.state_dict()) == keys
+    assert sum(p.numel() for p in trunk.parameters()) == 2_469_696
+    found = trunk(torch.rand(1, 3, 64, 63), [f"relu{n}" for n in range(1, 6)])
+    shapes = [(64, 15, 15), (192, 7, 7), (384, 3, 3), (256, 3, 3), (256, 3, 3)]
+    assert [tuple(features.shape[1:]) for features in found] == shapes
+    assert all((features >= 0).all() for features in found)
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -9,8 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vqe_fast.models.registry import ModelSpec, register_model
+from vqe_fast.nn import QPModulatedConv2d, QPModulation
 
 _SLOPE = 0.2
+QPS = (12, 17, 22, 27, 32, 37, 42, 47, 52)
+"""The QPs that have an entry in the tables of ``qp_adaptive`` networks."""
 
 
 class _ResidualBlock(nn.Module):
@@ -19,9 +24,32 @@ class _ResidualBlock(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, qp: float | Tensor | None) -> Tensor:
         hidden = functional.leaky_relu(self.first(features), _SLOPE)
         return features + functional.leaky_relu(self.second(hidden), _SLOPE)
+
+
+class _QPResidualBlock(nn.Module):
+    """The same, with the activations between its convolutions multiplied by gains of the QP."""
+
+    def __init__(self, width: int, qps: Sequence[float]) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.modulation = QPModulation(len(qps), width, qps=qps)
+        self.second = QPModulatedConv2d(width, width, 3, padding=1)
+        # All gains are 1 at first, so that the plain network's weights are a place to start from.
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.constant_(self.modulation.bias, math.log(math.e - 1))
+
+    def forward(self, features: Tensor, qp: float | Tensor | None) -> Tensor:
+        assert qp is not None
+        changed = self.second(
+            self.first(features),
+            self.modulation.gains(qp),
+            activation="leaky_relu",
+            negative_slope=_SLOPE,
+        )
+        return features + functional.leaky_relu(changed, _SLOPE)
 
 
 class CARCNN(nn.Module):
@@ -38,16 +66,33 @@ class CARCNN(nn.Module):
         unshuffle: the plane is rearranged into ``unshuffle²`` planes of that much lower
             resolution first (pixel unshuffle) and back at the end. 1 is the paper's network;
             2 is ours: a quarter of the arithmetic and twice the receptive field.
+        qp_adaptive: one network for all QPs, ours: in each residual block, PeQuENet's modulation
+            (softplus of a table's entry for the QP, a gain for each channel) multiplies the
+            activations between the convolutions.
+        qps: the QPs that have an entry in those tables.
+
+    Raises:
+        ValueError: a number is below 1, or ``qps`` is not ascending in 0 to 63.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 15, unshuffle: int = 1) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 15,
+        unshuffle: int = 1,
+        qp_adaptive: bool = False,
+        qps: Sequence[float] = QPS,
+    ) -> None:
         super().__init__()
         for name, value in (("width", width), ("blocks", blocks), ("unshuffle", unshuffle)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         planes = unshuffle**2
         self.head = nn.Conv2d(planes, width, 3, padding=1)
-        self.blocks = nn.ModuleList(_ResidualBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            _QPResidualBlock(width, qps) if qp_adaptive else _ResidualBlock(width)
+            for _ in range(blocks)
+        )
         self.tail = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.output = nn.Conv2d(width, planes, 3, padding=1)
         self.unshuffle = unshuffle
@@ -56,7 +101,7 @@ class CARCNN(nn.Module):
             planes="y",
             temporal_radius=0,
             recurrent=False,
-            takes_qp=False,
+            takes_qp=qp_adaptive,
             receptive_field=(2 * layers + 1) * unshuffle,
             alignment=unshuffle,
             value_range=(0.0, 1.0),
@@ -65,19 +110,24 @@ class CARCNN(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(cast(Tensor, self.output.bias))
 
-    def forward(self, luma: Tensor) -> Tensor:
+    def forward(self, luma: Tensor, qp: float | Tensor | None = None) -> Tensor:
         """Enhances luma.
 
         Args:
             luma: (B, 1, H, W), values in [0, 1], any H and W.
+            qp: for a network that adapts to it, and for no other: a number, (B), or a map
+                (B, h, w) no finer than the frame (half of it with ``unshuffle=2``).
 
         Returns:
             (B, 1, H, W) in the dtype of ``luma``; not clamped. The convolutions run in the dtype
             of the weights, the final sum in that of ``luma``.
 
         Raises:
-            ValueError: ``luma`` is not (B, 1, H, W).
+            ValueError: ``luma`` is not (B, 1, H, W), or ``qp`` is missing or not wanted.
         """
+        if (qp is not None) != self.spec.takes_qp:
+            wanted = "must be given" if qp is None else "must not be given"
+            raise ValueError(f"qp {wanted}: qp_adaptive is {self.spec.takes_qp}")
         if luma.dim() != 4 or luma.shape[1] != 1:
             raise ValueError(f"luma must be (B, 1, H, W), got {tuple(luma.shape)}")
         height, width = luma.shape[-2:]
@@ -88,7 +138,7 @@ class CARCNN(nn.Module):
             scaled = functional.pixel_unshuffle(scaled, self.unshuffle)
         features = functional.leaky_relu(self.head(scaled), _SLOPE)
         for block in self.blocks:
-            features = block(features)
+            features = block(features, qp)
         for conv in self.tail:
             features = functional.leaky_relu(conv(features), _SLOPE)
         correction = torch.tanh(self.output(features).to(luma.dtype))
@@ -99,12 +149,24 @@ class CARCNN(nn.Module):
 
 
 @register_model
-def carcnn(width: int = 64, blocks: int = 15, unshuffle: int = 1) -> CARCNN:
+def carcnn(
+    width: int = 64,
+    blocks: int = 15,
+    unshuffle: int = 1,
+    qp_adaptive: bool = False,
+    qps: Sequence[float] = QPS,
+) -> CARCNN:
     """CAR-CNN as in the paper; see :class:`CARCNN` for the options."""
-    return CARCNN(width, blocks, unshuffle)
+    return CARCNN(width, blocks, unshuffle, qp_adaptive, qps)
 
 
 @register_model
-def carcnn_small(width: int = 64, blocks: int = 8, unshuffle: int = 2) -> CARCNN:
+def carcnn_small(
+    width: int = 64,
+    blocks: int = 8,
+    unshuffle: int = 2,
+    qp_adaptive: bool = False,
+    qps: Sequence[float] = QPS,
+) -> CARCNN:
     """Ours: CAR-CNN's network at half resolution with 8 blocks, a seventh of the arithmetic."""
-    return CARCNN(width, blocks, unshuffle)
+    return CARCNN(width, blocks, unshuffle, qp_adaptive, qps)

@@ -10,6 +10,7 @@ from vqe_fast.nn.adversarial import (
 from vqe_fast.nn.attention import CrossFrameAttention
 from vqe_fast.nn.fusion import AdaptiveSpatialTemporalFusion, FusionStream, UnsharpMask
 from vqe_fast.nn.losses import CharbonnierLoss, MSSSIMLoss, SSIMLoss, SSIMMSELoss
+from vqe_fast.nn.lpips import LPIPS, TradeOffLoss
 from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
 from vqe_fast.nn.perceptual import (
     FeatureLoss,
@@ -19,6 +20,7 @@ from vqe_fast.nn.perceptual import (
 )
 
 __all__ = [
+    "LPIPS",
     "AdaptiveSpatialTemporalFusion",
     "CharbonnierLoss",
     "CrossFrameAttention",
@@ -29,6 +31,7 @@ __all__ = [
     "QPModulation",
     "SSIMLoss",
     "SSIMMSELoss",
+    "TradeOffLoss",
     "UnsharpMask",
     "adversarial_discriminator_loss",
     "adversarial_generator_loss",

@@ -125,14 +125,20 @@ class QPModulatedConv2d(nn.Conv2d):
     """
 
     def forward(  # type: ignore[override]
-        self, features: Tensor, gains: Tensor, *, activation: str | None = None
+        self,
+        features: Tensor,
+        gains: Tensor,
+        *,
+        activation: str | None = None,
+        negative_slope: float = 0.01,
     ) -> Tensor:
-        """The convolution of ``qp_modulate(features, gains, activation=activation)``.
+        """The convolution of :func:`vqe_fast.ops.qp_modulate` of the same arguments.
 
         Args:
             features: (B, C, H, W).
             gains: (B, C), (1, C), or a map; see :func:`vqe_fast.ops.qp_modulate`.
             activation: of the features before the gains.
+            negative_slope: for ``"leaky_relu"``.
 
         Returns:
             What ``nn.Conv2d`` gives.
@@ -141,10 +147,15 @@ class QPModulatedConv2d(nn.Conv2d):
             TypeError, ValueError: as :func:`vqe_fast.ops.qp_modulate`.
         """
         if self.training or gains.dim() != 2 or gains.shape[0] != 1:
-            return super().forward(qp_modulate(features, gains, activation=activation))
-        check_modulation(features, gains, activation)
-        if activation is not None:
-            features = getattr(F, activation)(features)
+            modulated = qp_modulate(
+                features, gains, activation=activation, negative_slope=negative_slope
+            )
+            return super().forward(modulated)
+        check_modulation(features, gains, activation, negative_slope)
+        if activation == "relu":
+            features = F.relu(features)
+        elif activation == "leaky_relu":
+            features = F.leaky_relu(features, negative_slope)
         convolved: Tensor = self._conv_forward(features, _scaled_weight(self, gains), self.bias)
         return convolved
 

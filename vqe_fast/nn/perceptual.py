@@ -72,11 +72,7 @@ class FeatureLoss(nn.Module):
         Raises:
             ValueError: the shapes differ or have other channels.
         """
-        check_pair(input, target)
-        if input.dim() != 4 or input.shape[1] not in (1, 3):
-            raise ValueError(
-                f"input must be (B, 1, H, W) or (B, 3, H, W), got {tuple(input.shape)}"
-            )
+        check_images(input, target)
         compare = _DISTANCES[self.distance]
         losses = []
         for scale in self.scales:
@@ -117,6 +113,13 @@ def multiscale_feature_loss(trunk: Trunk) -> FeatureLoss:
 def galteri_feature_loss(trunk: Trunk) -> FeatureLoss:
     """Galteri's, eq. 5: squared errors at VGG19's conv5_3."""
     return FeatureLoss(trunk, {"conv5_3": 1.0}, distance="mse")
+
+
+def check_images(input: Tensor, target: Tensor) -> None:
+    """Raises unless both are (B, 1, H, W) or both (B, 3, H, W)."""
+    check_pair(input, target)
+    if input.dim() != 4 or input.shape[1] not in (1, 3):
+        raise ValueError(f"input must be (B, 1, H, W) or (B, 3, H, W), got {tuple(input.shape)}")
 
 
 def _shrunk(images: Tensor, scale: float) -> Tensor:

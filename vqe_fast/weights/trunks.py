@@ -1,4 +1,4 @@
-"""Weights of the classifiers whose features models and losses build on, in torchvision's format."""
+"""Published weights that models and losses build on: classifiers, and LPIPS on their features."""
 
 from __future__ import annotations
 
@@ -14,15 +14,29 @@ from vqe_fast.weights import WeightsError, read_checkpoint
 
 
 class _Published(NamedTuple):
+    url: str
     file: str
     variable: str
 
 
-_FOLDER = "https://download.pytorch.org/models"
-_PUBLISHED = {
-    "vgg16": _Published("vgg16-397923af.pth", "VQE_FAST_VGG16"),
-    "vgg19": _Published("vgg19-dcbb9e9d.pth", "VQE_FAST_VGG19"),
-    "alexnet": _Published("alexnet-owt-7be5be79.pth", "VQE_FAST_ALEXNET"),
+_CLASSIFIERS = "https://download.pytorch.org/models"
+_LPIPS = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
+)
+_TRUNKS = {
+    name: _Published(f"{_CLASSIFIERS}/{file}", file, f"VQE_FAST_{name.upper()}")
+    for name, file in (
+        ("vgg16", "vgg16-397923af.pth"),
+        ("vgg19", "vgg19-dcbb9e9d.pth"),
+        ("alexnet", "alexnet-owt-7be5be79.pth"),
+    )
+}
+_HEADS = {
+    name: _Published(f"{_LPIPS}/v0.1/{short}.pth", file, f"VQE_FAST_LPIPS_{name.upper()}")
+    for name, short, file in (
+        ("vgg16", "vgg", "lpips_vgg-a78928a0.pth"),
+        ("alexnet", "alex", "lpips_alex-df73285e.pth"),
+    )
 }
 
 
@@ -41,24 +55,65 @@ def trunk_features(name: str, path: str | Path | None = None) -> dict[str, Tenso
         ValueError: another name.
         WeightsError: there is no file and no network, or the file is not one of weights.
     """
-    if name not in _PUBLISHED:
-        raise ValueError(f"name must be one of {', '.join(_PUBLISHED)}; got {name!r}")
-    file, variable = _PUBLISHED[name]
-    chosen = path or os.environ.get(variable)
-    state = read_checkpoint(chosen) if chosen else _official(name, file, variable)
-    if not isinstance(state, dict):
-        raise WeightsError(f"{chosen} holds no weights by name; expected a state dict")
+    state, file = _state(_TRUNKS, name, path)
     features = {key: value for key, value in state.items() if key.startswith("features.")}
     if not features:
-        raise WeightsError(f"{chosen or file} holds no weights named features.…, as {name}'s are")
+        raise WeightsError(f"{file} holds no weights named features.…, as {name}'s are")
     return features
 
 
-def _official(name: str, file: str, variable: str) -> dict[str, Tensor]:
-    url = f"{_FOLDER}/{file}"
+def lpips_heads(name: str, path: str | Path | None = None) -> list[Tensor]:
+    """LPIPS's weights of each channel of a classifier's features, version 0.1: five of (C,).
+
+    The file is found as for :func:`trunk_features`, with the environment variables
+    ``VQE_FAST_LPIPS_VGG16`` and ``VQE_FAST_LPIPS_ALEXNET``. The package ``lpips`` has them too, as
+    ``weights/v0.1/vgg.pth`` and ``alex.pth``.
+
+    Args:
+        name: ``"vgg16"`` or ``"alexnet"``.
+        path: such a file.
+
+    Raises:
+        ValueError: another name.
+        WeightsError: there is no file and no network, or the file is not one of heads.
+    """
+    state, file = _state(_HEADS, name, path)
+    keys = [f"lin{number}.model.1.weight" for number in range(5)]
+    missing = [key for key in keys if key not in state]
+    if missing or len(state) != len(keys):
+        found = ", ".join(list(state)[:3])
+        raise WeightsError(
+            f"{file} holds no heads of LPIPS on {name}: expected {keys[0]} to {keys[-1]}, "
+            f"found {found}{' …' if len(state) > 3 else ''}"
+        )
+    return [state[key].flatten() for key in keys]
+
+
+def _state(
+    published: dict[str, _Published], name: str, path: str | Path | None
+) -> tuple[dict[str, Tensor], str]:
+    """The state dict, and the name of its file."""
+    if name not in published:
+        raise ValueError(f"name must be one of {', '.join(published)}; got {name!r}")
+    chosen = path or os.environ.get(published[name].variable)
+    if not chosen:
+        return _official(name, published[name]), published[name].file
+    state = read_checkpoint(chosen)
+    if not isinstance(state, dict):
+        raise WeightsError(f"{chosen} holds no weights by name; expected a state dict")
+    return state, str(chosen)
+
+
+def _official(name: str, published: _Published) -> dict[str, Tensor]:
+    url, file, variable = published
     try:
         state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", check_hash=True, weights_only=True, progress=False
+            url,
+            map_location="cpu",
+            check_hash=True,
+            weights_only=True,
+            progress=False,
+            file_name=file,
         )
     except (URLError, OSError, RuntimeError) as error:
         place = Path(torch.hub.get_dir()) / "checkpoints" / file

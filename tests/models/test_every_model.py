@@ -1,0 +1,133 @@
+"""What trainers, engines and exporters do with a model, done with each that is registered."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+import vqe_fast
+from support.errors import VALUE_FACTOR, assert_no_worse, relative_rms
+from vqe_fast import create_model, list_models
+from vqe_fast.models import spec_of
+
+SMALL = {
+    "astf": {"width": 8, "blocks": 1, "radius": 3, "sharpen": 0.5},
+    "basicvsr": {"scale": 1, "width": 8, "blocks": 1},
+    "carcnn": {"width": 8, "blocks": 2, "qp_adaptive": True},
+    "carcnn_small": {"width": 8, "blocks": 2, "qp_adaptive": True},
+    "galteri_base": {"width": 8, "blocks": 2},
+    "galteri_fast": {"blocks": 2},
+    "galteri_very_fast": {"blocks": 2},
+    "multiscale": {},
+    "pequenet": {},
+}
+SIZE = (35, 51)
+
+
+def randomised(name):
+    """A model whose output depends on everything in it, also on what starts at zero."""
+    torch.manual_seed(0)
+    model = create_model(name, **SMALL[name])
+    for key, parameter in model.named_parameters():
+        if not parameter.any() and parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.05)
+        if name == "pequenet" and parameter.dim() == 4 and "vgg" not in key:
+            torch.nn.init.kaiming_normal_(parameter)
+            # Attention neither to everything nor to one position.
+            parameter.data *= 6 if "attention" in key else 0.6
+    return model.eval()
+
+
+@pytest.fixture(scope="module", params=list(SMALL))
+def model(request):
+    return randomised(request.param)
+
+
+def inputs(model, size=SIZE, batch=1):
+    """Frames as the model's spec asks for them, and a QP for each where it takes one."""
+    spec = spec_of(model)
+    length = 3 if spec.recurrent else 2 * spec.temporal_radius + 1
+    generator = torch.Generator().manual_seed(size[0])
+    frames = torch.rand(batch, length, 1 if spec.planes == "y" else 3, *size, generator=generator)
+    if length == 1:
+        frames = frames[:, 0]
+    return (frames, torch.linspace(24.5, 37, batch)) if spec.takes_qp else (frames,)
+
+
+def test_none_is_left_out():
+    assert sorted(SMALL) == list_models()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
+def test_fast_path_is_the_plain_one(model, dtype):
+    """The kernels are no worse than plain PyTorch with the same weights, against float64."""
+    own = copy.deepcopy(model).to(dtype)
+    frames, *qp = inputs(model, batch=2)
+    frames = frames.to(dtype)
+    actual = own(frames, *qp)
+    with vqe_fast.backend("reference"):
+        control = own(frames, *qp)
+        exact = copy.deepcopy(own).double()(frames.double(), *qp)
+    assert_no_worse(actual, control, exact, VALUE_FACTOR)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", ((16, 16), (17, 31)), ids=str)
+def test_any_size(model, size):
+    frames, *qp = inputs(model, size)
+    enhanced = model(frames, *qp)
+    assert enhanced.shape[-2:] == size and enhanced.isfinite().all()
+
+
+def test_autocast(model):
+    """Forward and backward in 16 bits."""
+    frames, *qp = inputs(model)
+    training = copy.deepcopy(model).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = training(frames, *qp)
+    exact = model(frames, *qp)
+    assert relative_rms(rough, exact) < 0.1
+    rough.float().square().mean().backward()
+    gradients = [p.grad for p in training.parameters() if p.grad is not None]
+    assert gradients and all(gradient.isfinite().all() for gradient in gradients)
+
+
+@torch.no_grad()
+def test_channels_last(model):
+    """As the engine holds weights and frames."""
+    frames, *qp = inputs(model)
+    expected = model(frames, *qp)
+    last = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    if frames.dim() == 4:
+        frames = frames.contiguous(memory_format=torch.channels_last)
+    else:
+        frames = frames.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    torch.testing.assert_close(last(frames, *qp), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_copies(model):
+    expected = model(*inputs(model))
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin(*inputs(model)), expected)
+        assert spec_of(twin) == spec_of(model)
+
+
+@torch.no_grad()
+def test_compiles(model):
+    """One graph; Inductor takes up to a minute for the largest, so what comes before it is run."""
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(*inputs(model)), model(*inputs(model)))
+
+
+@torch.no_grad()
+def test_exports(model):
+    """A graph of plain PyTorch for other run times, in which the QP is an input."""
+    frames, *qp = inputs(model)
+    with vqe_fast.backend("reference"):
+        exported = torch.export.export(model, (frames, *qp)).module()
+        other = [values + 5 for values in qp]
+        torch.testing.assert_close(exported(frames, *other), model(frames, *other))

@@ -1,0 +1,124 @@
+"""LPIPS (Zhang et al.), the distance between features that people's judgments weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.nn.perceptual import Trunk, check_images
+from vqe_fast.ops import charbonnier_loss
+from vqe_fast.ops._checks import check_reduction
+
+VGG16_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+ALEXNET_TAPS = ("relu1", "relu2", "relu3", "relu4", "relu5")
+_TINY = 1e-10
+
+
+class LPIPS(nn.Module):
+    """Σ over layers of the mean over positions of Σ_c w_c · (â_c − b̂_c)².
+
+    â and b̂ are the features of the two images, divided by their length at each position. Features
+    of the target are computed without a graph. With a trunk or heads that are not the published
+    ones the figures mean nothing beyond this loss.
+
+    Args:
+        trunk: the classifier's features, :class:`vqe_fast.models.vgg.VGG` of depth 16 or
+            :class:`vqe_fast.models.alexnet.AlexNet`; it is not trained here.
+        heads: w of each layer, (C,), as :func:`vqe_fast.weights.trunks.lpips_heads` gives them.
+        taps: the trunk's layers, as many as heads: ``VGG16_TAPS`` or ``ALEXNET_TAPS``.
+        reduction: ``"mean"`` over the images, or ``"none"``.
+
+    Raises:
+        ValueError: there are more or fewer heads than taps, or the reduction is unknown.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        heads: Sequence[Tensor],
+        taps: Sequence[str] = VGG16_TAPS,
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        if len(heads) != len(taps):
+            raise ValueError(f"heads must be one for each of {len(taps)} taps, got {len(heads)}")
+        check_reduction(reduction, ("mean", "none"))
+        self.trunk = trunk
+        self.taps = tuple(taps)
+        self.reduction = reduction
+        for number, head in enumerate(heads):
+            self.register_buffer(f"head{number}", head.detach().clone(), persistent=False)
+        shift, scale = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+        self.register_buffer("shift", torch.tensor(shift).view(3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The distance of images.
+
+        Args:
+            input: (B, 3, H, W) in [0, 1], or luma (B, 1, H, W), which is repeated; at least
+                16×16 for VGG16, 31×31 for AlexNet.
+            target: the shape of ``input``.
+
+        Returns:
+            A number, or (B,) with ``reduction="none"``.
+
+        Raises:
+            ValueError: the shapes differ or have other channels.
+        """
+        check_images(input, target)
+        features = self._features(input)
+        with torch.no_grad():
+            wanted = self._features(target)
+        distances = []
+        for number, (a, b) in enumerate(zip(features, wanted, strict=True)):
+            weighted = torch.einsum(
+                "bchw,c->bhw", (a - b).square(), self.get_buffer(f"head{number}")
+            )
+            distances.append(weighted.mean((1, 2)))
+        distance = torch.stack(distances).sum(0)
+        return distance.mean() if self.reduction == "mean" else distance
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        scaled = (2 * images.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
+        found = [features.float() for features in self.trunk(scaled, self.taps)]
+        # The norm's gradient is 0 where all features are; that of a square root would be NaN.
+        lengths = [torch.linalg.vector_norm(features, dim=1, keepdim=True) for features in found]
+        return [
+            features / (length + _TINY) for features, length in zip(found, lengths, strict=True)
+        ]
+
+
+class TradeOffLoss(nn.Module):
+    """α · Charbonnier + β · LPIPS, eq. 2 of ASTF, which trains its second refining network.
+
+    The paper chose α = 0.15 and β = 10000 so that the first term is almost three times the second.
+    It does not say how the Charbonnier loss is reduced; with the mean it would be a hundred
+    thousand times too small, so here it is the sum over the batch, our reading.
+
+    Args:
+        lpips: :class:`LPIPS` on VGG16; the paper trains with VGG and validates with AlexNet.
+        alpha: of the Charbonnier loss.
+        beta: of LPIPS.
+        eps: of the Charbonnier loss, eq. 1.
+    """
+
+    def __init__(
+        self, lpips: LPIPS, alpha: float = 0.15, beta: float = 10000.0, eps: float = 1e-6
+    ) -> None:
+        super().__init__()
+        self.lpips = lpips
+        self.alpha = alpha
+        self.beta = beta
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of images, shapes and errors as for :class:`LPIPS`."""
+        error = charbonnier_loss(input, target, self.eps, "sum")
+        return self.alpha * error + self.beta * self.lpips(input, target).mean()
