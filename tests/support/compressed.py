@@ -1,5 +1,6 @@
 """A clip that lost to compression, as tensors, for the overfit checks of the models."""
 
+import io
 from fractions import Fraction
 
 import av
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 
 from support.media import texture
+from vqe_fast.training.clips import read_clip
+from vqe_fast.training.degradation import Degradation, encode
 
 
 def compressed_clip(path, frames=3, size=64, qp=40):
@@ -30,6 +33,30 @@ def compressed_clip(path, frames=3, size=64, qp=40):
         decoded = list(container.decode(video=0))
     assert len(decoded) == frames
     return _tensor(originals), _tensor(decoded)
+
+
+def crops_of(path, *, qp, places, frames=3, size=64):
+    """Some places of a real clip, before and after x264: two of (places, T, 3, size, size).
+
+    Args:
+        path: of the clip.
+        qp: constant quantisation parameter.
+        places: how many crops, side by side through the middle of the frame.
+        frames: how many, from the clip's first on.
+        size: height and width of a crop.
+    """
+    clip = read_clip(path, frames)
+    coded = encode(clip.frames, Degradation("libx264", "qp", qp), clip.rate)
+    with av.open(io.BytesIO(coded)) as container:
+        decoded = list(container.decode(video=0))
+    assert len(decoded) == frames
+    middle = clip.frames[0].height // 2 - size // 2
+    return [
+        torch.cat(
+            [whole[..., middle : middle + size, size * n : size * (n + 1)] for n in range(places)]
+        )
+        for whole in (_tensor(clip.frames), _tensor(decoded))
+    ]
 
 
 def _original(number, size):
