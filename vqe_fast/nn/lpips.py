@@ -121,4 +121,5 @@ class TradeOffLoss(nn.Module):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of images, shapes and errors as for :class:`LPIPS`."""
         error = charbonnier_loss(input, target, self.eps, "sum")
-        return self.alpha * error + self.beta * self.lpips(input, target).mean()
+        distance: Tensor = self.lpips(input, target).mean()
+        return self.alpha * error + self.beta * distance
