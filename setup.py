@@ -25,6 +25,7 @@ PACKAGES = {
     "vqe_fast.training": "training",
     "vqe_fast.training.recipes": "training/recipes",
     "vqe_fast.video": "vqe_fast/video",
+    "vqe_fast.video.qp": "vqe_fast/video/qp",
     "vqe_fast.weights": "vqe_fast/weights",
 }
 PACKAGE_DATA = {

@@ -10,6 +10,7 @@ from vqe_fast._version import __version__
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.info import info
+from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.models import models
 from vqe_fast.cli.train import train
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(enhance)
+app.command()(inspect)
 app.command()(models)
 app.command()(info)
 app.command()(train)

@@ -11,7 +11,8 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.source import VideoSource, is_picture
+from vqe_fast.video.opening import is_picture
+from vqe_fast.video.source import VideoSource
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,19 @@ from typing import Any, Self, TypeAlias
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.facts import VideoFacts, read_facts, time_base_of
+from vqe_fast.video.opening import (
+    is_picture,
+    nothing_decodes,
+    open_video,
+    pick_stream,
+    read_packets,
+)
 from vqe_fast.video.planes import LUMA_FORMATS, take_over
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
@@ -45,9 +51,9 @@ class VideoSource:
         """
         self.path = path
         self.damaged_packets = 0
-        self._container = _open(path)
+        self._container = open_video(path)
         try:
-            self._stream = self._pick_stream()
+            self._stream = pick_stream(self._container, path)
             self._stream.codec_context.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
             self._last_pts: int | None = None
@@ -105,31 +111,12 @@ class VideoSource:
             yield self._ahead.popleft()
         yield from self._reader
 
-    def _pick_stream(self) -> VideoStream:
-        streams = [s for s in self._container.streams.video if not is_picture(s)]
-        if not streams:
-            having = ", ".join(sorted({s.type for s in self._container.streams})) or "no stream"
-            raise VideoError(
-                f"{self.path} has no video stream (it has: {having}); give a file with video"
-            )
-        best = self._container.streams.best("video")
-        stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
-        if stream.codec_context is None:
-            raise VideoError(
-                f"{self.path} uses a video codec that this FFmpeg cannot decode; "
-                "convert it to another codec first"
-            )
-        return stream
-
     def _find_first_frame(self) -> VideoFrame:
         for item in self._reader:
             self._ahead.append(item)
             if isinstance(item, VideoFrame):
                 return item
-        raise VideoError(
-            f"no frame of {self.path} could be decoded: it is empty or damaged; "
-            "get a complete copy of it"
-        )
+        raise nothing_decodes(self.path)
 
     def _refuse_unsupported(self) -> None:
         name = self.first_frame.format.name
@@ -154,12 +141,8 @@ class VideoSource:
         yield from self._frames(None)
 
     def _packets(self) -> Iterator[Packet[Any]]:
-        try:
-            yield from self._container.demux()
-        except av.error.InvalidDataError:
+        if (yield from read_packets(self._container, self.path)):
             self.damaged_packets += 1
-        except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path} cannot be read on: {error.strerror}") from error
 
     def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:
         try:
@@ -196,23 +179,3 @@ class VideoSource:
     def _frame_ticks(self) -> int:
         rate = self._stream.average_rate or self._stream.guessed_rate
         return round(1 / (rate * time_base_of(self._stream))) if rate else 1
-
-
-def is_picture(stream: Stream) -> bool:
-    """Whether ``stream`` is one still picture attached to the file, such as cover art."""
-    return stream.type == "video" and Disposition.attached_pic in stream.disposition
-
-
-def _open(path: Path) -> InputContainer:
-    if not os.path.exists(path):
-        raise VideoError(f"there is no file {path}; check the name")
-    if not os.path.isfile(path):
-        raise VideoError(f"{path} is not a file; give the path of one video file")
-    try:
-        return av.open(f"file:{path}", "r", metadata_errors="surrogateescape")
-    except av.error.InvalidDataError as error:
-        raise VideoError(
-            f"{path} is not a video, or its beginning is damaged; give a video file"
-        ) from error
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path} cannot be opened: {error.strerror}") from error

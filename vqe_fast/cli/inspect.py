@@ -1,0 +1,67 @@
+"""``vqe-fast inspect``: how a video was compressed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_REFUSED = 2
+
+
+def inspect(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="The video to look at.")],
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write all that is known of each frame as JSON; - for stdout."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw QP and size over time, and one frame's QPs: a PNG.")
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="The frame to draw, counted from 0.", show_default="the middle one"
+        ),
+    ] = None,
+) -> None:
+    """Tells how FILE was compressed: the types of its frames, their QPs and sizes.
+
+    Exit codes: 0 done, 2 refused.
+    """
+    from vqe_fast.cli.inspection import CannotInspect
+    from vqe_fast.video import VideoError
+
+    try:
+        _inspect(source, json, picture, frame)
+    except (VideoError, CannotInspect) as error:
+        typer.echo(f"vqe-fast: {error}", err=True)
+        raise typer.Exit(_REFUSED) from error
+
+
+def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int | None) -> None:
+    from vqe_fast.cli.inspection import (
+        STDOUT,
+        CannotInspect,
+        inspect_video,
+        read_frame,
+        writing,
+    )
+    from vqe_fast.cli.inspection_table import print_table
+
+    if frame is not None and picture is None:
+        raise CannotInspect("--frame says what to draw; add --picture OUT.png")
+    if picture is not None and find_spec("matplotlib") is None:
+        raise CannotInspect("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
+    inspection = inspect_video(source, json)
+    if picture is not None:
+        from vqe_fast.cli.inspection_picture import draw
+
+        number = len(inspection.frames) // 2 if frame is None else frame
+        chosen, luma = read_frame(source, number)
+        with writing(picture, source):
+            draw(inspection, number, chosen, luma, picture)
+    if json != STDOUT:
+        print_table(inspection)

@@ -1,0 +1,101 @@
+"""Opens a video file and finds the stream to work on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from vqe_fast.video.errors import VideoError
+
+VideoInput: TypeAlias = "Path | BinaryIO"
+"""What can be opened: the path of a file, or a file opened for reading bytes."""
+
+
+def open_video(source: VideoInput) -> InputContainer:
+    """Opens ``source`` for reading.
+
+    Raises:
+        VideoError: missing, or not a video.
+    """
+    if isinstance(source, Path):
+        if not os.path.exists(source):
+            raise VideoError(f"there is no file {source}; check the name")
+        if not os.path.isfile(source):
+            raise VideoError(f"{source} is not a file; give the path of one video file")
+    target = f"file:{source}" if isinstance(source, Path) else source
+    try:
+        return av.open(target, "r", metadata_errors="surrogateescape")
+    except av.error.InvalidDataError as error:
+        raise VideoError(
+            f"{name_of(source)} is not a video, or its beginning is damaged; give a video file"
+        ) from error
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{name_of(source)} cannot be opened: {error.strerror}") from error
+
+
+def name_of(source: VideoInput) -> str:
+    """What messages call ``source``."""
+    return str(source) if isinstance(source, Path) else str(getattr(source, "name", "the video"))
+
+
+def pick_stream(container: InputContainer, source: VideoInput) -> VideoStream:
+    """The video stream that players show; never an attached picture.
+
+    Raises:
+        VideoError: there is none, or no decoder for it.
+    """
+    streams = [s for s in container.streams.video if not is_picture(s)]
+    if not streams:
+        having = ", ".join(sorted({s.type for s in container.streams})) or "no stream"
+        raise VideoError(
+            f"{name_of(source)} has no video stream (it has: {having}); give a file with video"
+        )
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    if stream.codec_context is None:
+        raise VideoError(
+            f"{name_of(source)} uses a video codec that this FFmpeg cannot decode; "
+            "convert it to another codec first"
+        )
+    return stream
+
+
+def is_picture(stream: Stream) -> bool:
+    """Whether ``stream`` is one still picture attached to the file, such as cover art."""
+    return stream.type == "video" and Disposition.attached_pic in stream.disposition
+
+
+def read_packets(
+    container: InputContainer, source: VideoInput, *streams: Stream
+) -> Generator[Packet[Any], None, bool]:
+    """Yields the packets of ``streams``, by default all, in the order of the file.
+
+    Returns:
+        Whether damage ended the reading early.
+
+    Raises:
+        VideoError: the file cannot be read on.
+    """
+    try:
+        yield from container.demux(*streams)
+    except av.error.InvalidDataError:
+        return True
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
+    return False
+
+
+def nothing_decodes(source: VideoInput) -> VideoError:
+    """The error for a video without a single frame to show."""
+    return VideoError(
+        f"no frame of {name_of(source)} could be decoded: it is empty or damaged; "
+        "get a complete copy of it"
+    )

@@ -1,0 +1,6 @@
+"""The QP of every frame of a compressed video, read from the stream itself."""
+
+from vqe_fast.video.qp.frame import FrameQP
+from vqe_fast.video.qp.reader import iterate_qp, read_qp
+
+__all__ = ["FrameQP", "iterate_qp", "read_qp"]

@@ -1,0 +1,61 @@
+"""Opens a video and chooses how to read its QPs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from vqe_fast.video.opening import nothing_decodes, open_video, pick_stream
+from vqe_fast.video.qp.av1 import av1_qp
+from vqe_fast.video.qp.decoded import decoded_qp
+from vqe_fast.video.qp.frame import FrameQP
+from vqe_fast.video.qp.hevc import hevc_qp
+from vqe_fast.video.qp.packets import VideoPackets
+
+_WITHOUT_DECODING: dict[str, Callable[[VideoPackets], Iterator[FrameQP]]] = {
+    "hevc": hevc_qp,
+    "av1": av1_qp,
+}
+
+
+def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
+    """Reads the QP of every frame that a decoder shows, in display order.
+
+    H.264 and VP9 are decoded, and have a QP for each block. HEVC and AV1 are not decoded: the QP is
+    that of their headers, and a frame whose headers are whole counts as shown, whatever its
+    samples may look like. Frames of other codecs are listed with their types and sizes only.
+
+    Args:
+        source: a file, or its bytes: a binary file opened for reading.
+
+    Returns:
+        The frames of the video stream. What does not decode is left out.
+
+    Raises:
+        VideoError: missing, not a video, or no frame of it can be shown.
+    """
+    return list(iterate_qp(source))
+
+
+def iterate_qp(source: str | os.PathLike[str] | BinaryIO) -> Generator[FrameQP, None, None]:
+    """Yields what :func:`read_qp` returns, in memory that does not depend on the length.
+
+    Headers of HEVC and AV1 are read from FFmpeg's log: PyAV's log level and captures are changed
+    while a packet is looked at, and restored each time. Any number of threads may do so at once.
+
+    Raises:
+        VideoError: missing, not a video, cannot be read on, or no frame of it can be shown.
+    """
+    origin = Path(source) if isinstance(source, (str, os.PathLike)) else source
+    with open_video(origin) as container:
+        stream = pick_stream(container, origin)
+        codec = stream.codec_context.codec.canonical_name
+        read = _WITHOUT_DECODING.get(codec, decoded_qp)
+        is_empty = True
+        for frame in read(VideoPackets(container, stream, origin)):
+            is_empty = False
+            yield frame
+        if is_empty:
+            raise nothing_decodes(origin)
