@@ -15,7 +15,7 @@ from torch import Tensor
 from vqe_fast import create_model
 from vqe_fast.cli.demonstration import find_footage
 from vqe_fast.training.clips import read_clip
-from vqe_fast.training.degradation import luma_of
+from vqe_fast.video.planes import luma_view
 from vqe_fast.weights import load_weights
 
 TARGET = Path(__file__).parents[1] / "docs" / "attention.png"
@@ -30,8 +30,9 @@ SHARPNESS = 12.0
 def frames_of(path: Path) -> Tensor:
     """Three frames of the clip, luma (1, 3, 1, H, W) in [0, 1]."""
     clip = read_clip(path, FIRST + 2 * APART + 1)
-    chosen = [clip.frames[FIRST + APART * n].reformat(*SIZE) for n in range(3)]
-    planes = [torch.from_numpy(luma_of(frame)) for frame in chosen]
+    frames = list(clip.frames)
+    chosen = [frames[FIRST + APART * n].reformat(*SIZE) for n in range(3)]
+    planes = [torch.tensor(luma_view(frame)) for frame in chosen]
     return torch.stack(planes)[None, :, None].float() / 255
 
 

@@ -1,20 +1,21 @@
 """The weights that ship, on real footage that they were not trained on."""
 
 import json
-from dataclasses import replace
 
 import av
 import pytest
 from typer.testing import CliRunner
 
 from support.footage import COLLECTION, needs_collection, packaged_clip
+from support.pairs import prepare_clip
 from vqe_fast import create_model
 from vqe_fast.cli import demonstration
 from vqe_fast.cli.app import app
-from vqe_fast.training.cache import load_degraded
 from vqe_fast.training.clips import read_clip
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.measure import measure
+from vqe_fast.training.prepared import prepare
+from vqe_fast.training.sources import Source
 
 FRAMES = 8
 SETTINGS = [Degradation(codec, "qp", qp) for codec in ("libx264", "libx265") for qp in (32, 37, 42)]
@@ -31,7 +32,7 @@ def test_packaged_clips_gain(model, file, tmp_path):
     small = [
         frame.reformat(320, frame.height * 320 // frame.width // 2 * 2) for frame in clip.frames
     ]
-    for row in measure(model, [load_degraded(replace(clip, frames=small), SETTINGS, tmp_path)]):
+    for row in measure(model, [prepare_clip(small, SETTINGS, tmp_path)]):
         assert row.psnr_gain > 0, row
         assert row.ssim_gain > 0, row
 
@@ -40,8 +41,8 @@ def test_packaged_clips_gain(model, file, tmp_path):
 def test_validation_clips_gain(model, tmp_path):
     """On average at every setting, and no clip loses more than 0.05 dB."""
     paths = sorted((COLLECTION / "val" / "video").glob("*.mkv"))
-    clips = [load_degraded(read_clip(path, FRAMES), SETTINGS, tmp_path) for path in paths]
-    rows = measure(model, clips, frame_step=4)
+    sources = [Source(path, path.stem, FRAMES) for path in paths]
+    rows = measure(model, prepare(sources, SETTINGS, tmp_path).clips, frame_step=4)
     for setting in SETTINGS:
         gains = [row.psnr_gain for row in rows if row.setting == setting.name]
         assert sum(gains) > 0 and min(gains) > -0.05, (setting.name, gains)

@@ -1,1 +1,1 @@
-"""Training: degradation by real encoders, patch sampling, recipes and the training loop."""
+"""Training: degradation by real encoders, windows of frames, recipes and the training loop."""

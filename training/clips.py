@@ -1,135 +1,160 @@
-"""Pristine material: video clips as they are, photographs turned into short moving clips."""
+"""Pristine clips: video files, raw YUV and folders of images, decoded as they are iterated over."""
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn import functional
 
-STILL_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-SUFFIXES = STILL_SUFFIXES | {".mkv", ".mp4", ".mov", ".webm", ".avi", ".y4m"}
+from vqe_fast.training.color import to_yuv420p
+from vqe_fast.training.raw import RAW_SUFFIX, RawFormat, raw_format_of, read_raw
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+VIDEO_SUFFIXES = frozenset({".mkv", ".mp4", ".mov", ".webm", ".avi", ".y4m", ".ts", RAW_SUFFIX})
+
+_NOMINAL_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Frames(Iterable[av.VideoFrame]):
+    """Frames that are decoded anew each time they are iterated over."""
+
+    read: Callable[[], Iterator[av.VideoFrame]]
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        return self.read()
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A pristine clip: yuv420p frames of one size in display order."""
+    """A pristine clip.
+
+    Attributes:
+        name: what to call it.
+        frames: 8-bit yuv420p frames of one even size, in display order; to be iterated over as
+            often as needed.
+        rate: frames per second.
+    """
 
     name: str
-    frames: list[av.VideoFrame]
+    frames: Iterable[av.VideoFrame]
     rate: Fraction
 
 
-@dataclass(frozen=True)
-class CameraMove:
-    """How a photograph becomes a clip: a window that pans, zooms and turns by sub-pixel steps.
+def read_clip(path: Path, frames: int | None = None, *, raw: RawFormat | None = None) -> Clip:
+    """A clip of a video file in any container, of raw YUV, or of a folder of images.
 
-    Attributes:
-        frames: length of the clip.
-        size: width and height of the window in output pixels.
-        minimum_shrink: the photograph is sampled at least this much coarser than its own grid,
-            so that its own compression and demosaicing residue goes.
-    """
+    Samples of 8-bit 4:2:0 stay as they are; everything else is converted as
+    :func:`vqe_fast.training.color.to_yuv420p` tells.
 
-    frames: int = 6
-    size: tuple[int, int] = (384, 288)
-    minimum_shrink: float = 1.25
-
-
-def read_clip(path: Path, frames: int | None = None) -> Clip:
-    """Reads a video file, at most ``frames`` frames of it, as yuv420p.
+    Args:
+        path: the file, or the folder with one image for each frame, in natural order of names.
+        frames: how many frames to take at most.
+        raw: size, format and rate of a ``.yuv`` file; its name says them if not given.
 
     Raises:
-        ValueError: the file has no video frame.
+        ValueError: nothing there that decodes, frames of several sizes, or a raw file that is not
+            a whole number of frames; some of these only when the frames are iterated over.
     """
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        rate = stream.average_rate or Fraction(25)
-        decoded: list[av.VideoFrame] = []
-        for frame in container.decode(stream):
-            if frames is not None and len(decoded) == frames:
-                break
-            decoded.append(frame.reformat(format="yuv420p"))
-    if not decoded:
+    return Clip(
+        path.name if path.is_dir() else path.stem,
+        Frames(lambda: map(to_yuv420p, stored_frames(path, frames, raw=raw))),
+        rate_of(path, raw=raw),
+    )
+
+
+def stored_frames(
+    path: Path, frames: int | None = None, *, raw: RawFormat | None = None
+) -> Iterator[av.VideoFrame]:
+    """The frames of what :func:`read_clip` reads, in the format in which they are stored.
+
+    Raises:
+        ValueError: as :func:`read_clip`.
+    """
+    if path.is_dir():
+        decoded = _images(path)
+    elif path.suffix.lower() == RAW_SUFFIX:
+        decoded = read_raw(path, raw or raw_format_of(path))
+    else:
+        decoded = _video(path)
+    size: tuple[int, int] | None = None
+    for frame in islice(decoded, frames):
+        if size is None:
+            size = frame.width, frame.height
+        elif size != (frame.width, frame.height):
+            raise ValueError(
+                f"{path} changes from {size[0]}x{size[1]} to {frame.width}x{frame.height}: "
+                "split it there, or take still images one by one"
+            )
+        yield frame
+    if size is None:
         raise ValueError(f"{path} holds no video frame")
-    return Clip(path.stem, decoded, Fraction(rate))
 
 
-def move_over_still(path: Path, move: CameraMove, seed: int) -> Clip:
-    """Pans, zooms and turns over a photograph; the same seed gives the same clip."""
-    picture = _read_rgb(path)
-    height, width = picture.shape[-2:]
-    generator = np.random.default_rng(seed)
-    window = np.array(move.size, dtype=np.float64)
-    largest_shrink = min((np.array([width, height]) / (1.15 * window)).min(), 3.0)
-    shrink = generator.uniform(move.minimum_shrink, max(move.minimum_shrink, largest_shrink))
-    # Shrinking by area first keeps the bicubic sampling below free of aliasing.
-    small = functional.interpolate(
-        picture[None], scale_factor=1 / shrink, mode="bicubic", antialias=True
-    )
-    speed = generator.normal(0, 2.0, 2)
-    zoom = generator.normal(0, 0.004)
-    turn = generator.normal(0, 0.3) * math.pi / 180
-    room = np.array([small.shape[-1], small.shape[-2]]) - window
-    start = window / 2 + generator.uniform(0, 1, 2) * np.maximum(room, 0)
-    frames = []
-    for index in range(move.frames):
-        centre = start + speed * index
-        view = _view(small, centre, move.size, (1 + zoom) ** index, turn * index)
-        array = (view[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
-        frames.append(frame.reformat(format="yuv420p", dst_colorspace="ITU709"))
-    return Clip(path.stem, frames, Fraction(25))
-
-
-def clip_paths(folder: Path) -> list[Path]:
-    """The clips and photographs below ``folder``, sorted.
+def rate_of(path: Path, *, raw: RawFormat | None = None) -> Fraction:
+    """Frames per second; 25 where nothing says.
 
     Raises:
-        ValueError: the folder holds neither, or does not exist.
+        ValueError: the file cannot be opened, or holds no video.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ValueError(f"{folder} holds no clip or photograph ({', '.join(sorted(SUFFIXES))})")
-    return paths
+    if path.is_dir():
+        return _NOMINAL_RATE
+    if path.suffix.lower() == RAW_SUFFIX:
+        return (raw or raw_format_of(path)).rate
+    with open_media(path) as container:
+        return Fraction(container.streams.video[0].average_rate or _NOMINAL_RATE)
 
 
-def read_clip_or_still(path: Path, move: CameraMove, seed: int) -> Clip:
-    """A clip as it is, a photograph as a clip that :func:`move_over_still` makes of it."""
-    if path.suffix.lower() in STILL_SUFFIXES:
-        return move_over_still(path, move, seed)
-    return read_clip(path)
+def open_media(path: Path) -> av.container.InputContainer:
+    """Opens a file that has a video stream.
+
+    Raises:
+        ValueError: it is missing, not a media file, or has none.
+    """
+    try:
+        container = av.open(str(path), "r")
+    except (OSError, av.error.FFmpegError) as error:
+        raise ValueError(f"{path} cannot be read as video: {error.strerror}") from error
+    if not container.streams.video:
+        container.close()
+        raise ValueError(f"{path} holds no video frame")
+    return container
 
 
-def _read_rgb(path: Path) -> torch.Tensor:
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-        picture = torch.from_numpy(frame.to_ndarray(format="rgb24"))
-    return picture.permute(2, 0, 1).float() / 255
+def image_paths(folder: Path) -> list[Path]:
+    """The images directly in ``folder``, in natural order: 9 comes before 10."""
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(paths, key=_natural)
 
 
-def _view(
-    picture: torch.Tensor,
-    centre: NDArray[np.float64],
-    size: tuple[int, int],
-    zoom: float,
-    angle: float,
-) -> torch.Tensor:
-    """Samples a window of ``size`` around ``centre``, both in pixels of ``picture``."""
-    width, height = size
-    x = torch.arange(width) - (width - 1) / 2
-    y = torch.arange(height) - (height - 1) / 2
-    rows, columns = torch.meshgrid(y, x, indexing="ij")
-    cos, sin = math.cos(angle) * zoom, math.sin(angle) * zoom
-    at_x = float(centre[0]) + cos * columns - sin * rows
-    at_y = float(centre[1]) + sin * columns + cos * rows
-    grid = torch.stack([2 * at_x / picture.shape[-1] - 1, 2 * at_y / picture.shape[-2] - 1], -1)
-    return functional.grid_sample(
-        picture, grid[None].float(), mode="bicubic", padding_mode="reflection", align_corners=False
-    )
+def read_image(path: Path) -> av.VideoFrame:
+    """The picture in an image file.
+
+    Raises:
+        ValueError: it does not decode.
+    """
+    return next(_video(path))
+
+
+def _images(folder: Path) -> Iterator[av.VideoFrame]:
+    return map(read_image, image_paths(folder))
+
+
+def _video(path: Path) -> Iterator[av.VideoFrame]:
+    with open_media(path) as container:
+        stream = container.streams.video[0]
+        try:
+            yield from container.decode(stream)
+        except av.error.FFmpegError as error:
+            raise ValueError(f"{path} is damaged: {error.strerror}") from error
+
+
+def _natural(path: Path) -> list[tuple[bool, int, str]]:
+    """Digits compare as numbers and stand before letters."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

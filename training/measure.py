@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.ops import ssim
-from vqe_fast.training.cache import DegradedClip
-from vqe_fast.training.degradation import Luma
+from vqe_fast.training.color import Luma
+from vqe_fast.training.pairs import PairedClip
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def psnr(image: Tensor, original: Tensor) -> float:
 @torch.inference_mode()
 def measure(
     model: nn.Module,
-    clips: Iterable[DegradedClip],
+    clips: Iterable[PairedClip],
     *,
     frame_step: int = 1,
     device: torch.device | None = None,
@@ -66,9 +66,9 @@ def measure(
     place = device or torch.device("cpu")
     rows = []
     for clip in clips:
-        pristine = clip.pristine[::frame_step]
-        for setting, planes in clip.compressed.items():
-            before = planes[::frame_step]
+        for setting in clip.settings:
+            pristine = clip.pristine("y", setting)[::frame_step]
+            before = clip.compressed("y", setting)[::frame_step]
             after = np.stack([_run(model, plane, place) for plane in before])
             psnr_before, ssim_before = compare(before, pristine)
             psnr_after, ssim_after = compare(after, pristine)
@@ -112,7 +112,7 @@ def summarise(rows: Sequence[Measurement]) -> dict[str, dict[str, float]]:
 
 
 def _as_image(plane: Luma) -> Tensor:
-    return torch.from_numpy(plane)[None, None].float() / 255
+    return torch.tensor(plane)[None, None].float() / 255
 
 
 def _run(model: nn.Module, plane: Luma, device: torch.device) -> Luma:

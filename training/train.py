@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from vqe_fast import ops
 from vqe_fast.models import create_model
-from vqe_fast.training.cache import DegradedClip
-from vqe_fast.training.patches import PatchSampler
+from vqe_fast.training.loader import Loader
+from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.recipe import OptimiserRecipe, Recipe
+from vqe_fast.training.windows import Batch, WindowSampler
 from vqe_fast.weights import load_weights
 
 WEIGHTS_NAME = "weights.safetensors"
@@ -51,7 +52,7 @@ class Progress:
 
 def train(
     recipe: Recipe,
-    clips: Sequence[DegradedClip],
+    clips: Sequence[PairedClip],
     output: Path,
     *,
     device: torch.device | None = None,
@@ -88,7 +89,7 @@ def train(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.optimiser.ema)
     )
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.optimiser.rate)
-    sampler = PatchSampler(clips, patch=recipe.data.patch, batch=recipe.data.batch)
+    sampler = WindowSampler(clips, planes="y", patch=recipe.data.patch, batch=recipe.data.batch)
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = output / "last.pt"
     start = 0
@@ -101,31 +102,34 @@ def train(
 
     losses: list[float] = []
     since = time.perf_counter()
-    for step in range(start, recipe.optimiser.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe.optimiser, step)
-        loss = _loss(recipe, model, *(t.to(device) for t in sampler.draw(step, recipe.seed)))
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(f"the loss of step {step} is {loss.item()}: lower the rate")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip_norm)
-        optimiser.step()
-        average.update_parameters(model)
-        losses.append(loss.item())
-        done = step + 1
-        if report is not None and done % recipe.report_every == 0:
-            now = time.perf_counter()
-            report(Progress(done, sum(losses) / len(losses), len(losses) / (now - since)))
-            losses, since = [], now
-        if done % recipe.checkpoint_every == 0 and done < recipe.optimiser.steps:
-            state = {
-                "step": done,
-                "model": model.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-            }
-            _replace(checkpoint, lambda path: torch.save(state, path))  # noqa: B023
+    with Loader(sampler, recipe.seed, start, recipe.optimiser.steps) as loader:
+        for step, batch in enumerate(loader, start):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(recipe.optimiser, step)
+            loss = _loss(recipe, model, batch, device)
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError(
+                    f"the loss of step {step} is {loss.item()}: lower the rate"
+                )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip_norm)
+            optimiser.step()
+            average.update_parameters(model)
+            losses.append(loss.item())
+            done = step + 1
+            if report is not None and done % recipe.report_every == 0:
+                now = time.perf_counter()
+                report(Progress(done, sum(losses) / len(losses), len(losses) / (now - since)))
+                losses, since = [], now
+            if done % recipe.checkpoint_every == 0 and done < recipe.optimiser.steps:
+                state = {
+                    "step": done,
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                }
+                _replace(checkpoint, lambda path: torch.save(state, path))  # noqa: B023
     averaged: nn.Module = average.module.eval()
     save_weights(averaged, output / WEIGHTS_NAME)
     return averaged
@@ -146,8 +150,11 @@ def save_weights(model: nn.Module, path: Path) -> None:
     _replace(path, lambda partial: save_file(state, partial))
 
 
-def _loss(recipe: Recipe, model: nn.Module, compressed: Tensor, pristine: Tensor) -> Tensor:
+def _loss(recipe: Recipe, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
     reduced = recipe.precision == "bf16"
+    compressed, pristine = (
+        windows[:, 0].to(device).float() / 255 for windows in (batch.compressed, batch.pristine)
+    )
     with torch.autocast(compressed.device.type, torch.bfloat16, enabled=reduced):
         enhanced = model(compressed.contiguous(memory_format=torch.channels_last))
     return LOSSES[recipe.loss](enhanced.float(), pristine, **recipe.loss_options)

@@ -9,7 +9,8 @@ import torch
 
 from support.media import texture
 from vqe_fast.training.clips import read_clip
-from vqe_fast.training.degradation import Degradation, encode
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.encoding import encode
 
 
 def compressed_clip(path, frames=3, size=64, qp=40):
@@ -46,16 +47,18 @@ def crops_of(path, *, qp, places, frames=3, size=64):
         size: height and width of a crop.
     """
     clip = read_clip(path, frames)
-    coded = encode(clip.frames, Degradation("libx264", "qp", qp), clip.rate)
-    with av.open(io.BytesIO(coded)) as container:
+    originals, coded = list(clip.frames), io.BytesIO()
+    encode(originals, Degradation("libx264", "qp", qp), clip.rate, coded)
+    coded.seek(0)
+    with av.open(coded) as container:
         decoded = list(container.decode(video=0))
     assert len(decoded) == frames
-    middle = clip.frames[0].height // 2 - size // 2
+    middle = originals[0].height // 2 - size // 2
     return [
         torch.cat(
             [whole[..., middle : middle + size, size * n : size * (n + 1)] for n in range(places)]
         )
-        for whole in (_tensor(clip.frames), _tensor(decoded))
+        for whole in (_tensor(originals), _tensor(decoded))
     ]
 
 

@@ -117,7 +117,9 @@ def test_measuring_a_model_that_does_nothing(degraded):
 def test_unknown_recipe_keys_are_refused_by_name(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text("model: carcnn\nlos: charbonnier\n")
-    with pytest.raises(ValueError, match=r"los\n.*Extra inputs are not permitted"):
+    with pytest.raises(
+        ValueError, match=r"r\.yaml is not as it must be: .*los: Extra inputs are not permitted"
+    ):
         read_recipe(path)
     path.write_text("model: [")
     with pytest.raises(ValueError, match=r"r\.yaml is not valid YAML"):

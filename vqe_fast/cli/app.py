@@ -12,6 +12,7 @@ from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.models import models
+from vqe_fast.cli.prepare import prepare
 from vqe_fast.cli.train import train
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.command()(enhance)
 app.command()(inspect)
 app.command()(models)
 app.command()(info)
+app.command()(prepare)
 app.command()(train)
 app.command(hidden=True)(demo)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from vqe_fast.training.degradation import Luma
+from vqe_fast.training.color import Luma
 
 _CROP = (96, 72)
 

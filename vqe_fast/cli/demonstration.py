@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -18,7 +18,9 @@ from av.stream import Stream
 
 from vqe_fast.cli.before_after import Versions, draw_before_after
 from vqe_fast.training.clips import Clip, read_clip
-from vqe_fast.training.degradation import Degradation, decode_luma, encode, luma_of
+from vqe_fast.training.color import Luma, luma_of
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.encoding import encode
 from vqe_fast.training.measure import compare
 from vqe_fast.video import enhance_video
 
@@ -71,12 +73,15 @@ def demonstrate(output: Path) -> dict[str, Any]:
 def _process(footage: _Footage, path: Path, output: Path) -> tuple[dict[str, Any], Versions]:
     clip = _shrunk(read_clip(path))
     compressed, enhanced = output / f"compressed_{footage.file}", output / footage.output
-    _join(encode(clip.frames, _COMPRESSION, clip.rate), path, compressed)
+    video = io.BytesIO()
+    encode(clip.frames, _COMPRESSION, clip.rate, video)
+    video.seek(0)
+    _join(video, path, compressed)
     done = enhance_video(compressed, enhanced, crf=_ENHANCED_CRF, overwrite=True)
     versions = Versions(
-        compressed=decode_luma(str(compressed)),
-        enhanced=decode_luma(str(enhanced)),
-        original=np.stack([luma_of(frame) for frame in clip.frames]),
+        compressed=_luma(read_clip(compressed)),
+        enhanced=_luma(read_clip(enhanced)),
+        original=_luma(clip),
     )
     psnr_before, ssim_before = compare(versions.compressed, versions.original)
     psnr_after, ssim_after = compare(versions.enhanced, versions.original)
@@ -109,16 +114,20 @@ def find_footage(file: str) -> Path:
 
 def _shrunk(clip: Clip) -> Clip:
     """The clip at half its size: what the source's own compression left goes with the detail."""
-    first = clip.frames[0]
-    width, height = (side // _SHRINK // 2 * 2 for side in (first.width, first.height))
-    small = [frame.reformat(width, height, interpolation="BICUBIC") for frame in clip.frames]
+    frames = list(clip.frames)
+    width, height = (side // _SHRINK // 2 * 2 for side in (frames[0].width, frames[0].height))
+    small = [frame.reformat(width, height, interpolation="BICUBIC") for frame in frames]
     return replace(clip, frames=small)
 
 
-def _join(video: bytes, sound: Path, target: Path) -> None:
+def _luma(clip: Clip) -> Luma:
+    return np.stack([luma_of(frame) for frame in clip.frames])
+
+
+def _join(video: BinaryIO, sound: Path, target: Path) -> None:
     """Writes an encoded video, and the packets of another file's audio as far as it lasts."""
     with (
-        av.open(io.BytesIO(video), "r") as pictures,
+        av.open(video, "r") as pictures,
         av.open(str(sound), "r") as heard,
         av.open(str(target), "w") as joined,
     ):

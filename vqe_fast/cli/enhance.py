@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
     from vqe_fast.video import EnhanceReport
 
 _DONE_WITH_DAMAGE = 1
 _REFUSED = 2
-_INTERRUPTED = 130
 
 
 class _Precision(StrEnum):
@@ -66,7 +65,7 @@ def enhance(
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted.
     """
     try:
-        with _interruptible():
+        with interruptible():
             from vqe_fast.video import VideoError, enhance_video
             from vqe_fast.weights import WeightsError
 
@@ -91,7 +90,7 @@ def enhance(
                 raise typer.Exit(_REFUSED) from error
     except KeyboardInterrupt as error:
         typer.echo(f"vqe-fast: interrupted, {target} was not written", err=True)
-        raise typer.Exit(_INTERRUPTED) from error
+        raise typer.Exit(INTERRUPTED) from error
     _conclude(report, quiet)
 
 
@@ -108,31 +107,6 @@ def _conclude(report: EnhanceReport, quiet: bool) -> None:
             err=True,
         )
         raise typer.Exit(_DONE_WITH_DAMAGE)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into one KeyboardInterrupt; while that is handled, no second.
-
-    A signal that the caller had ignored, as shells do for background jobs, stays ignored.
-    """
-    signals = [
-        each
-        for each in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(each) is not signal.SIG_IGN
-    ]
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, interrupt) for each in signals}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager

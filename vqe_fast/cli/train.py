@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from vqe_fast.training.cache import DegradedClip
-    from vqe_fast.training.degradation import Degradation
-    from vqe_fast.training.recipe import Recipe
+    from vqe_fast.training.pairs import PairedClip
+    from vqe_fast.training.spec import PrepareSpec
     from vqe_fast.training.train import Progress
 
 _REFUSED = 2
@@ -54,22 +53,24 @@ def _train(
     from vqe_fast.models.inference import prepare_inference
     from vqe_fast.training.card import Card
     from vqe_fast.training.measure import measure, summarise, write_csv
-    from vqe_fast.training.recipe import expand, read_recipe
+    from vqe_fast.training.recipe import read_recipe
     from vqe_fast.training.train import WEIGHTS_NAME
     from vqe_fast.training.train import train as run
 
     recipe = read_recipe(recipe_path)
     place = torch.device(device)
-    clips = _load(data, recipe, expand(recipe.data.degradations), cache)
+    clips = _load(data, recipe.data, cache)
     report = _reporter(recipe.optimiser.steps)
     model = run(recipe, clips, output, device=place, weights=weights, report=report)
     typer.echo(f"weights: {output / WEIGHTS_NAME}")
     if validate is None:
         return
     del clips
-    held_out = _load(validate, recipe, expand(recipe.validation), cache)
+    held_out = _load(
+        validate, recipe.data.model_copy(update={"degradations": recipe.validation}), cache
+    )
     # As users will run it: in 16 bits where that is as good.
-    probe = torch.from_numpy(held_out[0].pristine[:1, None]).float() / 255
+    probe = torch.tensor(held_out[0].pristine("y")[:1, None]).float() / 255
     ready, _ = prepare_inference(model, device=place, precision="auto", probe=probe)
     rows = measure(ready, held_out, device=place)
     write_csv(rows, output / "measured.csv")
@@ -92,19 +93,10 @@ def _train(
         )
 
 
-def _load(
-    folder: Path, recipe: Recipe, degradations: list[Degradation], cache: Path
-) -> list[DegradedClip]:
-    from rich.progress import track
+def _load(folder: Path, spec: PrepareSpec, cache: Path) -> Sequence[PairedClip]:
+    from vqe_fast.cli.prepare import prepare_showing
 
-    from vqe_fast.training.cache import load_degraded
-    from vqe_fast.training.clips import CameraMove, clip_paths, read_clip_or_still
-
-    move = CameraMove(recipe.data.still_frames, recipe.data.still_size)
-    return [
-        load_degraded(read_clip_or_still(path, move, recipe.seed + index), degradations, cache)
-        for index, path in enumerate(track(clip_paths(folder), f"compressing {folder}"))
-    ]
+    return prepare_showing(spec, [folder], cache).clips
 
 
 def _reporter(steps: int) -> Callable[[Progress], None]:

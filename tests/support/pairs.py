@@ -1,0 +1,81 @@
+"""Pairs of clips that are in memory, and files of small clips."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.encoding import encode
+from vqe_fast.training.pairs import PairedClip, Variant
+from vqe_fast.training.prepared import prepare
+from vqe_fast.training.sources import Source
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Footage of given samples: luma (T, H, W), RGB (T, 3, H, W), or both."""
+
+    y: np.ndarray | None = None
+    rgb: np.ndarray | None = None
+
+    @property
+    def shape(self):
+        given = self.rgb if self.y is None else self.y
+        return given.shape[0], *given.shape[-2:]
+
+    def samples(self, planes):
+        return self.y if planes == "y" else self.rgb
+
+
+def paired(name, pristine, compressed, *, qp=None, cuts=(), **options):
+    """A pair in memory.
+
+    Args:
+        name: of the clip.
+        pristine: samples, (T, H, W) or (T, 3, H, W).
+        compressed: setting → samples.
+        qp: setting → QPs of its frames; NaN where not given.
+        cuts: first frames of scenes.
+        options: of all variants.
+    """
+
+    def footage(samples):
+        return InMemory(y=samples) if samples.ndim == 3 else InMemory(rgb=samples)
+
+    def variant(setting, samples):
+        figures = (qp or {}).get(setting, np.full(len(samples), np.nan))
+        return Variant(footage(samples), np.asarray(figures, np.float32), **options)
+
+    variants = {setting: variant(setting, samples) for setting, samples in compressed.items()}
+    return PairedClip(name, footage(pristine), variants, cuts)
+
+
+def write_lossless(path, frames, rate=25):
+    """Writes yuv420p frames as FFV1 in Matroska."""
+    encode(frames, None, Fraction(rate), path)
+    return path
+
+
+def prepare_clip(frames, degradations, folder):
+    """The pair of one clip, prepared in a folder by real encoders."""
+    path = folder / "clip.mkv"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_lossless(path, frames)
+    (clip,) = prepare([Source(path, "clip")], degradations, folder / "cache").clips
+    return clip
+
+
+def luma_frames(lumas):
+    """yuv420p frames with the given luma, (T, H, W), and no colour."""
+    frames = []
+    for luma in lumas:
+        chroma = np.full((luma.shape[0] // 2, luma.shape[1]), 128, np.uint8)
+        planes = np.ascontiguousarray(np.concatenate([luma.astype(np.uint8), chroma]))
+        frames.append(av.VideoFrame.from_ndarray(planes, format="yuv420p"))
+    return frames
+
+
+QP_44 = Degradation("libx264", "qp", 44)
+"""A degradation that is quickly made and plain to see."""

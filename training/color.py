@@ -1,0 +1,154 @@
+"""Samples of frames as arrays: luma as it is stored, RGB by the matrix and range of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import av
+import numpy as np
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Interpolation
+from numpy.typing import NDArray
+
+from vqe_fast.video.planes import LUMA_FORMATS, luma_view
+
+Planes = Literal["y", "rgb"]
+"""What a model sees of a frame: luma, (H, W), or red, green and blue, (3, H, W)."""
+
+Samples = NDArray[np.uint8]
+Luma = Samples
+"""Luma of a clip: (T, H, W), 8 bits."""
+
+_BT709, _BT601 = 1, 5
+_UNSPECIFIED = 2
+_SAME_AS_601 = 6  # SMPTE 170M
+_MATRICES = (_BT709, 4, _BT601, 7, 9)
+_HD_HEIGHT = 720
+_ACCURATE = (
+    Interpolation.BICUBIC
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+
+
+@dataclass(frozen=True)
+class ColorFacts:
+    """How Y'CbCr samples become RGB.
+
+    Attributes:
+        matrix: as ISO/IEC 23091-2 numbers them: 1 for BT.709, 5 for BT.601.
+        full_range: whether luma goes from 0 to 255 rather than from 16 to 235.
+    """
+
+    matrix: int
+    full_range: bool
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> Self:
+        """What the tags of ``frame`` say; else BT.709 from 720 rows on, BT.601 below, limited."""
+        matrix = _BT601 if frame.colorspace == _SAME_AS_601 else frame.colorspace
+        if matrix not in _MATRICES:
+            matrix = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+        full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        return cls(matrix, full)
+
+
+def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Samples:
+    """A copy of the samples of ``frame``, uint8: (H, W) for ``"y"``, (3, H, W) for ``"rgb"``.
+
+    An odd last column or row is cut off.
+    """
+    samples = luma_of(frame) if planes == "y" else rgb_of(frame, color)
+    return samples[..., : frame.height // 2 * 2, : frame.width // 2 * 2]
+
+
+def luma_of(frame: av.VideoFrame) -> Samples:
+    """A copy of the luma of ``frame``, (H, W), 8 bits; that of RGB is BT.709's, limited."""
+    if frame.format.name not in LUMA_FORMATS:
+        frame = to_yuv420p(frame)
+    return luma_view(frame).copy()
+
+
+def rgb_of(frame: av.VideoFrame, color: ColorFacts) -> Samples:
+    """Red, green and blue of ``frame``, (3, H, W), 8 bits."""
+    if frame.format.is_rgb:
+        planar = frame.reformat(format="gbrp")
+    else:
+        planar = _without_claim(frame).reformat(
+            format="gbrp",
+            src_colorspace=color.matrix,
+            src_color_range=_range(color),
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_ACCURATE,
+        )
+    green, blue, red = (rows_of(plane) for plane in planar.planes)
+    return np.stack([red, green, blue])
+
+
+def yuv_of(pixels: Samples, color: ColorFacts) -> av.VideoFrame:
+    """The yuv420p frame, tagged, that shows RGB ``pixels``, (3, H, W)."""
+    frame = av.VideoFrame(pixels.shape[2], pixels.shape[1], "gbrp")
+    for plane, values in zip(frame.planes, pixels[[1, 2, 0]], strict=True):
+        rows_of(plane)[:] = values
+    return _from_rgb(frame, color)
+
+
+def to_yuv420p(frame: av.VideoFrame) -> av.VideoFrame:
+    """``frame`` as 8-bit yuv420p of even size, its samples untouched where they can be.
+
+    RGB becomes BT.709 in limited range, tagged so; Y'CbCr keeps its matrix and range. An odd last
+    column or row is cut off.
+    """
+    if frame.format.is_rgb:
+        converted = _from_rgb(frame, ColorFacts(_BT709, full_range=False))
+    else:
+        tags = frame.colorspace, _range(ColorFacts.of(frame))
+        converted = frame.reformat(
+            format="yuv420p", src_color_range=tags[1], dst_color_range=tags[1]
+        )
+        converted.colorspace, converted.color_range = tags
+    return _even(converted)
+
+
+def _from_rgb(frame: av.VideoFrame, color: ColorFacts) -> av.VideoFrame:
+    converted = frame.reformat(
+        format="yuv420p",
+        dst_colorspace=color.matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=_range(color),
+        interpolation=_ACCURATE,
+    )
+    converted.colorspace, converted.color_range = color.matrix, _range(color)
+    return converted
+
+
+def _without_claim(frame: av.VideoFrame) -> av.VideoFrame:
+    """The same samples in a format that does not say itself that they have full range."""
+    if not frame.format.name.startswith("yuvj"):
+        return frame
+    full = ColorRange.JPEG
+    plain = frame.format.name.replace("yuvj", "yuv")
+    return frame.reformat(format=plain, src_color_range=full, dst_color_range=full)
+
+
+def _range(color: ColorFacts) -> ColorRange:
+    return ColorRange.JPEG if color.full_range else ColorRange.MPEG
+
+
+def _even(frame: av.VideoFrame) -> av.VideoFrame:
+    width, height = frame.width // 2 * 2, frame.height // 2 * 2
+    if (width, height) == (frame.width, frame.height):
+        return frame
+    cut = av.VideoFrame(width, height, "yuv420p")
+    for target, source in zip(cut.planes, frame.planes, strict=True):
+        rows_of(target)[:] = rows_of(source)[: target.height, : target.width]
+    cut.colorspace, cut.color_range = frame.colorspace, frame.color_range
+    return cut
+
+
+def rows_of(plane: VideoPlane) -> Samples:
+    """The samples of an 8-bit plane, (H, W), writable, without the padding of its rows."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
+    return rows[:, : plane.width]

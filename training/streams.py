@@ -1,0 +1,167 @@
+"""The files of prepared clips: pristine copies and degraded bitstreams, each with its entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from vqe_fast.training.clips import read_clip
+from vqe_fast.training.color import ColorFacts, Samples
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.encoding import encode
+from vqe_fast.training.index import ClipEntry, FileEntry, SourceEntry, StreamEntry
+from vqe_fast.training.sources import Source, file_checksum
+from vqe_fast.video import read_qp
+from vqe_fast.video.planes import luma_view
+from vqe_fast.video.scene import scene_cuts
+
+STREAMS = "streams"
+"""The folder, beside the index, that holds the files."""
+
+Tick = Callable[[], None]
+"""Called for each frame; may raise to stop the work."""
+
+
+def write_pristine(
+    source: Source, origin: SourceEntry, folder: Path, threshold: float, tick: Tick
+) -> ClipEntry:
+    """Finds the scene cuts of a clip, and copies it without loss if its source cannot be reread.
+
+    Args:
+        source: what to read.
+        origin: its entry.
+        folder: of the index.
+        threshold: of :func:`vqe_fast.video.scene.scene_cuts`.
+        tick: called for each frame.
+
+    Returns:
+        The clip's entry, without streams.
+
+    Raises:
+        ValueError: the source cannot be read, or a frame of it cannot be coded.
+    """
+    clip = source.clip()
+    frames = clip.frames
+    if source.rereadable():
+        size = source.path.stat().st_size
+        pristine = FileEntry(path=origin.path, bytes=size, sha256=origin.sha256)
+    else:
+        path = folder / STREAMS / f"{stem_of(origin)}.{version_of(None)}.mkv"
+        with _finished(path) as target:
+            encode(_ticking(frames, tick), None, clip.rate, target)
+        pristine = _entry(path, folder)
+        frames = read_clip(path).frames
+    first = next(iter(frames))
+    count = 0
+
+    def lumas() -> Iterator[Samples]:
+        nonlocal count
+        for frame in _ticking(frames, tick):
+            count += 1
+            yield luma_view(frame)
+
+    cuts = list(scene_cuts(lumas(), threshold))
+    return ClipEntry(
+        name=source.name,
+        source=origin,
+        pristine=pristine,
+        frames=count,
+        width=first.width,
+        height=first.height,
+        rate=str(clip.rate),
+        color=ColorFacts.of(first),
+        cut_threshold=threshold,
+        cuts=cuts,
+        streams={},
+    )
+
+
+def write_stream(
+    clip: ClipEntry, degradation: Degradation, folder: Path, tick: Tick
+) -> StreamEntry:
+    """Degrades a clip, and reads from the result what the encoder did.
+
+    Args:
+        clip: its entry.
+        degradation: what to do to it.
+        folder: of the index.
+        tick: called for each pristine frame.
+
+    Raises:
+        ValueError: the encoder refuses, or the result holds another number of frames.
+    """
+    path = folder / STREAMS / f"{stem_of(clip.source)}.{version_of(degradation)}.mkv"
+    frames = read_clip(folder / clip.pristine.path, clip.frames).frames
+    try:
+        with _finished(path) as target:
+            count = encode(_ticking(frames, tick), degradation, Fraction(clip.rate), target)
+            found = read_qp(target)
+            if len(found) != count:
+                raise ValueError(f"{degradation.name} made {len(found)} frames of {count}")
+    except ValueError as error:
+        raise ValueError(f"{clip.name}: {error}") from error
+    step = degradation.blur or 1
+    return StreamEntry(
+        file=_entry(path, folder),
+        degradation=degradation,
+        first=step // 2,
+        step=step,
+        types="".join(frame.type for frame in found),
+        qp=[None if frame.qp is None else round(frame.qp, 2) for frame in found],
+        sizes=[frame.size for frame in found],
+    )
+
+
+def intact(file: FileEntry, folder: Path, *, verify: bool) -> bool:
+    """Whether a file is there with its size, and with ``verify`` also with its checksum."""
+    path = folder / file.path
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return False
+    return not verify or file_checksum(path) == file.sha256
+
+
+def stem_of(origin: SourceEntry) -> str:
+    """How the names of all files of a clip begin; another content or setting has another stem."""
+    text = json.dumps(origin.model_dump(), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{_slug(Path(origin.path).stem)}-{digest}"
+
+
+def version_of(degradation: Degradation | None) -> str:
+    """What follows the stem in the names of the files of a version; None is the pristine one."""
+    return "pristine" if degradation is None else _slug(degradation.name)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+@contextmanager
+def _finished(path: Path) -> Iterator[Path]:
+    """Gives the path of a partial file, which gets its name if all goes well, and else goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.mkv")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _entry(path: Path, folder: Path) -> FileEntry:
+    place = path.relative_to(folder).as_posix()
+    return FileEntry(path=place, bytes=path.stat().st_size, sha256=file_checksum(path))
+
+
+def _ticking(frames: Iterable[av.VideoFrame], tick: Tick) -> Iterator[av.VideoFrame]:
+    for frame in frames:
+        tick()
+        yield frame

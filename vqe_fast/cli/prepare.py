@@ -1,0 +1,118 @@
+"""``vqe-fast prepare``: from clean clips to degraded ones, ready for training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
+if TYPE_CHECKING:
+    from vqe_fast.training.prepared import Plan, Prepared
+    from vqe_fast.training.spec import PrepareSpec
+
+_REFUSED = 2
+
+
+def prepare(
+    spec: Annotated[Path, typer.Argument(help="What to do to the clips, a .yaml file.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder of clean clips, or one clip; may be given several times."),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the bitstreams and their index.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Encoders at a time.", show_default="one a core")
+    ] = None,
+) -> None:
+    """Degrades clips as SPEC says; run it again after an interruption and it goes on.
+
+    Exit codes: 0 done, 2 refused, 130 interrupted.
+    """
+    try:
+        with interruptible():
+            from vqe_fast.training.spec import read_spec
+
+            try:
+                since = time.perf_counter()
+                prepared = prepare_showing(read_spec(spec), data, output, workers)
+            except (ValueError, OSError) as error:
+                typer.echo(f"vqe-fast: {error}", err=True)
+                raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    streams = [s for clip in prepared.index.clips for s in clip.streams.values()]
+    cuts = sum(len(clip.cuts) for clip in prepared.index.clips)
+    typer.echo(
+        f"{output}: {len(streams)} streams of {len(prepared.clips)} clips, "
+        f"{size_in_words(sum(stream.file.bytes for stream in streams))}, {cuts} scene cuts, "
+        f"{time.perf_counter() - since:.0f} s"
+    )
+
+
+def prepare_showing(
+    spec: PrepareSpec, folders: list[Path], output: Path, workers: int | None = None
+) -> Prepared:
+    """Prepares clips, says first how much that is, and shows a bar on a terminal.
+
+    Raises:
+        ValueError: as :func:`vqe_fast.training.prepared.prepare`.
+    """
+    from vqe_fast.training.prepared import prepare as run
+    from vqe_fast.training.spec import expand
+
+    with _progress_bar() as progress:
+        return run(
+            spec.sources(folders),
+            expand(spec.degradations),
+            output,
+            cut_threshold=spec.cut_threshold,
+            workers=workers,
+            announce=_announce,
+            progress=progress,
+        )
+
+
+def size_in_words(count: int) -> str:
+    """A number of bytes with three digits and a unit."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min((len(str(count)) - 1) // 3, len(units) - 1)
+    return f"{count / 1000**power:.3g} {units[power]}"
+
+
+def _announce(plan: Plan) -> None:
+    todo = f"{plan.streams} streams to make, about {size_in_words(plan.bytes)}"
+    kept = f", {plan.kept} kept" if plan.kept else ""
+    typer.echo(
+        f"{plan.clips} clips, {plan.frames} frames: {todo}{kept}; "
+        f"their luma takes {size_in_words(plan.luma_bytes)} once decoded"
+    )
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with frames and time left, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    task = bar.add_task("prepare", total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()  # only now: a refusal leaves no empty bar behind
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
