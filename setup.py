@@ -23,6 +23,7 @@ PACKAGES = {
     "vqe_fast.ops": "vqe_fast/ops",
     "vqe_fast.reference": "vqe_fast/reference",
     "vqe_fast.training": "training",
+    "vqe_fast.training.comparisons": "training/comparisons",
     "vqe_fast.training.recipes": "training/recipes",
     "vqe_fast.video": "vqe_fast/video",
     "vqe_fast.video.qp": "vqe_fast/video/qp",
@@ -30,6 +31,7 @@ PACKAGES = {
 }
 PACKAGE_DATA = {
     "vqe_fast": ["py.typed"],
+    "vqe_fast.training.comparisons": ["*.yaml"],
     "vqe_fast.training.recipes": ["*.yaml"],
     "vqe_fast.weights": ["*.toml", "*.safetensors"],
 }

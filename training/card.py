@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,7 @@ class Card:
 
     Attributes:
         model: the registered model they belong to.
+        options: what it is built with.
         file: name of the weights file.
         recipe: name of the recipe file.
         data: what they were trained on, in words.
@@ -22,6 +25,7 @@ class Card:
     """
 
     model: str
+    options: Mapping[str, Any]
     file: str
     recipe: str
     data: str
@@ -35,8 +39,16 @@ class Card:
         lines = [f"[{self.model}]"]
         lines += [f'{name} = "{getattr(self, name)}"' for name in ("file", "recipe")]
         lines += [f'data = "{self.data}"', f'validated_on = "{self.validated_on}"']
+        if self.options:
+            lines.append(f"options = {_toml(self.options)}")
         lines += [f"steps = {self.steps}", f"seed = {self.seed}", "", f"[{self.model}.measured]"]
         for setting, gains in self.measured.items():
             pairs = ", ".join(f"{name} = {gain:.4f}" for name, gain in gains.items())
             lines.append(f'"{setting}" = {{ {pairs} }}')
         return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value, default=list)  # numbers, truth values, texts and lists are alike

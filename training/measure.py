@@ -1,4 +1,4 @@
-"""What a model gains: PSNR and SSIM of luma before and after, per clip and encoder setting."""
+"""What a model gains: PSNR and SSIM before and after, per clip and degradation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.models import spec_of
 from vqe_fast.ops import ssim
-from vqe_fast.training.color import Luma
+from vqe_fast.training.color import Samples
 from vqe_fast.training.pairs import PairedClip
+from vqe_fast.training.whole import restored_frames
 
 
 @dataclass(frozen=True)
@@ -51,25 +54,34 @@ def measure(
     *,
     frame_step: int = 1,
     device: torch.device | None = None,
+    qp: Literal["frame", "base"] = "frame",
 ) -> list[Measurement]:
     """Runs ``model`` over the compressed clips, rounds to 8 bits as a file would, and compares.
 
     Args:
-        model: takes and returns float32 luma (1, 1, H, W) in [0, 1].
+        model: a registered model; luma or RGB is compared, whichever it works on.
         clips: what to measure on.
         frame_step: every how many frames to measure; 1 takes all.
         device: where ``model`` is; the CPU if not given.
+        qp: which QP a model is told that takes one.
 
     Returns:
         One measurement for each clip and setting.
+
+    Raises:
+        ValueError: the model takes QPs, and that of a frame is not known.
     """
     place = device or torch.device("cpu")
+    planes = spec_of(model).planes
     rows = []
     for clip in clips:
         for setting in clip.settings:
-            pristine = clip.pristine("y", setting)[::frame_step]
-            before = clip.compressed("y", setting)[::frame_step]
-            after = np.stack([_run(model, plane, place) for plane in before])
+            scenes = clip.scenes(setting)
+            numbers = [n for scene in scenes for n in scene][::frame_step]
+            pristine = clip.pristine(planes, setting)[numbers]
+            before = clip.compressed(planes, setting)[numbers]
+            restored = restored_frames(model, clip, setting, numbers, device=place, qp=qp)
+            after = np.stack(list(restored)).reshape(pristine.shape)
             psnr_before, ssim_before = compare(before, pristine)
             psnr_after, ssim_after = compare(after, pristine)
             rows.append(
@@ -78,15 +90,17 @@ def measure(
     return rows
 
 
-def compare(luma: Luma, original: Luma) -> tuple[float, float]:
-    """PSNR in dB and SSIM of a clip's luma, (T, H, W), each the mean over the frames.
+def compare(frames: Samples, original: Samples) -> tuple[float, float]:
+    """PSNR in dB and SSIM of luma (T, H, W) or RGB (T, 3, H, W), each the mean over the frames.
 
     Raises:
         ValueError: the clips have another length or size.
     """
-    if luma.shape != original.shape:
-        raise ValueError(f"clips of one shape can be compared, not {luma.shape}, {original.shape}")
-    pairs = [(_as_image(a), _as_image(b)) for a, b in zip(luma, original, strict=True)]
+    if frames.shape != original.shape:
+        raise ValueError(
+            f"clips of one shape can be compared, not {frames.shape}, {original.shape}"
+        )
+    pairs = [(_as_image(a), _as_image(b)) for a, b in zip(frames, original, strict=True)]
     return fmean(psnr(a, b) for a, b in pairs), fmean(float(ssim(a, b)) for a, b in pairs)
 
 
@@ -111,11 +125,6 @@ def summarise(rows: Sequence[Measurement]) -> dict[str, dict[str, float]]:
     }
 
 
-def _as_image(plane: Luma) -> Tensor:
-    return torch.tensor(plane)[None, None].float() / 255
-
-
-def _run(model: nn.Module, plane: Luma, device: torch.device) -> Luma:
-    enhanced = model(_as_image(plane).to(device))[0, 0] * 255
-    rounded: Luma = enhanced.round().clamp(0, 255).byte().cpu().numpy()
-    return rounded
+def _as_image(frame: Samples) -> Tensor:
+    image = torch.tensor(frame).float() / 255
+    return image[None, None] if image.dim() == 2 else image[None]

@@ -135,6 +135,10 @@ def read_pairs(pristine: Path, compressed: Mapping[str, Path], cache: Path) -> l
     return _refuse_none(clips, pristine)
 
 
+READERS = {"mfqe": read_mfqe, "ldv": read_ldv, "gopro": read_gopro}
+"""The layouts of published data sets, by what recipes call them."""
+
+
 @dataclass(frozen=True)
 class _Raw:
     """Raw 8-bit footage, whose luma needs no decoding."""

@@ -2,29 +2,165 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vqe_fast.training.spec import DegradationGrid, PrepareSpec, Strict, read_yaml
 
+LossName = Literal[
+    "charbonnier",
+    "relative_charbonnier",
+    "l1",
+    "mse",
+    "ssim",
+    "ssim_mse",
+    "ms_ssim",
+    "multiscale_features",
+    "pequenet_features",
+    "galteri_features",
+    "lpips",
+    "trade_off",
+]
 
-class DataRecipe(PrepareSpec):
-    """Clips and their degradations; patches: side in pixels, and how many are in a batch."""
 
-    patch: int = Field(96, ge=16)
-    batch: int = Field(16, ge=1)
+class LossTerm(Strict):
+    """One term: its weight, and the options of the loss of that name in ``vqe_fast``.
+
+    ``trunk`` is where a loss that compares features has its classifier from: ``published``,
+    ``random`` (for trying things out; nothing perceptual about it), or a file.
+    """
+
+    name: LossName
+    weight: float = Field(1.0, gt=0)
+    options: dict[str, Any] = Field({})
+    trunk: str = "published"
 
 
 class OptimiserRecipe(Strict):
-    """Adam; the rate rises linearly over ``warmup`` steps, then falls along a cosine to 0."""
+    """Adam or AdamW. ``accumulate``: parts that a batch is worked through in."""
 
+    name: Literal["adam", "adamw"] = "adam"
     rate: float = Field(gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    accumulate: int = Field(1, ge=1)
+
+
+class ScheduleRecipe(Strict):
+    """The factor of the rate, after a linear warm-up over ``warmup`` steps.
+
+    ``constant``; ``cosine``, a half wave down to ``minimum`` at the last step; ``restarts``, such
+    half waves of ``period`` steps each; ``steps``, times ``factor`` every ``period`` steps.
+    """
+
+    kind: Literal["constant", "cosine", "restarts", "steps"] = "constant"
+    warmup: int = Field(0, ge=0)
+    period: int | None = Field(None, ge=1)
+    factor: float = Field(0.3, gt=0, lt=1)
+    minimum: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _has_period(self) -> Self:
+        if self.kind in ("restarts", "steps") and self.period is None:
+            raise ValueError(f"a schedule of {self.kind} needs a period")
+        return self
+
+    def factor_at(self, step: int, steps: int) -> float:
+        """The factor of the rate at a step of so many."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        period = self.period or 1
+        if self.kind == "steps":
+            return self.factor ** (step // period)
+        if self.kind == "cosine":
+            done = (step - self.warmup) / max(1, steps - self.warmup)
+        elif self.kind == "restarts":
+            done = (step - self.warmup) % period / period
+        else:
+            return 1.0
+        return self.minimum + (1 - self.minimum) * (1 + math.cos(math.pi * done)) / 2
+
+
+class AdversarialRecipe(Strict):
+    """A discriminator that learns in turn with the generator.
+
+    ``weight`` is that of the generator's adversarial term, ``feature_matching`` that of the
+    distance between the discriminator's features, 0 for none.
+    """
+
+    discriminator: Literal["patch", "sub_patch"]
+    loss: Literal["lsgan", "standard"]
+    weight: float = Field(gt=0)
+    feature_matching: float = Field(0.0, ge=0)
+    optimiser: OptimiserRecipe
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.feature_matching and self.discriminator != "patch":
+            raise ValueError("feature_matching needs the discriminator patch")
+        return self
+
+
+class StageRecipe(Strict):
+    """What is trained how long for what.
+
+    ``modules`` are parts of the model that the frames go through one after the other; the last is
+    trained, those before it are kept as they are. Without any it is the model as a whole.
+    """
+
+    name: str = "training"
+    modules: list[str] = Field([])
     steps: int = Field(ge=1)
-    warmup: int = Field(200, ge=1)
-    clip_norm: float = Field(1.0, gt=0)
-    ema: float = Field(0.999, ge=0, lt=1)
+    loss: list[LossTerm] = Field(min_length=1)
+    adversarial: AdversarialRecipe | None = None
+    optimiser: OptimiserRecipe
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    ema: float | None = Field(0.999, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        if self.adversarial and self.optimiser.accumulate > 1:
+            raise ValueError("accumulate must be 1 where a discriminator learns in turn")
+        return self
+
+
+class DataRecipe(PrepareSpec):
+    """How clips are prepared, and what is drawn from them.
+
+    ``layout`` is ``clips`` for pristine ones, which are degraded, or that of a published data set
+    of pairs, see :mod:`vqe_fast.training.readers`.
+    ``window`` is the number of frames that recurrent models see; others have what they need.
+    ``qp`` says which QP a model is told: that of the frame, or that the encoder was asked for.
+    """
+
+    layout: Literal["clips", "mfqe", "ldv", "gopro"] = "clips"
+    window: int = Field(5, ge=1)
+    patch: int = Field(96, ge=16)
+    batch: int = Field(16, ge=1)
+    flips: bool = True
+    rotations: bool = True
+    qp: Literal["frame", "base"] = "frame"
+
+
+class ValidationRecipe(Strict):
+    """Every so many steps, ``batches`` batches of windows of the validation clips.
+
+    ``best`` says which figure decides which weights are kept: the gain in PSNR, or the loss.
+    ``report`` are the degradations that the finished weights are measured at, those of the data
+    unless given; ``frames`` how many frames of each validation clip there are at most.
+    """
+
+    every: int = Field(1000, ge=1)
+    batches: int = Field(4, ge=1)
+    best: Literal["psnr", "loss"] = "psnr"
+    report: list[DegradationGrid] = Field([])
+    frames: int | None = Field(None, ge=1)
 
 
 class Recipe(Strict):
@@ -32,21 +168,25 @@ class Recipe(Strict):
 
     model: str
     options: dict[str, Any] = Field({})
-    loss: Literal["charbonnier", "relative_charbonnier", "ssim_mse"]
-    loss_options: dict[str, float] = Field({})
     data: DataRecipe
-    validation: list[DegradationGrid] = Field([])
-    optimiser: OptimiserRecipe
+    stages: list[StageRecipe] = Field(min_length=1)
+    validation: ValidationRecipe = ValidationRecipe()
     precision: Literal["fp32", "bf16"] = "bf16"
+    compile: bool = False
     seed: int = 0
     report_every: int = Field(100, ge=1)
     checkpoint_every: int = Field(1000, ge=1)
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """Reads a recipe.
+
+    Args:
+        path: of the YAML file.
+        changes: ``key=value`` with dots in the key for what lies deeper and numbers for members of
+            lists, such as ``stages.0.optimiser.rate=1e-4``; values are YAML.
 
     Raises:
         ValueError: the file is not YAML, has an unknown key, lacks one, or holds a wrong value.
     """
-    return read_yaml(path, Recipe)
+    return read_yaml(path, Recipe, changes)

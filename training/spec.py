@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vqe_fast.training.changes import apply_change
 from vqe_fast.training.degradation import Codec, Degradation, Mode, Structure
 from vqe_fast.training.raw import RawFormat
 from vqe_fast.training.sources import Images, Source, find_sources
@@ -136,14 +138,17 @@ def read_spec(path: Path) -> PrepareSpec:
     return read_yaml(path, PrepareSpec)
 
 
-def read_yaml(path: Path, model: type[M]) -> M:
-    """What a YAML file holds.
+def read_yaml(path: Path, model: type[M], changes: Sequence[str] = ()) -> M:
+    """What a YAML file holds, with some changes of :func:`vqe_fast.training.changes.apply_change`.
 
     Raises:
         ValueError: it is not YAML, has an unknown key, lacks one, or holds a wrong value.
     """
     try:
-        return model.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        content = yaml.safe_load(path.read_text("utf-8"))
+        for change in changes:
+            apply_change(content, change)
+        return model.model_validate(content)
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     except ValidationError as error:

@@ -1,53 +1,84 @@
-"""The training loop: from degraded clips and a recipe to a file of weights."""
+"""The training loop: from pairs of clips and a recipe to a file of weights."""
 
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from vqe_fast import ops
 from vqe_fast.models import create_model
+from vqe_fast.models.galteri import QualityPredictor
+from vqe_fast.training.adversary import Adversary
+from vqe_fast.training.checkpoint import (
+    BEST_NAME,
+    WEIGHTS_NAME,
+    load_state,
+    save_state,
+    save_weights,
+)
+from vqe_fast.training.interruption import Interruption
+from vqe_fast.training.learner import Average, Learner
 from vqe_fast.training.loader import Loader
+from vqe_fast.training.objective import Objective, total
 from vqe_fast.training.pairs import PairedClip
-from vqe_fast.training.recipe import OptimiserRecipe, Recipe
+from vqe_fast.training.prediction import PREDICTOR, Prediction
+from vqe_fast.training.recipe import Recipe, StageRecipe
+from vqe_fast.training.restoration import Restoration, sampler_for
 from vqe_fast.training.windows import Batch, WindowSampler
 from vqe_fast.weights import load_weights
 
-WEIGHTS_NAME = "weights.safetensors"
-
-
-def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float) -> Tensor:
-    """Mean over the batch of the logarithm of each patch's Charbonnier loss.
-
-    Halving a patch's error counts the same however small it was: the plain loss lets strongly
-    compressed patches decide, and a network then harms those that need little.
-    """
-    per_patch = ops.charbonnier_loss(input, target, eps, "none").mean(dim=(1, 2, 3))
-    return per_patch.log().mean()
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "charbonnier": ops.charbonnier_loss,
-    "relative_charbonnier": relative_charbonnier_loss,
-    "ssim_mse": ops.ssim_mse_loss,
-}
+_VALIDATION_SEED = 1 << 32
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: the step just done, the loss since the last report, steps a second."""
+    """Where a run stands.
 
+    Attributes:
+        stage: name of the stage.
+        step: the step just done, of ``steps``.
+        steps: of the stage.
+        terms: means of the loss's terms since the last report.
+        learning_rate: of the step.
+        rate: steps a second.
+        waiting: share of the time that was spent waiting for the loader.
+    """
+
+    stage: str
     step: int
-    loss: float
+    steps: int
+    terms: Mapping[str, float]
+    learning_rate: float
     rate: float
+    waiting: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the averaged model does on the validation clips after a step."""
+
+    stage: str
+    step: int
+    figures: Mapping[str, float]
+    picture: Tensor | None
+
+
+Report = Callable[[Progress | Validated], None]
+
+
+def build_model(recipe: Recipe) -> nn.Module:
+    """The model that a recipe trains, with its first weights."""
+    if recipe.model == PREDICTOR:
+        return QualityPredictor(**recipe.options)
+    return create_model(recipe.model, **recipe.options)
 
 
 def train(
@@ -55,112 +86,269 @@ def train(
     clips: Sequence[PairedClip],
     output: Path,
     *,
-    device: torch.device | None = None,
+    fabric: Fabric,
+    validation: Sequence[PairedClip] = (),
     weights: Path | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Report | None = None,
 ) -> nn.Module:
-    """Trains ``recipe.model`` and writes ``weights.safetensors`` into ``output``.
+    """Trains a model and writes ``weights.safetensors`` into ``output``.
 
-    A checkpoint, ``last.pt``, is written there every ``checkpoint_every`` steps; a run that finds
-    one goes on from it and draws the same batches as an uninterrupted run.
+    ``last.pt`` is written there every ``checkpoint_every`` steps, at the end of a stage and when
+    the run is interrupted. A run that finds one goes on from it, with the same batches and results
+    as an uninterrupted run. With validation clips the weights that did best are kept as
+    ``best.safetensors``.
 
     Args:
         recipe: the run.
         clips: the material.
         output: a folder, made if it does not exist.
-        device: where to train; the CPU if not given.
-        weights: a file of weights to start from.
-        report: called every ``report_every`` steps.
+        fabric: where to train; each of its processes takes its share of every batch.
+        validation: clips that are not trained on.
+        weights: a file of weights to start from; what the model has beside them starts anew.
+        report: told of progress, in the first process.
 
     Returns:
         The exponential moving average of the model, in evaluation mode.
 
     Raises:
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss is not finite; the batch is kept in ``output``.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; the run can go on.
+        ValueError: the recipe does not fit the clips, or ``output`` holds another run.
         WeightsError: ``weights`` are missing or do not fit.
     """
-    device = device or torch.device("cpu")
-    torch.manual_seed(recipe.seed)
-    model = create_model(recipe.model, **recipe.options)
-    if weights is not None:
-        load_weights(model, weights)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.optimiser.ema)
+    run = _Run(recipe, clips, output, fabric, validation, weights, report or (lambda _: None))
+    with Interruption() as interruption:
+        return run.to_the_end(interruption)
+
+
+class _Run:
+    def __init__(
+        self,
+        recipe: Recipe,
+        clips: Sequence[PairedClip],
+        output: Path,
+        fabric: Fabric,
+        validation: Sequence[PairedClip],
+        weights: Path | None,
+        report: Report,
+    ) -> None:
+        self.recipe, self.output, self.fabric = recipe, output, fabric
+        self.report = report if fabric.is_global_zero else lambda _: None
+        output.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        self.model = build_model(recipe)
+        if weights is not None:
+            load_weights(self.model, weights, partial=True)
+        self.model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.sampler = sampler_for(recipe, self.model, clips)
+        self.validation = sampler_for(recipe, self.model, validation) if validation else None
+        self.text = recipe.model_dump_json()
+
+    def to_the_end(self, interruption: Interruption) -> nn.Module:
+        state = load_state(self.output, self.text, self.fabric.device)
+        first = state["stage"] if state else 0
+        if state:
+            self.model.load_state_dict(state["model"])
+        average = self.model
+        for number in range(first, len(self.recipe.stages)):
+            stage = _Stage(self, number)
+            if state and number == first:
+                stage.restore(state)
+            average = stage.to_the_end(interruption)
+            self.model.load_state_dict(average.state_dict())
+        if self.fabric.is_global_zero:
+            self.keep(average, WEIGHTS_NAME)
+        self.fabric.barrier()
+        return average.eval()
+
+    def keep(self, model: nn.Module, file: str) -> None:
+        """Writes weights into the output folder."""
+        save_weights(model, self.output / file, self.recipe.model, self.recipe.options)
+
+
+class _Stage:
+    def __init__(self, run: _Run, number: int) -> None:
+        self.run, self.number = run, number
+        self.recipe: StageRecipe = run.recipe.stages[number]
+        fabric, model = run.fabric, run.model
+        self.objective: Objective = (
+            Prediction(model)
+            if run.recipe.model == PREDICTOR
+            else Restoration(model, self.recipe, fabric.device)
+        )
+        self.average = Average(model, self.recipe.ema)
+        self.learner = Learner(self.objective.trained, self.recipe.optimiser, fabric)
+        self.adversary, self.critic = None, None
+        if self.recipe.adversarial:
+            self.adversary = Adversary(self.recipe.adversarial, fabric.device)
+            self.critic = Learner(
+                self.adversary.discriminator, self.recipe.adversarial.optimiser, fabric
+            )
+        whole = not self.recipe.modules
+        compiled = run.recipe.compile and whole
+        self.forward = cast(nn.Module, torch.compile(model)) if compiled else model
+        self.start, self.best = 0, -math.inf
+
+    def to_the_end(self, interruption: Interruption) -> nn.Module:
+        run, recipe, steps = self.run, self.run.recipe, self.recipe.steps
+        fabric = run.fabric
+        terms: list[dict[str, float]] = []
+        since, waited = time.perf_counter(), 0.0
+        self.run.model.train()
+        with self._loader() as loader:
+            for step, batch in enumerate(loader, self.start):
+                rate = self.learner.schedule(self.recipe.schedule, step, steps)
+                if self.critic:
+                    self.critic.schedule(self.recipe.schedule, step, steps)
+                terms.append(self._checked(self._step(_moved(batch, fabric.device)), batch, step))
+                done = step + 1
+                if done % recipe.report_every == 0 or done == steps:
+                    now = time.perf_counter()
+                    means = _means(terms, fabric)
+                    pace = len(terms) / (now - since)
+                    share = (loader.waited - waited) / (now - since)
+                    run.report(Progress(self.recipe.name, done, steps, means, rate, pace, share))
+                    terms, since, waited = [], now, loader.waited
+                if run.validation and (done % recipe.validation.every == 0 or done == steps):
+                    self._validate(run.validation, done)
+                    since, waited = time.perf_counter(), loader.waited
+                interrupted = _anywhere(interruption.asked, fabric)
+                if interrupted or done % recipe.checkpoint_every == 0 or done == steps:
+                    self._save(done)
+                if interrupted:
+                    raise KeyboardInterrupt
+        return self.average.model
+
+    def _loader(self) -> Loader:
+        fabric, recipe = self.run.fabric, self.run.recipe
+        return Loader(
+            self.run.sampler,
+            recipe.seed + self.number,
+            self.start,
+            self.recipe.steps,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+            pin_memory=fabric.device.type == "cuda",
+        )
+
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of the generator, after one of the discriminator if there is one."""
+        parts = self.recipe.optimiser.accumulate
+        added: dict[str, Tensor] = {}
+        self.learner.forget()
+        for part in _parts(batch, parts):
+            with self.run.fabric.autocast():
+                result = self.objective(self.forward, part)
+            terms = self.objective.terms(result)
+            if self.adversary and self.critic:
+                critics = self.adversary.own_terms(result)
+                self.critic.forget()
+                total(critics).backward()
+                self.critic.step()
+                terms |= self.adversary.generator_terms(result)
+                added |= {name: term.detach() for name, term in critics.items()}
+            (total(terms) / parts).backward()
+            for name, term in terms.items():
+                added[name] = added.get(name, 0) + term.detach() / parts
+        self.learner.step()
+        self.average.update()
+        return added
+
+    def _checked(self, terms: dict[str, Tensor], batch: Batch, step: int) -> dict[str, float]:
+        """The terms as numbers."""
+        names, values = list(terms), torch.stack(list(terms.values())).tolist()
+        found = dict(zip(names, values, strict=True))
+        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        if wrong:
+            path = self.run.output / f"batch-of-step-{step}.pt"
+            torch.save({field.name: getattr(batch, field.name) for field in fields(batch)}, path)
+            raise FloatingPointError(
+                f"the loss of step {step} of {self.recipe.name} is not finite: {wrong[0]} is "
+                f"{found[wrong[0]]}; the batch is in {path}, a lower rate or clip_norm may help"
+            )
+        return found
+
+    @torch.no_grad()
+    def _validate(self, sampler: WindowSampler, step: int) -> None:
+        run = self.run
+        if run.fabric.is_global_zero:
+            model = self.average.model.eval()
+            found: list[dict[str, float]] = []
+            picture = None
+            for number in range(run.recipe.validation.batches):
+                batch = _moved(sampler.draw(number, _VALIDATION_SEED), run.fabric.device)
+                with run.fabric.autocast():
+                    result = self.objective(model, batch)
+                figures = self.objective.figures(result)
+                figures["loss"] = total(self.objective.terms(result))
+                found.append({name: figure.item() for name, figure in figures.items()})
+                picture = self.objective.picture(result) if number == 0 else picture
+            means = {name: fmean(each[name] for each in found) for name in found[0]}
+            by_loss = run.recipe.validation.best == "loss"
+            score = -means["loss"] if by_loss else means[next(iter(means))]
+            if score > self.best:
+                self.best = score
+                run.keep(model, BEST_NAME)
+            run.model.train()
+            run.report(Validated(self.recipe.name, step, means, picture))
+        run.fabric.barrier()
+
+    def _save(self, step: int) -> None:
+        run = self.run
+        if run.fabric.is_global_zero:
+            state: dict[str, Any] = {
+                "recipe": run.text,
+                "stage": self.number,
+                "step": step,
+                "best": self.best,
+                "model": run.model.state_dict(),
+                "average": self.average.state(),
+                "optimiser": self.learner.state(),
+            }
+            if self.adversary and self.critic:
+                state["discriminator"] = self.adversary.discriminator.state_dict()
+                state["critic"] = self.critic.state()
+            save_state(state, run.output)
+        run.fabric.barrier()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what :meth:`_save` wrote."""
+        self.start, self.best = state["step"], state["best"]
+        self.average.restore(state["average"])
+        self.learner.restore(state["optimiser"])
+        if self.adversary and self.critic:
+            self.adversary.discriminator.load_state_dict(state["discriminator"])
+            self.critic.restore(state["critic"])
+
+
+def _means(terms: Sequence[Mapping[str, float]], fabric: Fabric) -> dict[str, float]:
+    """Of each term, over the steps and all processes."""
+    own = torch.tensor([fmean(term[name] for term in terms) for name in terms[0]])
+    together = fabric.all_reduce(own.to(fabric.device), reduce_op="mean")
+    assert isinstance(together, Tensor)
+    return dict(zip(terms[0], together.tolist(), strict=True))
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return Batch(
+        *(getattr(batch, field.name).to(device, non_blocking=True) for field in fields(batch))
     )
-    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.optimiser.rate)
-    sampler = WindowSampler(clips, planes="y", patch=recipe.data.patch, batch=recipe.data.batch)
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = output / "last.pt"
-    start = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = state["step"]
-
-    losses: list[float] = []
-    since = time.perf_counter()
-    with Loader(sampler, recipe.seed, start, recipe.optimiser.steps) as loader:
-        for step, batch in enumerate(loader, start):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe.optimiser, step)
-            loss = _loss(recipe, model, batch, device)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(
-                    f"the loss of step {step} is {loss.item()}: lower the rate"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip_norm)
-            optimiser.step()
-            average.update_parameters(model)
-            losses.append(loss.item())
-            done = step + 1
-            if report is not None and done % recipe.report_every == 0:
-                now = time.perf_counter()
-                report(Progress(done, sum(losses) / len(losses), len(losses) / (now - since)))
-                losses, since = [], now
-            if done % recipe.checkpoint_every == 0 and done < recipe.optimiser.steps:
-                state = {
-                    "step": done,
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                }
-                _replace(checkpoint, lambda path: torch.save(state, path))  # noqa: B023
-    averaged: nn.Module = average.module.eval()
-    save_weights(averaged, output / WEIGHTS_NAME)
-    return averaged
 
 
-def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
-    """Linear warm-up, then a half cosine down to zero at the last step."""
-    if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.rate * (1 + math.cos(math.pi * done)) / 2
+def _anywhere(asked: bool, fabric: Fabric) -> bool:
+    """Whether any process was asked to stop: they do it at the same step."""
+    if fabric.world_size == 1:
+        return asked
+    found = fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="sum")
+    return bool(found)
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Writes the state dict in float16: half the size, far below the noise of the training."""
-    state = {key: value.to("cpu", torch.float16) for key, value in model.state_dict().items()}
-    state = {key: value.contiguous() for key, value in state.items()}
-    _replace(path, lambda partial: save_file(state, partial))
-
-
-def _loss(recipe: Recipe, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-    reduced = recipe.precision == "bf16"
-    compressed, pristine = (
-        windows[:, 0].to(device).float() / 255 for windows in (batch.compressed, batch.pristine)
-    )
-    with torch.autocast(compressed.device.type, torch.bfloat16, enabled=reduced):
-        enhanced = model(compressed.contiguous(memory_format=torch.channels_last))
-    return LOSSES[recipe.loss](enhanced.float(), pristine, **recipe.loss_options)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    os.replace(partial, path)
+def _parts(batch: Batch, count: int) -> list[Batch]:
+    """A batch in ``count`` parts of the same size."""
+    if count == 1:
+        return [batch]
+    size = len(batch.qp)
+    if size % count:
+        raise ValueError(f"a batch of {size} cannot be worked through in {count} equal parts")
+    pieces = [getattr(batch, field.name).split(size // count) for field in fields(batch)]
+    return [Batch(*part) for part in zip(*pieces, strict=True)]

@@ -198,7 +198,6 @@ class TestModel:
             ({"planes": "rgb"}, "RGB"),
             ({"temporal_radius": 1}, "neighbouring frames"),
             ({"recurrent": True}, "neighbouring frames"),
-            ({"takes_qp": True}, "quantisation parameter"),
             ({"value_range": (-1.0, 1.0)}, "(-1.0, 1.0)"),
         ],
     )

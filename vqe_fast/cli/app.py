@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vqe_fast._version import __version__
+from vqe_fast.cli.ablate import ablate
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.info import info
@@ -27,6 +28,7 @@ app.command()(models)
 app.command()(info)
 app.command()(prepare)
 app.command()(train)
+app.command()(ablate)
 app.command(hidden=True)(demo)
 
 

@@ -1,87 +1,152 @@
-"""``vqe-fast train``: from a folder of clean clips to weights and their card."""
+"""``vqe-fast train``: from folders of clean clips to weights and their card."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from torch import nn
+
     from vqe_fast.training.pairs import PairedClip
-    from vqe_fast.training.spec import PrepareSpec
-    from vqe_fast.training.train import Progress
+    from vqe_fast.training.recipe import DataRecipe, Recipe
+    from vqe_fast.training.train import Progress, Validated
 
 _REFUSED = 2
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a .yaml file.")],
-    data: Annotated[Path, typer.Option(help="Folder of clean clips and photographs.")],
-    output: Annotated[Path, typer.Option(help="Folder for weights, measurements and the card.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe: a .yaml file, or the name of one that ships.")
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder of clean clips and photographs; may be given several times."),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="Folder for weights, curves, measurements and the card.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(help="Changes to it: key=value, such as stages.0.steps=500."),
+    ] = None,
     validate: Annotated[
-        Path | None, typer.Option(help="Folder of clean clips to measure the result on.")
+        list[Path] | None, typer.Option(help="Folder of clean clips to measure on.")
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Weights (.safetensors) to start from.")
     ] = None,
     cache: Annotated[
-        Path, typer.Option(help="Folder for the compressed clips; kept for the next run.")
+        Path, typer.Option(help="Folder for the degraded clips; kept for the next run.")
     ] = Path("runs/cache"),
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
 ) -> None:
-    """Trains RECIPE's model; run it again after an interruption and it goes on."""
+    """Trains RECIPE's model; run it again after an interruption and it goes on.
+
+    On several GPUs: torchrun --nproc-per-node=8 $(which vqe-fast) train …
+
+    Exit codes: 0 done, 2 refused, 130 interrupted.
+    """
+    from vqe_fast.training.recipe import read_recipe
+    from vqe_fast.training.recipes import find_recipe
+
     try:
-        _train(recipe, data, output, validate, weights, cache, device)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        with interruptible():
+            path = find_recipe(recipe)
+            chosen = read_recipe(path, changes or ())
+            _train(chosen, path.name, data, output, validate or [], weights, cache, device)
+    except (ValueError, OSError, FloatingPointError) as error:
         typer.echo(f"vqe-fast: {error}", err=True)
         raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def _train(
-    recipe_path: Path,
-    data: Path,
+    recipe: Recipe,
+    name: str,
+    data: list[Path],
     output: Path,
-    validate: Path | None,
+    validate: list[Path],
     weights: Path | None,
     cache: Path,
     device: str,
 ) -> None:
-    import torch
-
-    from vqe_fast.models.inference import prepare_inference
-    from vqe_fast.training.card import Card
-    from vqe_fast.training.measure import measure, summarise, write_csv
-    from vqe_fast.training.recipe import read_recipe
-    from vqe_fast.training.train import WEIGHTS_NAME
+    from vqe_fast.training.board import Board
+    from vqe_fast.training.checkpoint import WEIGHTS_NAME
+    from vqe_fast.training.fabric import make_fabric
+    from vqe_fast.training.prediction import PREDICTOR
     from vqe_fast.training.train import train as run
 
-    recipe = read_recipe(recipe_path)
-    place = torch.device(device)
-    clips = _load(data, recipe.data, cache)
-    report = _reporter(recipe.optimiser.steps)
-    model = run(recipe, clips, output, device=place, weights=weights, report=report)
-    typer.echo(f"weights: {output / WEIGHTS_NAME}")
-    if validate is None:
+    fabric = make_fabric(device, recipe.precision)
+    with fabric.rank_zero_first():
+        clips = load_clips(recipe.data, data, cache)
+    held_out: Sequence[PairedClip] = []
+    if validate:
+        validation = recipe.validation
+        update = {
+            "degradations": validation.report or recipe.data.degradations,
+            "frames": validation.frames,
+        }
+        with fabric.rank_zero_first():
+            held_out = load_clips(recipe.data.model_copy(update=update), validate, cache)
+    with ExitStack() as stack:
+        board = stack.enter_context(Board(output)) if fabric.is_global_zero else None
+
+        def report(progress: Progress | Validated) -> None:
+            say(progress)
+            if board:
+                board(progress)
+
+        model = run(
+            recipe,
+            clips,
+            output,
+            fabric=fabric,
+            validation=held_out,
+            weights=weights,
+            report=report,
+        )
+    if not fabric.is_global_zero:
         return
-    del clips
-    held_out = _load(
-        validate, recipe.data.model_copy(update={"degradations": recipe.validation}), cache
-    )
-    # As users will run it: in 16 bits where that is as good.
-    probe = torch.tensor(held_out[0].pristine("y")[:1, None]).float() / 255
-    ready, _ = prepare_inference(model, device=place, precision="auto", probe=probe)
-    rows = measure(ready, held_out, device=place)
+    typer.echo(f"weights: {output / WEIGHTS_NAME}; curves: tensorboard --logdir {output}")
+    if held_out and recipe.model != PREDICTOR:
+        _measure(model, recipe, name, data, validate, held_out, output, fabric)
+
+
+def _measure(
+    model: nn.Module,
+    recipe: Recipe,
+    name: str,
+    data: list[Path],
+    validate: list[Path],
+    held_out: Sequence[PairedClip],
+    output: Path,
+    fabric: Fabric,
+) -> None:
+    from vqe_fast.training.card import Card
+    from vqe_fast.training.checkpoint import WEIGHTS_NAME
+    from vqe_fast.training.measure import measure, summarise, write_csv
+
+    rows = measure(model, held_out, device=fabric.device, qp=recipe.data.qp)
     write_csv(rows, output / "measured.csv")
     gains = summarise(rows)
     card = Card(
         model=recipe.model,
+        options=recipe.options,
         file=WEIGHTS_NAME,
-        recipe=recipe_path.name,
-        data=str(data),
-        validated_on=str(validate),
-        steps=recipe.optimiser.steps,
+        recipe=name,
+        data=", ".join(map(str, data)),
+        validated_on=", ".join(map(str, validate)),
+        steps=sum(stage.steps for stage in recipe.stages),
         seed=recipe.seed,
         measured=gains,
     )
@@ -93,18 +158,34 @@ def _train(
         )
 
 
-def _load(folder: Path, spec: PrepareSpec, cache: Path) -> Sequence[PairedClip]:
+def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[PairedClip]:
+    """The clips of some folders, degraded as ``data`` says, or pairs in the layout it names."""
     from vqe_fast.cli.prepare import prepare_showing
+    from vqe_fast.training.readers import READERS
 
-    return prepare_showing(spec, [folder], cache).clips
+    if data.layout == "clips":
+        return prepare_showing(data, folders, cache).clips
+    return [clip for folder in folders for clip in READERS[data.layout](folder, cache)]
 
 
-def _reporter(steps: int) -> Callable[[Progress], None]:
-    def say(progress: Progress) -> None:
-        left = (steps - progress.step) / progress.rate
-        typer.echo(
-            f"step {progress.step}/{steps}  loss {progress.loss:.6f}  "
-            f"{progress.rate:.2f} steps/s  {left / 60:.0f} min left"
-        )
+def say(report: Progress | Validated, run: str = "") -> None:
+    """Prints where a run stands.
 
-    return say
+    Args:
+        report: of the run.
+        run: what to call it, where there are several.
+    """
+    from vqe_fast.training.train import Progress
+
+    title = f"{run}: {report.stage}" if run else report.stage
+    if not isinstance(report, Progress):
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in report.figures.items())
+        typer.echo(f"{title}  validation after step {report.step}: {figures}")
+        return
+    terms = "  ".join(f"{name} {value:.5f}" for name, value in report.terms.items())
+    left = (report.steps - report.step) / report.rate
+    typer.echo(
+        f"{title}  step {report.step}/{report.steps}  {terms}  "
+        f"{report.rate:.2f} steps/s ({report.waiting:.0%} waiting for data)  "
+        f"{left / 60:.0f} min left"
+    )

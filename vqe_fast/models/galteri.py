@@ -151,6 +151,19 @@ class QualityPredictor(nn.Module):
             entering = factor * width
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(entering, 1)
+        # PyTorch's own first values let differences between frames die out over five layers.
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
+        self.spec = ModelSpec(
+            planes="y",
+            temporal_radius=0,
+            recurrent=False,
+            takes_qp=False,
+            receptive_field=0,
+            alignment=1,
+            value_range=(0.0, 1.0),
+        )
 
     def forward(self, luma: Tensor) -> Tensor:
         """Estimates the QP of frames.

@@ -1,4 +1,4 @@
-"""Fastest faithful way to run a single-frame model: device, precision and memory layout."""
+"""Fastest faithful way to run a model: device, precision and memory layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ _PROBE_ROUNDS = 3
 
 
 def prepare_inference(
-    model: nn.Module, *, device: torch.device, precision: Precision, probe: Tensor
+    model: nn.Module,
+    *,
+    device: torch.device,
+    precision: Precision,
+    probe: Tensor,
+    qp: float | None = None,
 ) -> tuple[nn.Module, torch.dtype]:
     """Copies ``model`` to ``device`` in the dtype asked for, channels last, ready to run.
 
@@ -31,6 +36,7 @@ def prepare_inference(
         device: where to run.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         probe: (B, C, H, W) float32, a typical input, in the model's value range.
+        qp: a typical one, for a model that takes QPs.
 
     Returns:
         The module, in evaluation mode, which takes and returns float32 on ``device``; and the
@@ -46,12 +52,13 @@ def prepare_inference(
     candidate = torch.float16 if device.type == "cuda" else torch.bfloat16
     exact = _in_dtype(model, device, torch.float32)
     fast = _in_dtype(model, device, candidate)
-    sample = probe[:1, :, :_PROBE_SIDE, :_PROBE_SIDE].to(device)
+    sample = probe[:1, ..., :_PROBE_SIDE, :_PROBE_SIDE].to(device)
+    arguments = (sample,) if qp is None else (sample, qp)
     with torch.inference_mode():
-        error = (exact(sample) - fast(sample)).abs().max().item()
+        error = (exact(*arguments) - fast(*arguments)).abs().max().item()
         if not error < HALF_STEP:
             return exact, torch.float32
-        if _seconds(fast, sample) < _seconds(exact, sample):
+        if _seconds(fast, arguments) < _seconds(exact, arguments):
             return fast, candidate
     return exact, torch.float32
 
@@ -60,13 +67,13 @@ def _in_dtype(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.
     return copy.deepcopy(model).eval().to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _seconds(model: nn.Module, sample: Tensor) -> float:
+def _seconds(model: nn.Module, arguments: tuple[Tensor | float, ...]) -> float:
     """Best of a few runs: the noise of a timing only ever adds."""
     times = []
     for _ in range(_PROBE_ROUNDS):
         start = time.perf_counter()
-        model(sample)
-        if sample.is_cuda:
-            torch.cuda.synchronize(sample.device)
+        result = model(*arguments)
+        if result.is_cuda:
+            torch.cuda.synchronize(result.device)
         times.append(time.perf_counter() - start)
     return min(times)

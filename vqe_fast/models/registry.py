@@ -67,7 +67,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> n
 
     Args:
         name: one of :func:`list_models`.
-        pretrained: load the weights that ship with the package.
+        pretrained: load the weights that ship with the package, and build the model with the
+            options that they were trained with.
         **options: the model's own options, documented on its class.
 
     Returns:
@@ -87,11 +88,12 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> n
             f"{name} has no option {', '.join(map(repr, unknown))}; "
             f"it has: {', '.join(known) or 'none'}"
         )
-    model = builder(**options)
-    if pretrained:
-        from vqe_fast.weights import load_shipped
+    if not pretrained:
+        return builder(**options)
+    from vqe_fast.weights import load_shipped, shipped_options
 
-        load_shipped(model, name)
+    model = builder(**shipped_options(name) | options)
+    load_shipped(model, name)
     return model
 
 

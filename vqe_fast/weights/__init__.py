@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import tomllib
 from importlib import resources
@@ -20,6 +21,12 @@ def shipped() -> dict[str, dict[str, Any]]:
     """What ships with the package: model name → its card from ``weights.toml``."""
     text = resources.files(__package__).joinpath("weights.toml").read_text("utf-8")
     return tomllib.loads(text)
+
+
+def shipped_options(name: str) -> dict[str, Any]:
+    """The options that the registered model ``name`` must be built with for what ships for it."""
+    options: dict[str, Any] = shipped().get(name, {}).get("options", {})
+    return options
 
 
 def load_shipped(model: nn.Module, name: str) -> None:
@@ -55,8 +62,34 @@ def read_checkpoint(path: str | Path) -> object:
         raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
+def options_in(path: str | Path) -> dict[str, Any]:
+    """The options of the model that a ``.safetensors`` file was trained with, as far as it says.
+
+    Raises:
+        WeightsError: the file is missing or is not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+        options: dict[str, Any] = json.loads(about.get("options", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+    return options
+
+
+def load_weights(model: nn.Module, path: str | Path, *, partial: bool = False) -> None:
     """Loads a ``.safetensors`` state dict into ``model``, in the dtype of its parameters.
+
+    Args:
+        model: to load into.
+        path: of the file.
+        partial: whether the file may lack entries, which then stay as they are: a plain network's
+            weights are a place to start from for one that also adapts to the QP.
 
     Raises:
         WeightsError: the file is missing, is not safetensors, or belongs to another model.
@@ -75,10 +108,10 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     missing = sorted(expected.keys() - state.keys())
     foreign = sorted(state.keys() - expected.keys())
     shapes = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
-    if missing or foreign or shapes:
+    if (missing and not partial) or foreign or shapes:
         problem = (
             f"lacks {missing[0]}"
-            if missing
+            if missing and not partial
             else f"has an unknown entry {foreign[0]}"
             if foreign
             else f"has another shape for {min(shapes)}"
@@ -88,5 +121,5 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             "build the model with the options that the weights were trained with"
         )
     with torch.no_grad():
-        for key, value in expected.items():
-            value.copy_(state[key])
+        for key, value in state.items():
+            expected[key].copy_(value)

@@ -1,0 +1,69 @@
+"""Variants of a recipe, trained and measured alike."""
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from support.clips import smooth_noise, write_png
+from vqe_fast.cli.app import app
+from vqe_fast.training.comparison import read_comparison, table
+from vqe_fast.training.measure import Measurement
+from vqe_fast.training.recipe import read_recipe
+from vqe_fast.training.recipes import find_recipe
+
+SHIPPED = ("astf_stages", "carcnn_losses", "multiscale_scales", "pequenet_qps")
+SMALL = [
+    "data.still_size=[96, 64]",
+    "data.still_frames=2",
+    "data.patch=32",
+    "data.batch=2",
+    "data.degradations=[{codec: libx264, mode: qp, values: [38]}]",
+    "options={width: 4, blocks: 1}",
+    "stages.0.steps=2",
+    "report_every=1",
+]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_comparisons(name):
+    """Every change fits its recipe, and no two variants are the same."""
+    comparison = read_comparison(name)
+    path = find_recipe(comparison.recipe)
+    recipes = [read_recipe(path, changes) for changes in comparison.variants.values()]
+    assert len({recipe.model_dump_json() for recipe in recipes}) == len(recipes)
+    assert len(recipes) > 1 or len(comparison.parts) > 1
+
+
+def test_from_clips_to_a_table(tmp_path):
+    """Two variants; a second call finds them trained."""
+    (tmp_path / "clean").mkdir()
+    picture = np.repeat(smooth_noise(160, 220)[..., None], 3, axis=2)
+    write_png(tmp_path / "clean" / "still.png", picture)
+    variants = {"MSE": [*SMALL, "stages.0.loss=[{name: mse}]"], "both": SMALL}
+    content = {"recipe": "carcnn_small", "variants": variants}
+    (tmp_path / "losses.yaml").write_text(yaml.safe_dump(content))
+    clean, runs = str(tmp_path / "clean"), str(tmp_path / "runs")
+    command = ["ablate", str(tmp_path / "losses.yaml"), "--data", clean, "--validate", clean]
+    command += ["--output", runs, "--cache", str(tmp_path / "cache"), "--device", "cpu"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "MSE: training  step 2/2" in first.stdout and "both: training  step 2/2" in first.stdout
+    text = (tmp_path / "runs" / "table.md").read_text()
+    assert [line.split("|")[1] for line in text.splitlines()] == [" ", "---", "MSE", "both"]
+    assert (tmp_path / "runs" / "both.csv").exists()
+    second = CliRunner().invoke(app, command)
+    assert "step" not in second.stdout and second.stdout.strip().endswith(text.strip())
+
+
+def test_table():
+    """Means over the clips."""
+    rows = [
+        Measurement(name, "QP 37", 30, 30 + gain, 0.8, 0.9) for name, gain in (("a", 1), ("b", 2))
+    ]
+    assert "|ours|31.50 dB (+1.50), 0.9000 (+0.1000)|" in table({"ours": rows})
+
+
+def test_unknown_comparison():
+    with pytest.raises(ValueError, match=r"there is no comparison carcnn: .*carcnn_losses"):
+        read_comparison("carcnn")

@@ -1,0 +1,94 @@
+"""The QPs that a model is told while a video is enhanced."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from support.media import damage_packet, write_clip
+from support.modules import LUMA_SPEC, Pointwise
+from vqe_fast.video import VideoError, enhance_video, read_qp
+from vqe_fast.video.qp.track import QPTrack
+
+LUMA = torch.zeros(1, 1, 8, 8)
+
+
+class Listens(Pointwise):
+    """A model that keeps what QPs it is told."""
+
+    def __init__(self):
+        super().__init__(spec=replace(LUMA_SPEC, takes_qp=True))
+        self.told = []
+
+    def forward(self, luma, qp):
+        self.told.append(qp)
+        return luma
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.fixture
+def clip(tmp_path):
+    options = {"qp": "30", "bf": "2", "b_strategy": "0"}
+    return write_clip(tmp_path / "in.mp4", frames=9, options=options, audio=("aac",))
+
+
+def enhance(clip, tmp_path, **options):
+    model = Listens()
+    report = enhance_video(clip, tmp_path / "out.mkv", model, precision="fp32", **options)
+    return model.told, report
+
+
+def test_every_frame_has_its_own(clip, tmp_path):
+    """In display order: B-frames lie between frames that come before them in the file."""
+    told, report = enhance(clip, tmp_path)
+    assert told == [frame.qp for frame in read_qp(clip)]
+    assert len(set(told)) >= 3 and report.qp_sources == {"stream": 9}
+
+
+def test_given(clip, tmp_path):
+    told, report = enhance(clip, tmp_path, qp=35.5)
+    assert set(told) == {35.5} and report.qp_sources == {"given": 9}
+
+
+@pytest.mark.parametrize("qp", (-1, 64, float("nan")))
+def test_given_out_of_range(clip, tmp_path, qp):
+    with pytest.raises(VideoError, match=r"the QP must lie in 0 to 63, got"):
+        enhance(clip, tmp_path, qp=qp)
+
+
+def test_given_to_a_model_that_takes_none(clip, tmp_path):
+    with pytest.raises(VideoError, match="a QP was given, but the model takes none"):
+        enhance_video(clip, tmp_path / "out.mkv", Pointwise(), qp=30)
+
+
+def test_a_codec_that_does_not_tell(tmp_path):
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=2)
+    with pytest.raises(VideoError, match=r"does not tell its QPs.*--qp"):
+        QPTrack(source).of(0, LUMA)
+    track = QPTrack(source, estimate=lambda luma: 30.0 + luma.mean().item())
+    assert track.of(0, LUMA) == 30 and track.of(40, LUMA + 1) == 31
+    assert track.sources == {"estimate": 2}
+
+
+def test_frames_that_are_passed_over(clip):
+    """A frame that the decoder did not show takes nobody's QP, nor does one that is not there."""
+    frames = read_qp(clip)
+    track = QPTrack(clip, estimate=lambda luma: 1.0)
+    assert track.of(frames[0].pts, LUMA) == frames[0].qp
+    assert track.of(frames[3].pts, LUMA) == frames[3].qp
+    assert track.of(frames[3].pts + 1, LUMA) == 1
+    assert track.of(frames[4].pts, LUMA) == frames[4].qp
+    assert track.of(None, LUMA) == frames[5].qp
+    assert track.of(frames[8].pts + 512, LUMA) == 1
+
+
+def test_damage(clip, tmp_path):
+    """Frames that decode are told their own QP although others are lost."""
+    expected = {frame.pts: frame.qp for frame in read_qp(clip)}
+    damage_packet(clip, 4)
+    model = Listens()
+    report = enhance_video(clip, tmp_path / "out.mkv", model, precision="fp32")
+    assert len(model.told) == report.frames_out and model.told
+    assert set(model.told) <= set(expected.values())

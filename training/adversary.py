@@ -1,0 +1,62 @@
+"""The discriminator that a generator learns against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.models.discriminators import PatchDiscriminator, SubPatchDiscriminator
+from vqe_fast.nn import (
+    adversarial_discriminator_loss,
+    adversarial_generator_loss,
+    feature_matching_loss,
+    lsgan_discriminator_loss,
+    lsgan_generator_loss,
+)
+from vqe_fast.training.recipe import AdversarialRecipe
+from vqe_fast.training.restoration import Restored
+
+_GENERATOR = {"lsgan": lsgan_generator_loss, "standard": adversarial_generator_loss}
+_DISCRIMINATOR = {"lsgan": lsgan_discriminator_loss, "standard": adversarial_discriminator_loss}
+
+
+class Adversary:
+    """A discriminator and both sides' losses.
+
+    Args:
+        recipe: which.
+        device: where it runs.
+    """
+
+    def __init__(self, recipe: AdversarialRecipe, device: torch.device) -> None:
+        self._recipe = recipe
+        patch = recipe.discriminator == "patch"
+        self.discriminator: nn.Module = PatchDiscriminator() if patch else SubPatchDiscriminator()
+        self.discriminator.to(device)
+
+    def own_terms(self, restored: Restored) -> dict[str, Tensor]:
+        """What the discriminator minimises; nothing reaches the generator."""
+        self.discriminator.requires_grad_(True)
+        fake, _ = self._verdict(restored.output.detach(), restored.compressed)
+        real, _ = self._verdict(restored.pristine, restored.compressed)
+        return {"discriminator": _DISCRIMINATOR[self._recipe.loss](fake, real)}
+
+    def generator_terms(self, restored: Restored) -> dict[str, Tensor]:
+        """What the generator minimises beside its other losses."""
+        recipe = self._recipe
+        self.discriminator.requires_grad_(False)
+        fake, fakes = self._verdict(restored.output, restored.compressed)
+        terms = {"adversarial": recipe.weight * _GENERATOR[recipe.loss](fake)}
+        if recipe.feature_matching:
+            with torch.no_grad():
+                _, reals = self._verdict(restored.pristine, restored.compressed)
+            matching = feature_matching_loss(fakes, reals)
+            terms["feature_matching"] = recipe.feature_matching * matching
+        return terms
+
+    def _verdict(self, frames: Tensor, compressed: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Verdicts and the discriminator's features, where it shows them."""
+        if self._recipe.discriminator == "patch":
+            verdict, features = self.discriminator(frames)
+            return verdict, features
+        return self.discriminator(frames, compressed), []

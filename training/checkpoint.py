@@ -1,0 +1,60 @@
+"""Files of a run: the state to go on from, and weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+WEIGHTS_NAME = "weights.safetensors"
+BEST_NAME = "best.safetensors"
+STATE_NAME = "last.pt"
+
+
+def save_state(state: dict[str, Any], folder: Path) -> None:
+    """Writes ``last.pt``."""
+    _replace(folder / STATE_NAME, lambda path: torch.save(state, path))
+
+
+def load_state(folder: Path, recipe: str, device: torch.device) -> dict[str, Any] | None:
+    """What ``last.pt`` holds, or None if there is none.
+
+    Raises:
+        ValueError: it was made by another recipe.
+    """
+    path = folder / STATE_NAME
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if state["recipe"] != recipe:
+        raise ValueError(
+            f"{path} belongs to a run of another recipe: choose another output folder, or delete it"
+        )
+    return state
+
+
+def save_weights(model: nn.Module, path: Path, name: str, options: Mapping[str, Any]) -> None:
+    """Writes the state dict in float16: half the size, far below the noise of the training.
+
+    Args:
+        model: whose weights.
+        path: of the file.
+        name: of the registered model, and
+        options: what it was built with; kept in the file's metadata.
+    """
+    state = {key: value.to("cpu", torch.float16) for key, value in model.state_dict().items()}
+    state = {key: value.contiguous() for key, value in state.items()}
+    about = {"model": name, "options": json.dumps(options)}
+    _replace(path, lambda partial: save_file(state, partial, about))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    os.replace(partial, path)

@@ -1,0 +1,1 @@
+"""The papers' central comparisons in miniature, as YAML."""

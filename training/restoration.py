@@ -1,0 +1,123 @@
+"""What a model makes of a batch, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.models import spec_of
+from vqe_fast.training.losses import build_losses
+from vqe_fast.training.pairs import PairedClip
+from vqe_fast.training.recipe import Recipe, StageRecipe
+from vqe_fast.training.windows import Batch, WindowSampler
+
+_SHOWN = 4
+
+
+class Restored(NamedTuple):
+    """Frames of a batch, (N, C, H, W) float32 in [0, 1]: N = B, or B·T of a recurrent model."""
+
+    output: Tensor
+    compressed: Tensor
+    pristine: Tensor
+
+
+def sampler_for(recipe: Recipe, model: nn.Module, clips: Sequence[PairedClip]) -> WindowSampler:
+    """Draws from ``clips`` what ``model`` takes."""
+    spec, data = spec_of(model), recipe.data
+    return WindowSampler(
+        clips,
+        planes=spec.planes,
+        frames=data.window if spec.recurrent else 2 * spec.temporal_radius + 1,
+        target="all" if spec.recurrent else "middle",
+        patch=data.patch,
+        batch=data.batch,
+        flips=data.flips,
+        rotations=data.rotations,
+        qp=data.qp,
+    )
+
+
+class Restoration:
+    """A stage's way from compressed frames to restored ones.
+
+    Args:
+        model: the whole model.
+        stage: what of it is trained for what.
+        device: where the losses are computed.
+
+    Raises:
+        ValueError: the model has no part of a name that the stage gives.
+    """
+
+    def __init__(self, model: nn.Module, stage: StageRecipe, device: torch.device) -> None:
+        self._spec = spec_of(model)
+        self._path = stage.modules
+        try:
+            self.trained = model.get_submodule(self._path[-1]) if self._path else model
+            for name in self._path:
+                model.get_submodule(name)
+        except AttributeError as error:
+            raise ValueError(f"stage {stage.name}: {error}") from error
+        self.losses = build_losses(stage.loss).to(device)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Restored:
+        """Runs ``model``, this or a copy of it; only the trained part has a graph."""
+        spec = self._spec
+        compressed, pristine = (x.float() / 255 for x in (batch.compressed, batch.pristine))
+        middle = compressed.shape[1] // 2
+        frames = compressed if spec.recurrent or spec.temporal_radius else compressed[:, middle]
+        arguments = (_checked(batch.qp[:, middle]),) if spec.takes_qp else ()
+        values = frames
+        if self._path:
+            *before, last = (model.get_submodule(name) for name in self._path)
+            with torch.no_grad():
+                for part in before:
+                    values = part(values)
+            output = last(values)
+        else:
+            output = model(values, *arguments)
+        if spec.recurrent:
+            flat = (output.flatten(0, 1), compressed.flatten(0, 1), pristine.flatten(0, 1))
+            return Restored(flat[0].float(), *flat[1:])
+        return Restored(output.float(), compressed[:, middle], pristine[:, 0])
+
+    def terms(self, restored: Restored) -> dict[str, Tensor]:
+        """The terms of the loss, in float32."""
+        device = restored.output.device.type
+        with torch.autocast(device, enabled=False):
+            return {
+                name: loss(restored.output, restored.pristine) for name, loss in self.losses.items()
+            }
+
+    def figures(self, restored: Restored) -> dict[str, Tensor]:
+        """How much PSNR was gained, and what it is now, in dB."""
+        after = _psnr(restored.output, restored.pristine)
+        before = _psnr(restored.compressed, restored.pristine)
+        return {"psnr_gain": (after - before).mean(), "psnr": after.mean()}
+
+    def picture(self, restored: Restored) -> Tensor:
+        """A few frames, each as it came, as it became, and as it was."""
+        columns = [frames[:_SHOWN].clamp(0, 1) for frames in restored]
+        rows = [
+            torch.cat((before, after, original), dim=-1)
+            for after, before, original in zip(*columns, strict=True)
+        ]
+        return torch.cat(rows, dim=-2)
+
+
+def _psnr(frames: Tensor, pristine: Tensor) -> Tensor:
+    error = (frames.clamp(0, 1) - pristine).square().mean((1, 2, 3))
+    return -10 * error.clamp_min(1e-10).log10()
+
+
+def _checked(qp: Tensor) -> Tensor:
+    if qp.isnan().any():
+        raise ValueError(
+            "the QP of some frames is not known, but the model takes one: prepare the clips with "
+            "a codec whose QPs can be read, or choose another qp in the recipe's data"
+        )
+    return qp
