@@ -57,6 +57,12 @@ def enhance(
     frames: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many frames.", show_default="all")
     ] = None,
+    qp: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=63, help="QP of all frames.", show_default="that of each in its stream"
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
@@ -82,6 +88,7 @@ def enhance(
                         crf=crf,
                         preset=preset,
                         frames=frames,
+                        qp=qp,
                         overwrite=overwrite,
                         progress=progress,
                     )

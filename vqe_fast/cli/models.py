@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 def models() -> None:
-    """Lists the models: size, what each works on, and whether weights ship with the package."""
+    """Lists the models: size, what each works on, and what the weights that ship gain."""
     import torch
     from rich.console import Console
     from rich.table import Table
 
     from vqe_fast.models import create_model, list_models, spec_of
-    from vqe_fast.weights import shipped
+    from vqe_fast.weights import shipped, shipped_options
 
     table = Table("model", "parameters", "works on", "receptive field", "weights", box=None)
     with_weights = shipped()
     for name in list_models():
         with torch.device("meta"):
-            model = create_model(name)
+            model = create_model(name, **shipped_options(name))
         spec = spec_of(model)
         table.add_row(
             name,
@@ -30,7 +30,20 @@ def models() -> None:
             f"{spec.receptive_field} px" if spec.receptive_field else "the whole frame",
             "ship" if name in with_weights else "none",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    measured = {name: card["measured"] for name, card in with_weights.items() if "measured" in card}
+    for name, settings in measured.items():
+        gains = Table("encoder", "ΔPSNR, dB", "worst clip", "ΔSSIM", box=None)
+        for setting, gain in settings.items():
+            gains.add_row(
+                setting,
+                f"{gain['psnr_gain']:+.2f}",
+                f"{gain['worst_psnr_gain']:+.2f}",
+                f"{gain['ssim_gain']:+.4f}",
+            )
+        console.print(f"\nWhat the weights of {name} gain on {with_weights[name]['validated_on']}:")
+        console.print(gains)
 
 
 def _inputs(spec: ModelSpec) -> str:

@@ -11,12 +11,15 @@ import torch
 from av.video.frame import VideoFrame
 from torch import nn
 
+from vqe_fast.models import spec_of
 from vqe_fast.models.inference import Precision
 from vqe_fast.video.cut import first_frames
 from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.enhancer import LumaEnhancer, find_model, model_name, pick_device
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.pipeline import run_pipeline
+from vqe_fast.video.qp.estimate import find_estimator
+from vqe_fast.video.qp.track import QPTrack
 from vqe_fast.video.report import EnhanceReport
 from vqe_fast.video.sink import VideoSink
 from vqe_fast.video.source import Item, VideoSource
@@ -41,6 +44,7 @@ def enhance_video(
     crf: int | None = None,
     preset: str | None = None,
     frames: int | None = None,
+    qp: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> EnhanceReport:
@@ -63,6 +67,7 @@ def enhance_video(
             18, 20 and 25.
         preset: the encoder's preset; None for its own choice.
         frames: stop after so many frames, all streams at the same time and without chapters.
+        qp: of all frames, for a model that takes QPs; None for that of each frame in its stream.
         overwrite: replace a target that exists.
         progress: called in the calling thread after each frame with the number of frames enhanced
             and an estimate of how many there are, or None.
@@ -86,7 +91,10 @@ def enhance_video(
         VideoSource(source, threads=_decoder_threads(place)) as video,
         VideoSink(target.resolve(), video, settings, with_chapters=frames is None) as sink,
     ):
-        enhancer = LumaEnhancer(network, device=place, precision=precision, probe=video.first_frame)
+        qps = _qp_track(network, source, qp, place)
+        enhancer = LumaEnhancer(
+            network, device=place, precision=precision, probe=video.first_frame, qps=qps
+        )
         done = _run(video, sink, enhancer, frames, progress)
         sink.commit()
         return EnhanceReport(
@@ -104,7 +112,18 @@ def enhance_video(
             codec=settings.codec,
             crf=settings.crf,
             preset=settings.preset,
+            qp_sources={} if qps is None else dict(qps.sources),
         )
+
+
+def _qp_track(
+    model: nn.Module, source: Path, given: float | None, device: torch.device
+) -> QPTrack | None:
+    if spec_of(model).takes_qp:
+        return QPTrack(source, given, find_estimator(device))
+    if given is not None:
+        raise VideoError("a QP was given, but the model takes none; leave it out")
+    return None
 
 
 def _run(

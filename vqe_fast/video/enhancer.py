@@ -13,7 +13,10 @@ from vqe_fast.models.inference import DTYPES, Precision, prepare_inference
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.planes import read_luma, write_luma
-from vqe_fast.weights import load_shipped, load_weights
+from vqe_fast.video.qp.track import QPTrack
+from vqe_fast.weights import load_weights, options_in
+
+_TYPICAL_QP = 32.0
 
 
 class LumaEnhancer:
@@ -24,7 +27,13 @@ class LumaEnhancer:
     """
 
     def __init__(
-        self, model: nn.Module, *, device: torch.device, precision: Precision, probe: VideoFrame
+        self,
+        model: nn.Module,
+        *,
+        device: torch.device,
+        precision: Precision,
+        probe: VideoFrame,
+        qps: QPTrack | None = None,
     ) -> None:
         """Puts a copy of ``model`` on ``device`` in the precision asked for.
 
@@ -33,10 +42,16 @@ class LumaEnhancer:
             device: where to run.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
             probe: a typical frame, for the choice that ``"auto"`` leaves.
+            qps: of the frames, for a model that takes them.
         """
         self._device = device
+        self._qps = qps
         self._model, dtype = prepare_inference(
-            model, device=device, precision=precision, probe=read_luma(probe, device)
+            model,
+            device=device,
+            precision=precision,
+            probe=read_luma(probe, device),
+            qp=None if qps is None else _TYPICAL_QP,
         )
         self.precision = next(name for name, known in DTYPES.items() if known is dtype)
 
@@ -45,10 +60,12 @@ class LumaEnhancer:
         """Replaces the luma of ``frame`` by the model's.
 
         Raises:
-            VideoError: the model's answer has another shape, or values that are not finite.
+            VideoError: the model's answer has another shape, or values that are not finite, or the
+                QP that it takes is not known.
         """
         luma = read_luma(frame, self._device)
-        enhanced = self._model(luma)
+        qp = () if self._qps is None else (self._qps.of(frame.pts, luma),)
+        enhanced = self._model(luma, *qp)
         if enhanced.shape != luma.shape:
             raise VideoError(
                 f"the model made {tuple(enhanced.shape)} of luma {tuple(luma.shape)}; "
@@ -79,9 +96,8 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
             raise VideoError(
                 f"there is no model {model!r}; choose one of {', '.join(list_models())}"
             )
-        network = create_model(model)
-        if weights is None:
-            load_shipped(network, model)
+        options = {} if weights is None else options_in(weights)
+        network = create_model(model, pretrained=weights is None, **options)
     else:
         network = model
     _refuse_unsupported(network, model_name(model))
@@ -118,7 +134,6 @@ def _refuse_unsupported(model: nn.Module, name: str) -> None:
     wishes = {
         "RGB frames": spec.planes != "y",
         "neighbouring frames": spec.temporal_radius > 0 or spec.recurrent,
-        "the quantisation parameter": spec.takes_qp,
         f"values in {spec.value_range}": spec.value_range != (0.0, 1.0),
     }
     unmet = [wish for wish, wanted in wishes.items() if wanted]

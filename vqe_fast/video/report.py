@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from vqe_fast.video.qp.track import QPSource
+
 
 @dataclass(frozen=True)
 class EnhanceReport:
@@ -24,6 +26,8 @@ class EnhanceReport:
         codec: the encoder.
         crf: its constant rate factor; None for a lossless encoder.
         preset: its preset; None for the encoder's own choice.
+        qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
+            empty for a model that takes none.
     """
 
     source: str
@@ -40,6 +44,7 @@ class EnhanceReport:
     codec: str
     crf: int | None
     preset: str | None
+    qp_sources: dict[QPSource, int]
 
     @property
     def fps(self) -> float:
