@@ -193,8 +193,11 @@ class _Stage:
         run, recipe, steps = self.run, self.run.recipe, self.recipe.steps
         fabric = run.fabric
         terms: list[dict[str, float]] = []
-        since, waited = time.perf_counter(), 0.0
+        waited = 0.0
+        if run.validation and self.start == 0:
+            self._validate(run.validation, 0)
         self.run.model.train()
+        since = time.perf_counter()
         with self._loader() as loader:
             for step, batch in enumerate(loader, self.start):
                 rate = self.learner.schedule(self.recipe.schedule, step, steps)
