@@ -92,3 +92,11 @@ def test_damage(clip, tmp_path):
     report = enhance_video(clip, tmp_path / "out.mkv", model, precision="fp32")
     assert len(model.told) == report.frames_out and model.told
     assert set(model.told) <= set(expected.values())
+
+
+def test_estimated_where_the_stream_does_not_tell(tmp_path):
+    """By the predictor that ships: an old codec is enhanced without being asked for anything."""
+    source = write_clip(tmp_path / "in.mp4", codec="mpeg4", frames=3)
+    told, report = enhance(source, tmp_path)
+    assert report.qp_sources == {"estimate": 3}
+    assert all(10 < qp < 52 for qp in told)
