@@ -7,10 +7,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.training.losses import build_losses
+from vqe_fast.training.recipe import StageRecipe
 from vqe_fast.training.windows import Batch
-
-PREDICTOR = "quality_predictor"
-"""What recipes call the model, which restores nothing and is not registered for that."""
 
 
 class Predicted(NamedTuple):
@@ -21,14 +20,16 @@ class Predicted(NamedTuple):
 
 
 class Prediction:
-    """L1 between the predicted and the actual QP of a frame.
+    """A stage's way from frames to their QPs.
 
     Args:
         model: maps luma (B, 1, H, W) to (B).
+        stage: its loss compares predicted and actual QPs, so ``l1`` and ``mse`` make sense.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, stage: StageRecipe) -> None:
         self.trained = model
+        self.losses = build_losses(stage.loss)
 
     def __call__(self, model: nn.Module, batch: Batch) -> Predicted:
         """Looks at the compressed frames."""
@@ -38,11 +39,13 @@ class Prediction:
         )
 
     def terms(self, predicted: Predicted) -> dict[str, Tensor]:
-        """The mean error."""
-        return {"error": F.l1_loss(predicted.output, predicted.actual)}
+        """The terms of the loss."""
+        return {
+            name: loss(predicted.output, predicted.actual) for name, loss in self.losses.items()
+        }
 
     def figures(self, predicted: Predicted) -> dict[str, Tensor]:
-        """The same error, below 0."""
+        """The mean error, below 0."""
         return {"minus_error": -F.l1_loss(predicted.output, predicted.actual)}
 
     def picture(self, predicted: Predicted) -> None:

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from vqe_fast.models import create_model
-from vqe_fast.models.galteri import QualityPredictor
+from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.training.adversary import Adversary
 from vqe_fast.training.checkpoint import (
     BEST_NAME,
@@ -29,7 +29,7 @@ from vqe_fast.training.learner import Average, Learner
 from vqe_fast.training.loader import Loader
 from vqe_fast.training.objective import Objective, total
 from vqe_fast.training.pairs import PairedClip
-from vqe_fast.training.prediction import PREDICTOR, Prediction
+from vqe_fast.training.prediction import Prediction
 from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.restoration import Restoration, sampler_for
 from vqe_fast.training.windows import Batch, WindowSampler
@@ -172,7 +172,7 @@ class _Stage:
         self.recipe: StageRecipe = run.recipe.stages[number]
         fabric, model = run.fabric, run.model
         self.objective: Objective = (
-            Prediction(model)
+            Prediction(model, self.recipe)
             if run.recipe.model == PREDICTOR
             else Restoration(model, self.recipe, fabric.device)
         )

@@ -1,26 +1,11 @@
 """Pairs of clips in memory, for tests of the training loop."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from support.pairs import InMemory
 from vqe_fast.training.pairs import PairedClip, Variant
-
-
-@dataclass(frozen=True)
-class Held:
-    """Footage that is an array of luma already."""
-
-    luma: np.ndarray
-
-    @property
-    def shape(self):
-        return self.luma.shape
-
-    def samples(self, planes):
-        return self.luma if planes == "y" else np.repeat(self.luma[:, None], 3, axis=1)
 
 
 def texture_pair(frames=6, size=72, seed=0, qps=(30.0, 40.0)):
@@ -30,7 +15,7 @@ def texture_pair(frames=6, size=72, seed=0, qps=(30.0, 40.0)):
     picture = F.interpolate(noise, size + 2 * frames, mode="bicubic", align_corners=False)[0, 0]
     clip = torch.stack([picture[t : t + size, t : t + size] for t in range(frames)]).clamp(0, 1)
     settings = {f"x264 QP {qp:.0f}": _coarser(clip, qp) for qp in qps}
-    return PairedClip(f"texture{seed}", Held(_bytes(clip)), settings)
+    return PairedClip(f"texture{seed}", _held(clip), settings)
 
 
 def _coarser(clip, qp):
@@ -38,8 +23,9 @@ def _coarser(clip, qp):
     blurred = F.avg_pool2d(clip[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
     mixed = clip + (blurred - clip) * min(1.0, qp / 60)
     rounded = (mixed / step).round() * step
-    return Variant(Held(_bytes(rounded)), np.full(len(clip), qp, np.float32), qp)
+    return Variant(_held(rounded), np.full(len(clip), qp, np.float32), qp)
 
 
-def _bytes(clip):
-    return (clip.clamp(0, 1) * 255).round().byte().numpy()
+def _held(clip):
+    luma = (clip.clamp(0, 1) * 255).round().byte().numpy()
+    return InMemory(y=luma, rgb=np.repeat(luma[:, None], 3, axis=1))

@@ -80,10 +80,10 @@ def _train(
     cache: Path,
     device: str,
 ) -> None:
+    from vqe_fast.models.galteri import PREDICTOR
     from vqe_fast.training.board import Board
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
     from vqe_fast.training.fabric import make_fabric
-    from vqe_fast.training.prediction import PREDICTOR
     from vqe_fast.training.train import train as run
 
     fabric = make_fabric(device, recipe.precision)

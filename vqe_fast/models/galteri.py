@@ -16,6 +16,10 @@ _SLOPE = 0.2
 _EXPANSION = 6
 _LARGEST_QP = 63
 
+PREDICTOR = "quality_predictor"
+"""What recipes and weights call :class:`QualityPredictor`, which restores nothing and is therefore
+not registered."""
+
 
 class _InvertedResidual(nn.Module):
     """MobileNetV2's block: wider, filtered by channel, and narrow again without activation."""

@@ -7,18 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vqe_fast.models.galteri import QualityPredictor
+from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.weights import load_shipped, shipped, shipped_options
-
-_PREDICTOR = "quality_predictor"
 
 
 def find_estimator(device: torch.device) -> Callable[[Tensor], float] | None:
     """The quality predictor that ships: luma (1, 1, H, W) in [0, 1] → QP; None if none does."""
-    if _PREDICTOR not in shipped():
+    if PREDICTOR not in shipped():
         return None
-    predictor = QualityPredictor(**shipped_options(_PREDICTOR))
-    load_shipped(predictor, _PREDICTOR)
+    predictor = QualityPredictor(**shipped_options(PREDICTOR))
+    load_shipped(predictor, PREDICTOR)
     predictor.eval().to(device)
 
     @torch.inference_mode()
