@@ -15,6 +15,13 @@ def count(model):
     return sum(p.numel() for p in model.parameters())
 
 
+def drawing(name, **options):
+    """A generator that does something, also where it starts as the identity."""
+    model = create_model(name, **options)
+    torch.nn.init.normal_(model.output.weight, std=0.1)
+    return model
+
+
 def test_sizes():
     """What the layers add up to: the base network is the paper's, the others are our reading."""
 
@@ -31,18 +38,27 @@ def test_sizes():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", ((1, 1), (17, 30), (32, 33)), ids=str)
 def test_any_size(name, size):
-    """Odd sizes are padded inside; the tanh keeps the range."""
+    """Odd sizes are padded inside; the tanh keeps the range, of the frame or of what is added."""
     frames = torch.rand(2, 3, *size)
-    restored = create_model(name).eval()(frames)
-    assert restored.shape == frames.shape and restored.min() >= 0 and restored.max() <= 1
+    restored = drawing(name).eval()(frames)
+    assert restored.shape == frames.shape
+    drawn = restored if name == "galteri_base" else restored - frames + 0.5
+    assert drawn.min() >= 0 and drawn.max() <= 1
     rough = create_model(name).bfloat16().eval()(frames)
     assert rough.dtype == torch.float32
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_starts_as_the_identity(name):
+    frames = torch.rand(1, 3, 17, 20)
+    assert torch.equal(create_model(name)(frames), frames)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_receptive_field(name):
     """Inputs further away than the spec says have no influence, and those near it have some."""
-    model = create_model(name, width=4, blocks=2).double()
+    model = drawing(name, width=4, blocks=2).double()
     field = spec_of(model).receptive_field
     frames = torch.rand(1, 3, 3 * field, 3 * field, dtype=torch.float64, requires_grad=True)
     for pixel in (3 * field // 2, 3 * field // 2 + 1):
@@ -55,7 +71,7 @@ def test_receptive_field(name):
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
 def test_aligned_tiles_equal_the_whole(name):
-    model = create_model(name, width=4, blocks=1).double().eval()
+    model = drawing(name, width=4, blocks=1).double().eval()
     halo = spec_of(model).receptive_field // 2 + 1
     halo += halo % 2
     frames = torch.rand(1, 3, 4 * halo, 4 * halo, dtype=torch.float64)
@@ -124,7 +140,7 @@ def test_quality_predictor_learns_noise():
 @torch.no_grad()
 def test_ensemble_routes_to_the_nearest():
     """Each frame to its generator, by the QP that is known or by the estimate."""
-    generators = {q: create_model("galteri_very_fast", width=4, blocks=1) for q in (37, 22, 30)}
+    generators = {q: drawing("galteri_very_fast", width=4, blocks=1) for q in (37, 22, 30)}
     ensemble = QualityEnsemble(generators, QualityPredictor(4)).eval()
     frames = torch.rand(4, 3, 20, 22)
     qps = torch.tensor([23.0, 60.0, 29.0, 33.5])

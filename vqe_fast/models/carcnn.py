@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vqe_fast.models.blocks import he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
 
@@ -106,9 +106,9 @@ class CARCNN(nn.Module):
             alignment=unshuffle,
             value_range=(0.0, 1.0),
         )
+        he_init(self, _SLOPE, branch_end="second")
         # Training starts from the identity.
         nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(cast(Tensor, self.output.bias))
 
     def forward(self, luma: Tensor, qp: float | Tensor | None = None) -> Tensor:
         """Enhances luma.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqe_fast.models.blocks import ResidualBlock
+from vqe_fast.models.blocks import ResidualBlock, he_init
 from vqe_fast.models.registry import ModelSpec, register_model, spec_of
 from vqe_fast.reference.fusion import luma_of
 
@@ -42,16 +42,17 @@ class GalteriGenerator(nn.Module):
 
     conv 3→width, conv with stride 2, residual blocks, nearest ×2, conv, conv to RGB with tanh;
     3×3 kernels and LeakyReLU. Frames go in and come out in [0, 1] and are scaled to [-1, 1] inside.
-    The output is the frame itself, not a correction.
 
-    The paper describes the base network: 64 filters, 15 blocks. Of ``fast`` and ``very_fast`` it
-    gives the names; here, our reading, they have the inverted residual blocks of MobileNetV2
-    without normalisation: 12 of 32 filters, 16 of 8.
+    The paper describes the base network: 64 filters, 15 blocks; it draws the frame anew. Of
+    ``fast`` and ``very_fast`` the paper gives the names; here, our reading, they have the inverted
+    residual blocks of MobileNetV2 without normalisation, 12 of 32 filters and 16 of 8, and what
+    they draw is added to the frame: 8 filters at half the size cannot carry the 12 samples that
+    they stand for. These two start as the identity.
 
     Args:
         width: filters.
         blocks: residual blocks.
-        inverted: whether these are inverted residuals.
+        inverted: whether these are inverted residuals, and the output a correction.
 
     Raises:
         ValueError: a number is below 1.
@@ -72,6 +73,10 @@ class GalteriGenerator(nn.Module):
         )
         self.up = nn.Conv2d(width, width, 3, padding=1)
         self.output = nn.Conv2d(width, 3, 3, padding=1)
+        self._corrects = inverted
+        he_init(self, _SLOPE, branch_end="project" if inverted else "second")
+        if inverted:
+            nn.init.zeros_(self.output.weight)
         at_half = blocks * (1 if inverted else 2)
         # To each side: three convolutions, one more that starts at an even pixel, and those at half
         # the size, whose results two pixels share.
@@ -93,7 +98,8 @@ class GalteriGenerator(nn.Module):
             frames: (B, 3, H, W), RGB in [0, 1], any H and W.
 
         Returns:
-            (B, 3, H, W) in [0, 1], in the dtype of ``frames``.
+            (B, 3, H, W) in the dtype of ``frames``: in [0, 1], or, of a network with inverted
+            residuals, the corrected frames, not clamped.
 
         Raises:
             ValueError: ``frames`` is not (B, 3, H, W).
@@ -107,8 +113,8 @@ class GalteriGenerator(nn.Module):
         features = F.leaky_relu(self.down(features), _SLOPE)
         features = F.interpolate(self.blocks(features), scale_factor=2.0, mode="nearest")
         features = F.leaky_relu(self.up(features), _SLOPE)
-        restored = torch.tanh(self.output(features).to(frames.dtype))
-        return (restored[..., :height, :width] + 1) / 2
+        drawn = torch.tanh(self.output(features).to(frames.dtype))[..., :height, :width]
+        return frames + drawn / 2 if self._corrects else (drawn + 1) / 2
 
 
 @register_model
@@ -155,10 +161,7 @@ class QualityPredictor(nn.Module):
             entering = factor * width
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(entering, 1)
-        # PyTorch's own first values let differences between frames die out over five layers.
-        for layer in self.layers:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
+        he_init(self, _SLOPE)
         self.spec = ModelSpec(
             planes="y",
             temporal_radius=0,
