@@ -1,6 +1,7 @@
 """The program vqe-fast: what it prints, where, and its exit codes."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import vqe_fast
 from support.media import damage_packet, full_disk, read_frames, read_packets, write_clip
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
-from vqe_fast.video.enhancer import LumaEnhancer
+from vqe_fast.video.enhancer import Enhancer
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,14 @@ def test_options_reach_the_engine(clip, tmp_path, weights):
     assert target.stat().st_size > 2 * size
 
 
+def test_tiles_are_mentioned(clip, tmp_path, weights):
+    result = enhance(clip, tmp_path / "out.mp4", weights, "--tile", 32, "--max-memory", "1GiB")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith(", in tiles of 32 pixels\n")
+    assert_refused(enhance(clip, tmp_path / "o.mp4", weights, "--max-memory", "much"), "'much'")
+    assert_refused(enhance(clip, tmp_path / "o.mp4", weights, "--clip-frames", 20), "recurrent")
+
+
 def test_progress_on_a_terminal(clip, tmp_path, weights, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     result = enhance(clip, tmp_path / "out.mp4", weights)
@@ -135,7 +144,7 @@ def test_a_bug_is_not_dressed_up_as_bad_input(clip, tmp_path, weights, monkeypat
     def broken(self, frame):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(LumaEnhancer, "__call__", broken)
+    monkeypatch.setattr(Enhancer, "__call__", broken)
     result = enhance(clip, tmp_path / "out.mp4", weights)
     assert result.exit_code == 1
     assert isinstance(result.exception, ValueError)
@@ -207,13 +216,29 @@ def test_signal_handlers_are_put_back(clip, tmp_path, weights):
 def test_an_ignored_signal_stays_ignored(clip, tmp_path, weights, monkeypatch):
     """Shells make background jobs ignore Ctrl-C, which is meant for the foreground."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    monkeypatch.setattr(
-        LumaEnhancer, "__call__", lambda self, frame: signal.raise_signal(signal.SIGINT)
-    )
+
+    def signalled(self, steps):
+        signal.raise_signal(signal.SIGINT)
+        return iter(steps)
+
+    monkeypatch.setattr(Enhancer, "__call__", signalled)
     try:
         assert enhance(clip, tmp_path / "out.mp4", weights).exit_code == 0
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_threads_that_wait_leave_the_cores_to_the_codecs():
+    """OpenMP asks its environment once, when torch is imported."""
+    code = (
+        "import os, sys, vqe_fast.cli.app as program\n"
+        "program.app = lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"
+        "program.main()"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "passive False\n"
 
 
 def test_models():

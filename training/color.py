@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import av
 import numpy as np
@@ -11,6 +10,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation
 from numpy.typing import NDArray
 
+from vqe_fast.video.color import BT709, ColorFacts
 from vqe_fast.video.planes import LUMA_FORMATS, luma_view
 
 Planes = Literal["y", "rgb"]
@@ -20,39 +20,12 @@ Samples = NDArray[np.uint8]
 Luma = Samples
 """Luma of a clip: (T, H, W), 8 bits."""
 
-_BT709, _BT601 = 1, 5
-_UNSPECIFIED = 2
-_SAME_AS_601 = 6  # SMPTE 170M
-_MATRICES = (_BT709, 4, _BT601, 7, 9)
-_HD_HEIGHT = 720
 _ACCURATE = (
     Interpolation.BICUBIC
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
 )
-
-
-@dataclass(frozen=True)
-class ColorFacts:
-    """How Y'CbCr samples become RGB.
-
-    Attributes:
-        matrix: as ISO/IEC 23091-2 numbers them: 1 for BT.709, 5 for BT.601.
-        full_range: whether luma goes from 0 to 255 rather than from 16 to 235.
-    """
-
-    matrix: int
-    full_range: bool
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> Self:
-        """What the tags of ``frame`` say; else BT.709 from 720 rows on, BT.601 below, limited."""
-        matrix = _BT601 if frame.colorspace == _SAME_AS_601 else frame.colorspace
-        if matrix not in _MATRICES:
-            matrix = _BT709 if frame.height >= _HD_HEIGHT else _BT601
-        full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-        return cls(matrix, full)
 
 
 def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Samples:
@@ -102,7 +75,7 @@ def to_yuv420p(frame: av.VideoFrame) -> av.VideoFrame:
     column or row is cut off.
     """
     if frame.format.is_rgb:
-        converted = _from_rgb(frame, ColorFacts(_BT709, full_range=False))
+        converted = _from_rgb(frame, ColorFacts(BT709, full_range=False))
     else:
         tags = frame.colorspace, _range(ColorFacts.of(frame))
         converted = frame.reformat(

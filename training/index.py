@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vqe_fast.training.color import ColorFacts
 from vqe_fast.training.degradation import Degradation
+from vqe_fast.video.color import ColorFacts
 
 INDEX_NAME = "index.json"
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vqe_fast.training.color import ColorFacts, Planes, Samples, samples_of
+from vqe_fast.training.color import Planes, Samples, samples_of
+from vqe_fast.video.color import ColorFacts
 
 
 class Footage(Protocol):

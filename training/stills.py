@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from vqe_fast.training.clips import Clip, read_image
-from vqe_fast.training.color import ColorFacts, rgb_of, yuv_of
+from vqe_fast.training.color import rgb_of, yuv_of
+from vqe_fast.video.color import ColorFacts
 
 STILL_RATE = Fraction(25)
 """Frames per second of the clip that a photograph becomes."""

@@ -14,12 +14,13 @@ from pathlib import Path
 import av
 
 from vqe_fast.training.clips import read_clip
-from vqe_fast.training.color import ColorFacts, Samples
+from vqe_fast.training.color import Samples
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.encoding import encode
 from vqe_fast.training.index import ClipEntry, FileEntry, SourceEntry, StreamEntry
 from vqe_fast.training.sources import Source, file_checksum
 from vqe_fast.video import read_qp
+from vqe_fast.video.color import ColorFacts
 from vqe_fast.video.planes import luma_view
 from vqe_fast.video.scene import scene_cuts
 

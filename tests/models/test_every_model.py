@@ -8,35 +8,11 @@ import torch
 
 import vqe_fast
 from support.errors import VALUE_FACTOR, assert_no_worse, relative_rms
-from vqe_fast import create_model, list_models
+from support.small_models import SMALL, randomised
+from vqe_fast import list_models
 from vqe_fast.models import spec_of
 
-SMALL = {
-    "astf": {"width": 8, "blocks": 1, "radius": 3, "sharpen": 0.5},
-    "basicvsr": {"scale": 1, "width": 8, "blocks": 1},
-    "carcnn": {"width": 8, "blocks": 2, "qp_adaptive": True},
-    "carcnn_small": {"width": 8, "blocks": 2, "qp_adaptive": True},
-    "galteri_base": {"width": 8, "blocks": 2},
-    "galteri_fast": {"blocks": 2},
-    "galteri_very_fast": {"blocks": 2},
-    "multiscale": {},
-    "pequenet": {},
-}
 SIZE = (35, 51)
-
-
-def randomised(name):
-    """A model whose output depends on everything in it, also on what starts at zero."""
-    torch.manual_seed(0)
-    model = create_model(name, **SMALL[name])
-    for key, parameter in model.named_parameters():
-        if not parameter.any() and parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.05)
-        if name == "pequenet" and parameter.dim() == 4 and "vgg" not in key:
-            torch.nn.init.kaiming_normal_(parameter)
-            # Attention neither to everything nor to one position.
-            parameter.data *= 6 if "attention" in key else 0.6
-    return model.eval()
 
 
 @pytest.fixture(scope="module", params=list(SMALL))

@@ -34,6 +34,7 @@ def write_clip(
     time_base=Fraction(1, 12800),
     audio=(),
     options=None,
+    draw=texture,
     prepare=lambda container, stream: None,
     muxer=None,
 ):
@@ -50,6 +51,7 @@ def write_clip(
         time_base: of the video stream.
         audio: encoders of the mono sine tracks to add.
         options: of the video encoder.
+        draw: fills the planes of a frame.
         prepare: called with container and video stream before the header is written.
         muxer: FFmpeg's name of the container, where the suffix does not tell.
     """
@@ -71,18 +73,18 @@ def write_clip(
         prepare(container, video)
         packets = [_sine(track, (pts[-1] + step) * time_base) for track in tracks]
         if video is not None:
-            packets.append(_textures(video, pts, step, time_base, size, pixel_format))
+            packets.append(_drawn(video, pts, step, time_base, size, pixel_format, draw))
         by_time = sorted(itertools.chain(*packets), key=lambda p: p.dts * p.time_base)
         container.mux(by_time)
     return path
 
 
-def _textures(stream, pts, step, time_base, size, pixel_format):
+def _drawn(stream, pts, step, time_base, size, pixel_format, draw):
     for i, ticks in enumerate(pts):
         frame = av.VideoFrame(*size, pixel_format)
         frame.pts, frame.time_base = ticks, time_base
         frame.duration = pts[i + 1] - ticks if i + 1 < len(pts) else step
-        texture(frame)
+        draw(frame)
         yield from stream.encode(frame)
     yield from stream.encode(None)
 

@@ -150,7 +150,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=300, audio=("aac",))
     alive, most = [0], [0]
     pause = threading.Event()
-    in_steps, write = engine._in_steps, VideoSink.write
+    in_steps, write = engine.in_steps, VideoSink.write
 
     def counted(items):
         for step in in_steps(items):
@@ -170,7 +170,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
             pause.wait(0.001)
         return luma
 
-    monkeypatch.setattr(engine, "_in_steps", counted)
+    monkeypatch.setattr(engine, "in_steps", counted)
     monkeypatch.setattr(VideoSink, "write", slow_write)
     report = enhance_video(clip, tmp_path / "out.mkv", Pointwise(slow_model), preset="ultrafast")
     assert report.frames_out == 300

@@ -10,13 +10,20 @@ from vqe_fast.video.pipeline import DEPTH, run_pipeline
 
 def test_order_is_kept():
     received = []
-    run_pipeline(range(100), lambda item: item * 2, received.extend)
+    run_pipeline(range(100), lambda items: (item * 2 for item in items), received.extend)
     assert received == list(range(0, 200, 2))
+
+
+def test_work_may_hold_items_back():
+    """A model that needs neighbours gives nothing for the first items, and several at the end."""
+    received = []
+    run_pipeline(range(20), lambda items: reversed(list(items)), received.extend)
+    assert received == list(range(19, -1, -1))
 
 
 def test_nothing_to_do():
     received = []
-    run_pipeline([], lambda item: item, received.extend)
+    run_pipeline([], lambda items: items, received.extend)
     assert received == []
 
 
@@ -29,9 +36,10 @@ def test_stages_overlap():
             time.sleep(pause)
             yield item
 
-    def work(item):
-        time.sleep(pause)
-        return item
+    def work(items):
+        for item in items:
+            time.sleep(pause)
+            yield item
 
     def consume(items):
         for _ in items:
@@ -54,9 +62,10 @@ def test_producer_waits_for_slow_stages(slow):
             most_ahead = max(most_ahead, made - taken)
             yield item
 
-    def work(item):
-        time.sleep(0.002 if slow == "work" else 0)
-        return item
+    def work(items):
+        for item in items:
+            time.sleep(0.002 if slow == "work" else 0)
+            yield item
 
     def consume(items):
         nonlocal taken
@@ -83,9 +92,10 @@ def test_an_error_in_any_stage_ends_all(stage, moment):
             fail_in("produce", item)
             yield item
 
-    def work(item):
-        fail_in("work", item)
-        return item
+    def work(items):
+        for item in items:
+            fail_in("work", item)
+            yield item
 
     def consume(items):
         for item in items:

@@ -1,4 +1,4 @@
-"""Luma in and out of frames."""
+"""Samples in and out of frames."""
 
 import av
 import numpy as np
@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from support.media import samples
-from vqe_fast.video.planes import luma_view, read_luma, write_luma
+from vqe_fast.video.planes import (
+    as_values,
+    load_planes,
+    luma_view,
+    store_planes,
+    values_as_samples,
+)
 
 CPU = torch.device("cpu")
 
@@ -28,28 +34,30 @@ def test_view_is_the_frame_itself(frame):
     assert samples(frame.planes[0])[3, 34] == 200
 
 
-def test_every_value_survives_the_way_to_floats_and_back():
-    frame = av.VideoFrame(256, 16, "gray")
-    luma_view(frame)[:] = np.arange(256)
-    luma = read_luma(frame, CPU)
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_every_value_survives_the_way_to_floats_and_back(depth):
+    frame = av.VideoFrame(256, 16, "gray" if depth == 8 else f"gray{depth}le")
+    samples = np.arange(4096).reshape(16, 256) % (1 << depth)
+    luma_view(frame)[:] = samples
+    (plane,) = load_planes(frame, 1, CPU)
+    luma = as_values(plane, depth)
     assert luma.shape == (1, 1, 16, 256)
     assert luma.dtype is torch.float32
     assert (luma.min(), luma.max()) == (0, 1)
     luma_view(frame)[:] = 0
-    write_luma(frame, luma)
-    assert (luma_view(frame) == np.arange(256)).all()
+    store_planes(frame, [values_as_samples(luma, depth)])
+    assert (luma_view(frame) == samples).all()
 
 
-def test_values_are_clamped_and_rounded(frame):
+def test_values_are_clamped_and_rounded():
     """Truncation would darken by half a step; overflow would turn white black."""
-    luma = torch.zeros(1, 1, 27, 35)
-    luma[..., 0], luma[..., 1], luma[..., 2] = 1.5, -0.5, 99.6 / 255
-    write_luma(frame, luma)
-    assert luma_view(frame)[0, :4].tolist() == [255, 0, 100, 0]
+    values = torch.tensor([1.5, -0.5, 99.6 / 255, 0.0])
+    assert values_as_samples(values, 8).tolist() == [255, 0, 100, 0]
 
 
 def test_padding_and_chroma_are_not_written(frame):
-    write_luma(frame, torch.ones(1, 1, 27, 35))
+    store_planes(frame, [torch.full((1, 1, 27, 35), 255, dtype=torch.uint8)])
     rows = np.frombuffer(frame.planes[0], np.uint8).reshape(27, -1)
+    assert (rows[:, :35] == 255).all()
     assert (rows[:, 35:] == 77).all()
     assert all((samples(plane) == 77).all() for plane in frame.planes[1:])

@@ -8,6 +8,7 @@ import torch
 
 from support.media import add_extras, png, write_clip
 from support.modules import LUMA_SPEC, Pointwise
+from vqe_fast.models import create_model
 from vqe_fast.video import VideoError, enhance_video
 
 
@@ -176,6 +177,11 @@ class TestEncoder:
             ({"codec": "libsvtav1", "preset": "medium"}, ("no preset 'medium'", "13, 12")),
             ({"codec": "ffv1", "preset": "fast"}, ("no preset 'fast'", "leave it out")),
             ({"frames": 0}, ("at least 1",)),
+            ({"tile": 31}, ("at least 32", "31")),
+            ({"max_memory": "plenty"}, ("2GiB", "'plenty'")),
+            ({"max_memory": 0}, ("2GiB", "0")),
+            ({"max_memory": 1}, ("needs about", "tiles of 32 pixels", "1 bytes", "allow more")),
+            ({"clip_frames": 20}, ("not recurrent",)),
             ({"device": "cuda:99"}, ("the device 'cuda:99' cannot be used",)),
             ({"device": "abacus"}, ("the device 'abacus' cannot be used",)),
         ],
@@ -192,19 +198,16 @@ class TestModel:
     def test_no_spec(self, clip, tmp_path):
         assert_refused(clip, tmp_path / "out.mp4", "has no spec", model=torch.nn.Identity())
 
-    @pytest.mark.parametrize(
-        ("change", "word"),
-        [
-            ({"planes": "rgb"}, "RGB"),
-            ({"temporal_radius": 1}, "neighbouring frames"),
-            ({"recurrent": True}, "neighbouring frames"),
-            ({"value_range": (-1.0, 1.0)}, "(-1.0, 1.0)"),
-        ],
-    )
-    def test_needs_more_than_luma(self, clip, tmp_path, change, word):
+    def test_other_values(self, clip, tmp_path):
         """A model fed with what it was not trained for damages the video in silence."""
-        model = Pointwise(spec=replace(LUMA_SPEC, **change))
-        assert_refused(clip, tmp_path / "out.mp4", word, model=model)
+        model = Pointwise(spec=replace(LUMA_SPEC, value_range=(-1.0, 1.0)))
+        assert_refused(clip, tmp_path / "out.mp4", "(-1.0, 1.0)", model=model)
+
+    def test_enlarges(self, clip, tmp_path):
+        """Known from the spec: it must not take the first clip of frames to find out."""
+        model = create_model("basicvsr", width=8, blocks=1)
+        words = ("BasicVSR makes frames 4 times as large", "scale 1")
+        assert_refused(clip, tmp_path / "out.mp4", *words, model=model)
 
     def test_changes_the_size(self, clip, tmp_path):
         model = Pointwise(lambda luma: luma[..., ::2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -52,4 +53,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
+    # OpenMP reads it when torch is imported: threads that spin while they wait for work take the
+    # cores from the codecs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()

@@ -63,10 +63,28 @@ def enhance(
             min=0, max=63, help="QP of all frames.", show_default="that of each in its stream"
         ),
     ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=32, help="Pixels a side of tiles.", show_default="whole frames if memory allows"
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(help="What the model may take, such as 2GiB.", show_default="what is free"),
+    ] = None,
+    clip_frames: Annotated[
+        int | None,
+        typer.Option(
+            min=13,
+            help="Frames that a recurrent model sees together.",
+            show_default="up to 48 as memory allows",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
-    """Enhances the luma of INPUT and writes OUTPUT; all else is kept as it is.
+    """Enhances the frames of INPUT and writes OUTPUT; all else is kept as it is.
 
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted.
     """
@@ -89,6 +107,9 @@ def enhance(
                         preset=preset,
                         frames=frames,
                         qp=qp,
+                        tile=tile,
+                        max_memory=max_memory,
+                        clip_frames=clip_frames,
                         overwrite=overwrite,
                         progress=progress,
                     )
@@ -106,6 +127,7 @@ def _conclude(report: EnhanceReport, quiet: bool) -> None:
         typer.echo(
             f"{report.target}: {report.frames_out} frames in {report.seconds:.1f} s "
             f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
+            + _tiles(report)
         )
     if report.damaged_packets:
         typer.echo(
@@ -114,6 +136,13 @@ def _conclude(report: EnhanceReport, quiet: bool) -> None:
             err=True,
         )
         raise typer.Exit(_DONE_WITH_DAMAGE)
+
+
+def _tiles(report: EnhanceReport) -> str:
+    if report.tile is None:
+        return ""
+    change = "" if report.tiles_exact else ", a little different from whole frames"
+    return f", in tiles of {report.tile} pixels{change}"
 
 
 @contextmanager

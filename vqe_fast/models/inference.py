@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from typing import Literal
 
@@ -13,8 +14,11 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 HALF_STEP = 0.5 / 255
-_PROBE_SIDE = 256
+PROBE_SIDE = 256
+"""Pixels a side that suffice to compare precisions on; less of frames that come together."""
+
 _PROBE_ROUNDS = 3
+_PROBE_SECONDS = 2.0
 
 
 def prepare_inference(
@@ -35,7 +39,7 @@ def prepare_inference(
         model: a registered model; left as it is.
         device: where to run.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        probe: (B, C, H, W) float32, a typical input, in the model's value range.
+        probe: a typical input, (B, C, H, W) or (B, T, C, H, W) float32 in the model's value range.
         qp: a typical one, for a model that takes QPs.
 
     Returns:
@@ -52,7 +56,9 @@ def prepare_inference(
     candidate = torch.float16 if device.type == "cuda" else torch.bfloat16
     exact = _in_dtype(model, device, torch.float32)
     fast = _in_dtype(model, device, candidate)
-    sample = probe[:1, ..., :_PROBE_SIDE, :_PROBE_SIDE].to(device)
+    together = probe.shape[1] if probe.dim() == 5 else 1
+    side = math.isqrt(PROBE_SIDE**2 // together)
+    sample = probe[:1, ..., :side, :side].to(device)
     arguments = (sample,) if qp is None else (sample, qp)
     with torch.inference_mode():
         error = (exact(*arguments) - fast(*arguments)).abs().max().item()
@@ -68,9 +74,9 @@ def _in_dtype(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.
 
 
 def _seconds(model: nn.Module, arguments: tuple[Tensor | float, ...]) -> float:
-    """Best of a few runs: the noise of a timing only ever adds."""
-    times = []
-    for _ in range(_PROBE_ROUNDS):
+    """Best of a few runs, or of one that takes long: the noise of a timing only ever adds."""
+    times: list[float] = []
+    while len(times) < _PROBE_ROUNDS and sum(times) < _PROBE_SECONDS:
         start = time.perf_counter()
         result = model(*arguments)
         if result.is_cuda:

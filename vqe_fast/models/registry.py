@@ -24,6 +24,7 @@ class ModelSpec:
         alignment: tiles must start at multiples of this many pixels to give the untiled result.
             Frames of any size are taken: the model pads by itself.
         value_range: range of the samples that go in and come out.
+        scale: how many times as wide and as high the output is.
     """
 
     planes: Literal["y", "rgb"]
@@ -33,6 +34,7 @@ class ModelSpec:
     receptive_field: int
     alignment: int
     value_range: tuple[float, float]
+    scale: int = 1
 
 
 class Model(Protocol):

@@ -15,21 +15,26 @@ from vqe_fast.models import spec_of
 from vqe_fast.models.inference import Precision
 from vqe_fast.video.cut import first_frames
 from vqe_fast.video.encoder import EncoderSettings
-from vqe_fast.video.enhancer import LumaEnhancer, find_model, model_name, pick_device
+from vqe_fast.video.enhancer import Enhancer, ResultWriter
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.memory import parse_bytes, peak_memory, reset_peak
+from vqe_fast.video.model import find_model, model_name, pick_device
 from vqe_fast.video.pipeline import run_pipeline
+from vqe_fast.video.plan import Wishes
+from vqe_fast.video.planes import load_planes
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.track import QPTrack
 from vqe_fast.video.report import EnhanceReport
 from vqe_fast.video.sink import VideoSink
-from vqe_fast.video.source import Item, VideoSource
+from vqe_fast.video.source import VideoSource
+from vqe_fast.video.steps import Step, in_steps
+from vqe_fast.video.timings import Timings
+from vqe_fast.video.views import LumaView
+from vqe_fast.video.watch import Watch
 
 __all__ = ["EnhanceReport", "enhance_video"]
 
 Progress = Callable[[int, int | None], None]
-
-_MAX_PACKETS = 64
-"""Packets that may travel together: the file may have long stretches without frames."""
 
 
 def enhance_video(
@@ -45,14 +50,21 @@ def enhance_video(
     preset: str | None = None,
     frames: int | None = None,
     qp: float | None = None,
+    tile: int | None = None,
+    max_memory: int | str | None = None,
+    clip_frames: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> EnhanceReport:
-    """Enhances the luma of every frame of a video file; everything else is kept as it is.
+    """Enhances every frame of a video file; everything else is kept as it is.
 
-    Chroma samples, timestamps, size, colour tags, all other streams, chapters and metadata are
-    the source's. The target appears under its name only when it is complete. Memory does not
-    depend on the length of the video.
+    Timestamps, size, colour tags, all other streams, chapters and metadata are the source's, and
+    under a model that works on luma the chroma samples too. The target appears under its name only
+    when it is complete. Memory does not depend on the length of the video.
+
+    Models that look at neighbouring frames see those of the same scene. A frame that repeats the
+    one before, sample for sample, gets its result. A frame for which memory does not suffice is
+    enhanced again in smaller tiles.
 
     Args:
         source: the file to read.
@@ -68,6 +80,14 @@ def enhance_video(
         preset: the encoder's preset; None for its own choice.
         frames: stop after so many frames, all streams at the same time and without chapters.
         qp: of all frames, for a model that takes QPs; None for that of each frame in its stream.
+        tile: side in pixels of the tiles that frames are cut into, at least 32; None for whole
+            frames as long as memory allows. Tiles change nothing, unless the model is recurrent or
+            sees the whole frame: such a model gets tiles only if asked for, or after memory has
+            run out.
+        max_memory: what the model may take on its device beside its weights, in bytes or as
+            ``"2GiB"``; None for what is free.
+        clip_frames: frames that a recurrent model sees together, at least 13, six of them shared
+            with each neighbour; None for up to 48 as memory allows.
         overwrite: replace a target that exists.
         progress: called in the calling thread after each frame with the number of frames enhanced
             and an estimate of how many there are, or None.
@@ -85,6 +105,7 @@ def enhance_video(
     if frames is not None and frames < 1:
         raise VideoError(f"the number of frames must be at least 1, got {frames}")
     settings = EncoderSettings.choose(codec, crf, preset)
+    wishes = Wishes(tile, None if max_memory is None else parse_bytes(max_memory), clip_frames)
     place = pick_device(device)
     network = find_model(model, None if weights is None else Path(weights))
     with (
@@ -92,10 +113,16 @@ def enhance_video(
         VideoSink(target.resolve(), video, settings, with_chapters=frames is None) as sink,
     ):
         qps = _qp_track(network, source, qp, place)
-        enhancer = LumaEnhancer(
-            network, device=place, precision=precision, probe=video.first_frame, qps=qps
+        reset_peak(place)
+        enhancer = Enhancer(
+            network, device=place, precision=precision, probe=video.first_frame, wishes=wishes
         )
-        done = _run(video, sink, enhancer, frames, progress)
+        watch = Watch(
+            planes=enhancer.view.planes,
+            temporal=enhancer.is_temporal,
+            qp=_reader_of(qps, place),
+        )
+        done, timings = _run(video, sink, watch, enhancer, frames, progress)
         sink.commit()
         return EnhanceReport(
             source=str(source),
@@ -113,6 +140,13 @@ def enhance_video(
             crf=settings.crf,
             preset=settings.preset,
             qp_sources={} if qps is None else dict(qps.sources),
+            duplicated=watch.repeats,
+            scene_cuts=watch.scene_cuts,
+            tile=enhancer.tile,
+            tiles_exact=enhancer.is_exact,
+            clip_frames=enhancer.clip_frames,
+            timings=timings,
+            peak_memory=peak_memory(place),
         )
 
 
@@ -126,50 +160,49 @@ def _qp_track(
     return None
 
 
+def _reader_of(qps: QPTrack | None, device: torch.device) -> Callable[[VideoFrame], float] | None:
+    if qps is None:
+        return None
+    return lambda frame: qps.of(frame.pts, LumaView(frame).values(load_planes(frame, 1, device)))
+
+
 def _run(
     video: VideoSource,
     sink: VideoSink,
-    enhance: Callable[[VideoFrame], None],
+    watch: Watch,
+    enhancer: Enhancer,
     limit: int | None,
     progress: Progress | None,
-) -> int:
-    """Runs the three stages; returns the number of frames enhanced."""
+) -> tuple[int, dict[str, float]]:
+    """Runs the three stages; returns the number of frames, and how long each stage worked."""
     items = video.items()
     if limit is not None:
         audio = [stream.index for stream in video.container.streams.audio]
         items = first_frames(items, limit, audio)
     total = min((n for n in (video.facts.frame_count, limit) if n is not None), default=None)
-    done = 0
+    timings, done = Timings(), 0
 
-    def work(step: list[Item]) -> list[Item]:
+    def work(steps: Iterable[Step]) -> Iterator[Step]:
         nonlocal done
-        if isinstance(step[-1], VideoFrame):
-            enhance(step[-1])
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        return step
-
-    def write(steps: Iterable[list[Item]]) -> None:
-        for step in steps:
-            for item in step:
-                sink.write(item)
-        sink.finish()
-
-    run_pipeline(_in_steps(items), work, write)
-    return done
-
-
-def _in_steps(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Groups items so that a queue of steps is a queue of frames: packets travel with the next."""
-    step: list[Item] = []
-    for item in items:
-        step.append(item)
-        if isinstance(item, VideoFrame) or len(step) == _MAX_PACKETS:
+        enhanced = timings.making("enhance", enhancer(timings.making("starve", steps)))
+        for step in timings.using("block", enhanced):
+            if step.frame is not None:
+                done += 1
+                if progress is not None:
+                    progress(done, total)
             yield step
-            step = []
-    if step:
-        yield step
+
+    def write(steps: Iterable[Step]) -> None:
+        put_result = ResultWriter(enhancer.view.planes)
+        for step in timings.using("encode", steps):
+            put_result(step)
+            for item in step.items():
+                sink.write(item)
+        with timings.span("encode"):
+            sink.finish()
+
+    run_pipeline(timings.making("decode", watch(in_steps(items))), work, write)
+    return done, timings.report()
 
 
 def _check_paths(source: Path, target: Path, overwrite: bool) -> None:

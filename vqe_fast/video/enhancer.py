@@ -1,26 +1,40 @@
-"""Runs a single-frame luma model on frames, in place."""
+"""Runs a model of any kind over a stream of frames."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 import torch
 from av.video.frame import VideoFrame
-from torch import nn
+from torch import Tensor, nn
 
-from vqe_fast.models import create_model, list_models
-from vqe_fast.models.inference import DTYPES, Precision, prepare_inference
-from vqe_fast.models.registry import ModelSpec
+from vqe_fast.models import spec_of
+from vqe_fast.models.inference import DTYPES, PROBE_SIDE, Precision, prepare_inference
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.planes import read_luma, write_luma
-from vqe_fast.video.qp.track import QPTrack
-from vqe_fast.weights import load_weights, options_in
+from vqe_fast.video.plan import Plan, Wishes, make_plan
+from vqe_fast.video.planes import load_planes, plane_view, store_planes
+from vqe_fast.video.recurrent import RecurrentRunner
+from vqe_fast.video.runner import Runner, Shot
+from vqe_fast.video.single import SingleRunner
+from vqe_fast.video.steps import Step
+from vqe_fast.video.streamed import StreamedRunner, has_stream
+from vqe_fast.video.tiles import refuse_other_size
+from vqe_fast.video.views import View, view_for
+from vqe_fast.video.windowed import WindowedRunner
 
 _TYPICAL_QP = 32.0
+_PAN = 2  # pixels from frame to frame of what stands for a clip before there is one
+_CLIP = 3
+_STILL = 5
 
 
-class LumaEnhancer:
+class Enhancer:
     """A model made ready for the frames of one video.
+
+    A frame that repeats the one before is passed over and gets that one's result; neighbours are
+    frames that differ. After five repeats the picture counts as a still: what is waiting for
+    neighbours gets none, so that frames do not pile up.
 
     Attributes:
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
@@ -33,112 +47,160 @@ class LumaEnhancer:
         device: torch.device,
         precision: Precision,
         probe: VideoFrame,
-        qps: QPTrack | None = None,
+        wishes: Wishes | None = None,
     ) -> None:
         """Puts a copy of ``model`` on ``device`` in the precision asked for.
 
         Args:
-            model: a model that :func:`find_model` returned.
+            model: a model that :func:`vqe_fast.video.model.find_model` returned.
             device: where to run.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-            probe: a typical frame, for the choice that ``"auto"`` leaves.
-            qps: of the frames, for a model that takes them.
+            probe: a typical frame, for the choices that are left.
+            wishes: of the user.
+
+        Raises:
+            VideoError: memory does not suffice, or a wish is out of range.
         """
         self._device = device
-        self._qps = qps
+        self._spec = spec_of(model)
+        self.view: View = view_for(self._spec, probe)
+        values = self.view.values(load_planes(probe, self.view.planes, device))
+        corner = values[..., :PROBE_SIDE, :PROBE_SIDE]
         self._model, dtype = prepare_inference(
             model,
             device=device,
             precision=precision,
-            probe=read_luma(probe, device),
-            qp=None if qps is None else _TYPICAL_QP,
+            probe=self._example(corner, _CLIP),
+            qp=_TYPICAL_QP if self._spec.takes_qp else None,
         )
         self.precision = next(name for name, known in DTYPES.items() if known is dtype)
+        self._plan = make_plan(
+            self._model,
+            lambda frames: self._example(corner, frames),
+            (values.shape[-2], values.shape[-1]),
+            device,
+            wishes or Wishes(),
+        )
+        self._runner = self._find_runner(self._plan)
+        self._waiting: deque[Step] = deque()
+        self._shots: deque[tuple[Step, Shot]] = deque()
+        self._repeated = 0
 
-    @torch.inference_mode()
-    def __call__(self, frame: VideoFrame) -> None:
-        """Replaces the luma of ``frame`` by the model's.
+    @property
+    def is_temporal(self) -> bool:
+        """Whether the model sees several frames together."""
+        return self._spec.recurrent or self._spec.temporal_radius > 0
+
+    @property
+    def tile(self) -> int | None:
+        """Side of the tiles in use; None for whole frames."""
+        return self._plan.tiling.tile
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether frames are what they would be without tiles."""
+        return self.tile is None or self._plan.tiling.exact
+
+    @property
+    def clip_frames(self) -> int | None:
+        """Frames of a clip in use; None for a model that is not recurrent."""
+        runner = self._runner
+        return runner.clip_frames if isinstance(runner, RecurrentRunner) else None
+
+    def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Gives each step back once its frame has a result, in order.
+
+        Args:
+            steps: as :class:`vqe_fast.video.watch.Watch` leaves them.
 
         Raises:
-            VideoError: the model's answer has another shape, or values that are not finite, or the
-                QP that it takes is not known.
+            VideoError: the model changes the size, or memory does not suffice.
         """
-        luma = read_luma(frame, self._device)
-        qp = () if self._qps is None else (self._qps.of(frame.pts, luma),)
-        enhanced = self._model(luma, *qp)
-        if enhanced.shape != luma.shape:
-            raise VideoError(
-                f"the model made {tuple(enhanced.shape)} of luma {tuple(luma.shape)}; "
-                "give one that keeps the size"
-            )
-        if not torch.isfinite(enhanced).all():
-            raise VideoError(
-                f"the model gave values that are not finite in {self.precision}; "
-                "try the precision fp32, or other weights"
-            )
-        write_luma(frame, enhanced)
+        for step in steps:
+            self._waiting.append(step)
+            for enhanced in self._results(step):
+                self._settle(enhanced)
+                yield from self._ready()
+            yield from self._ready()
+        for enhanced in self._runner.flush():
+            self._settle(enhanced)
+            yield from self._ready()
+
+    def _results(self, step: Step) -> Iterator[Tensor]:
+        if step.frame is None:
+            return
+        if not step.repeats:
+            self._repeated = 0
+            planes = load_planes(step.frame, self.view.planes, self._device)
+            shot = Shot(planes, self.view, step.qp, step.begins_scene)
+            self._shots.append((step, shot))
+            yield from self._runner.push(shot)
+            return
+        self._repeated += 1
+        if self._repeated == _STILL:
+            yield from self._runner.flush()
+
+    @torch.inference_mode()
+    def _settle(self, enhanced: Tensor) -> None:
+        step, shot = self._shots.popleft()
+        refuse_other_size(enhanced, shot.planes[0])
+        # One number tells of all: the sum of finite values is finite.
+        step.result = self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
+
+    def _ready(self) -> Iterator[Step]:
+        while self._waiting:
+            step = self._waiting[0]
+            if step.frame is not None and not step.repeats and step.result is None:
+                return
+            yield self._waiting.popleft()
+
+    def _example(self, values: Tensor, frames: int) -> Tensor:
+        """What the model takes, from one frame: a camera that pans over it."""
+        if self._spec.recurrent:
+            return torch.stack([values.roll(_PAN * n, -1) for n in range(frames)], dim=1)
+        if self._spec.temporal_radius:
+            return torch.stack([values] * (2 * self._spec.temporal_radius + 1), dim=1)
+        return values
+
+    def _find_runner(self, plan: Plan) -> Runner:
+        if self._spec.recurrent:
+            return RecurrentRunner(self._model, plan.tiling, plan.clip_frames)
+        if not self._spec.temporal_radius:
+            return SingleRunner(self._model, plan.tiling, plan.batch)
+        kind = StreamedRunner if has_stream(self._model) else WindowedRunner
+        return kind(self._model, plan.tiling)
 
 
-def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
-    """The model to run, with its weights, if it is one that works frame by frame on luma.
+class ResultWriter:
+    """Puts results into the planes of frames; done beside the model, in the encoder's thread.
 
     Args:
-        model: a registered name, or a module with a ``spec``.
-        weights: a ``.safetensors`` file for it; without one, a registered name gets the weights
-            that ship with the package, and a module keeps its own.
-
-    Raises:
-        VideoError: unknown name, no spec, or a spec that asks for more than luma of one frame.
-        WeightsError: the weights are missing, unreadable, or another model's.
+        planes: how many planes a result has.
     """
-    if isinstance(model, str):
-        if model not in list_models():
-            raise VideoError(
-                f"there is no model {model!r}; choose one of {', '.join(list_models())}"
-            )
-        options = {} if weights is None else options_in(weights)
-        network = create_model(model, pretrained=weights is None, **options)
-    else:
-        network = model
-    _refuse_unsupported(network, model_name(model))
-    if weights is not None:
-        load_weights(network, weights)
-    return network
 
+    def __init__(self, planes: int) -> None:
+        self._planes = planes
+        self._last: VideoFrame | None = None
 
-def model_name(model: str | nn.Module) -> str:
-    """What to call ``model`` in messages and reports."""
-    return model if isinstance(model, str) else type(model).__name__
+    def __call__(self, step: Step) -> None:
+        """Writes the result of a step, or that of the frame which its frame repeats.
 
-
-def pick_device(name: str) -> torch.device:
-    """The device ``name``; for ``"auto"`` the first GPU if there is one, else the CPU.
-
-    Raises:
-        VideoError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise VideoError(f"the device {name!r} cannot be used here; choose cpu or auto") from error
-    return device
-
-
-def _refuse_unsupported(model: nn.Module, name: str) -> None:
-    spec = getattr(model, "spec", None)
-    if not isinstance(spec, ModelSpec):
-        raise VideoError(f"the model {name} has no spec; give it a vqe_fast.models.ModelSpec")
-    wishes = {
-        "RGB frames": spec.planes != "y",
-        "neighbouring frames": spec.temporal_radius > 0 or spec.recurrent,
-        f"values in {spec.value_range}": spec.value_range != (0.0, 1.0),
-    }
-    unmet = [wish for wish, wanted in wishes.items() if wanted]
-    if unmet:
-        raise VideoError(
-            f"the model {name} takes {' and '.join(unmet)}, which video enhancement does not "
-            "offer yet; choose a model that takes the luma of one frame in [0, 1]"
-        )
+        Raises:
+            VideoError: the model gave values that are not finite.
+        """
+        frame = step.frame
+        if frame is None:
+            return
+        if step.repeats and self._last is not None:
+            for index in range(self._planes):
+                plane_view(frame, index)[:] = plane_view(self._last, index)
+        elif step.result is not None:
+            planes, finite = step.result
+            if not finite:
+                raise VideoError(
+                    "the model gave values that are not finite; "
+                    "try the precision fp32, or other weights"
+                )
+            store_planes(frame, planes)
+            step.result = None
+            self._last = frame

@@ -11,6 +11,7 @@ from typing import TypeVar
 from vqe_fast.video.channel import Cancelled, Channel
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 DEPTH = 4
 """Items that a stage may be ahead of the next one."""
@@ -44,20 +45,24 @@ class _Stage(Thread):
 
 
 def run_pipeline(
-    produce: Iterable[T], work: Callable[[T], T], consume: Callable[[Iterable[T]], None]
+    produce: Iterable[T],
+    work: Callable[[Iterable[T]], Iterable[U]],
+    consume: Callable[[Iterable[U]], None],
 ) -> None:
-    """Passes every item of ``produce`` through ``work`` to ``consume``, in order.
+    """Passes the items of ``produce`` through ``work`` to ``consume``.
 
-    No more than ``2 * DEPTH + 1`` items exist at a time. The first exception in any stage, or one
-    that a signal raises in the calling thread, stops the others before it is raised here.
+    Beside what ``work`` holds, no more than ``2 * DEPTH + 1`` items exist at a time. The first
+    exception in any stage, or one that a signal raises in the calling thread, stops the others
+    before it is raised here.
 
     Args:
         produce: iterated in a thread of its own.
-        work: called with each item in the calling thread.
-        consume: called once, in a thread of its own, with the iterable of what ``work`` returned.
+        work: called once, with the iterable of the items; what it returns is iterated in the
+            calling thread.
+        consume: called once, in a thread of its own, with the iterable of what ``work`` yields.
     """
     before: Channel[T] = Channel(DEPTH)
-    after: Channel[T] = Channel(DEPTH)
+    after: Channel[U] = Channel(DEPTH)
 
     def cancel() -> None:
         before.cancel()
@@ -76,8 +81,8 @@ def run_pipeline(
         for stage in stages:
             stage.start()
         with suppress(Cancelled):
-            for item in before:
-                after.put(work(item))
+            for item in work(before):
+                after.put(item)
             after.close()
         _wait_for(stages)
     except BaseException:

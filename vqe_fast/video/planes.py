@@ -1,6 +1,9 @@
-"""Luma between the decoder's memory, the model and the encoder; nothing else in a frame moves."""
+"""Samples of planes between the decoder's memory, the model and the encoder."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +22,6 @@ LUMA_FORMATS = (
 )
 """Pixel formats whose first plane is 8-bit luma."""
 
-_PEAK = 255
-
 
 def take_over(frame: VideoFrame) -> None:
     """Makes a decoded frame ours to change and to encode.
@@ -32,26 +33,67 @@ def take_over(frame: VideoFrame) -> None:
     frame.pict_type = PictureType.NONE
 
 
-def luma_view(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    """The luma plane of ``frame``, (H, W) uint8, without the padding of its rows; not a copy.
+def depth_of(frame: VideoFrame) -> int:
+    """Bits of a sample of luma."""
+    return frame.format.components[0].bits
 
-    It is writable after :func:`take_over`, and only views taken after that call stay valid.
+
+def plane_view(frame: VideoFrame, index: int) -> npt.NDArray[Any]:
+    """A plane of ``frame``, (H, W), without the padding of its rows; not a copy.
+
+    uint8 for 8 bits, uint16 for more. It is writable after :func:`take_over`, and only views taken
+    after that call stay valid.
     """
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
-    return rows[:, : plane.width]
+    plane = frame.planes[index]
+    dtype = np.dtype(np.uint8 if depth_of(frame) == 8 else np.uint16)
+    rows = np.frombuffer(memoryview(plane), dtype)
+    return rows.reshape(plane.height, abs(plane.line_size) // dtype.itemsize)[:, : plane.width]
 
 
-def read_luma(frame: VideoFrame, device: torch.device) -> Tensor:
-    """The luma of ``frame`` as a model takes it: (1, 1, H, W) float32 in [0, 1] on ``device``.
+def luma_view(frame: VideoFrame) -> npt.NDArray[Any]:
+    """The luma of ``frame``: its first :func:`plane_view`."""
+    return plane_view(frame, 0)
 
-    Samples are divided by 255 whatever the colour range: that is how models are trained.
+
+def load_planes(frame: VideoFrame, count: int, device: torch.device) -> list[Tensor]:
+    """The first planes of ``frame``, each (1, 1, h, w) on ``device``; on a CPU no copies."""
+    views = (torch.from_numpy(plane_view(frame, index)) for index in range(count))
+    return [view.to(device)[None, None] for view in views]
+
+
+def store_planes(frame: VideoFrame, planes: Sequence[Tensor]) -> None:
+    """Replaces the first planes of ``frame`` by samples, each (1, 1, h, w)."""
+    for index, samples in enumerate(planes):
+        plane_view(frame, index)[:] = samples[0, 0].cpu().numpy()
+
+
+def as_values(samples: Tensor, depth: int) -> Tensor:
+    """Samples of ``depth`` bits as a model takes them: float32 in [0, 1].
+
+    They are divided by the largest, 255 for 8 bits, whatever the colour range: that is how models
+    are trained.
     """
-    samples = torch.from_numpy(luma_view(frame)).to(device)
-    return samples[None, None].to(torch.float32).div_(_PEAK)
+    return samples.to(torch.float32).div_(_peak(depth))
 
 
-def write_luma(frame: VideoFrame, luma: Tensor) -> None:
-    """Replaces the luma of ``frame`` by (1, 1, H, W) floats in [0, 1], clamped and rounded."""
-    samples = (luma[0, 0] * _PEAK).round_().clamp_(0, _PEAK).to(torch.uint8)
-    torch.from_numpy(luma_view(frame)).copy_(samples)
+def as_samples(steps: Tensor, depth: int) -> Tensor:
+    """Floats in units of steps as samples of ``depth`` bits, rounded and clamped.
+
+    Args:
+        steps: any shape; used up.
+        depth: bits of a sample.
+
+    Returns:
+        uint8 for 8 bits, uint16 for more.
+    """
+    dtype = torch.uint8 if depth == 8 else torch.uint16
+    return steps.round_().clamp_(0, _peak(depth)).to(dtype)
+
+
+def values_as_samples(values: Tensor, depth: int) -> Tensor:
+    """What :func:`as_values` makes of samples, back: rounded and clamped."""
+    return as_samples(values * _peak(depth), depth)
+
+
+def _peak(depth: int) -> int:
+    return (1 << depth) - 1

@@ -27,7 +27,18 @@ class EnhanceReport:
         crf: its constant rate factor; None for a lossless encoder.
         preset: its preset; None for the encoder's own choice.
         qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
-            empty for a model that takes none.
+            empty for a model that takes none. Duplicates have none of their own.
+        duplicated: frames that repeat the one before and got its result.
+        scene_cuts: how many there were; None for a model that sees one frame at a time.
+        tile: side in pixels of the tiles that frames were cut into, at the end; None for none.
+        tiles_exact: whether tiles gave what whole frames would have given, as they do unless the
+            model is recurrent or sees the whole frame; true without tiles.
+        clip_frames: frames that a recurrent model saw together, at the end; None for another.
+        timings: seconds of work of each stage, which run at the same time: ``decode`` (with what
+            is looked at before the model), ``model``, ``encode``; and ``waiting``, those that the
+            model waited for the other two.
+        peak_memory: bytes taken at most: of the GPU by tensors, or on a CPU by this process since
+            its start.
     """
 
     source: str
@@ -45,6 +56,13 @@ class EnhanceReport:
     crf: int | None
     preset: str | None
     qp_sources: dict[QPSource, int]
+    duplicated: int
+    scene_cuts: int | None
+    tile: int | None
+    tiles_exact: bool
+    clip_frames: int | None
+    timings: dict[str, float]
+    peak_memory: int
 
     @property
     def fps(self) -> float:

@@ -32,30 +32,64 @@ class _Glance:
     shares: npt.NDArray[np.float64]
 
 
-def scene_cuts(
-    frames: Iterable[npt.NDArray[np.uint8]], threshold: float = CUT_THRESHOLD
-) -> Iterator[int]:
-    """Yields the numbers of the frames that begin a new scene; the first frame is none of them.
+class SceneCuts:
+    """Finds the frames that begin a new scene in a video that comes frame by frame.
 
     Frame t begins a scene if none of t, t+1, t+2 resembles any of t-3, t-2, t-1, and if it differs
     from the one before it clearly more than most of these do from theirs. So flashes of one or two
-    frames are no cuts, and neither are fades and fast motion. A number is yielded once two more
-    frames are known.
+    frames are no cuts, and neither are fades and fast motion. The first frame begins none.
+
+    Args:
+        threshold: frames resemble each other if their :func:`dissimilarity` is at most that.
+    """
+
+    def __init__(self, threshold: float = CUT_THRESHOLD) -> None:
+        self._threshold = threshold
+        self._glances: deque[_Glance] = deque(maxlen=2 * _REACH)
+
+    def push(self, luma: npt.NDArray[np.uint8] | None) -> bool | None:
+        """Takes the next frame.
+
+        Args:
+            luma: (H, W) uint8, always of one size; None for the frame before once more.
+
+        Returns:
+            Whether the frame two before this one begins a scene; None if there is no such frame.
+        """
+        self._glances.append(self._glances[-1] if luma is None else _glance(luma))
+        return self._begins_scene(_REACH) if len(self._glances) >= _REACH else None
+
+    def flush(self) -> list[bool]:
+        """Whether the last two frames, or the only one, begin scenes; to be asked at the end."""
+        left = min(_REACH - 1, len(self._glances))
+        return [self._begins_scene(later) for later in range(left, 0, -1)]
+
+    def _begins_scene(self, later: int) -> bool:
+        """Whether the frame does that comes ``later`` from the end of those known."""
+        return _begins_scene(self._glances, len(self._glances) - later, self._threshold)
+
+
+def scene_cuts(
+    frames: Iterable[npt.NDArray[np.uint8]], threshold: float = CUT_THRESHOLD
+) -> Iterator[int]:
+    """Yields the numbers of the frames that begin a new scene, as :class:`SceneCuts` finds them.
+
+    A number is yielded once two more frames are known.
 
     Args:
         frames: luma, (H, W) uint8, of one size.
-        threshold: frames resemble each other if their :func:`dissimilarity` is at most that.
+        threshold: of :class:`SceneCuts`.
     """
-    glances: deque[_Glance] = deque(maxlen=2 * _REACH)
-    count = 0
+    cuts = SceneCuts(threshold)
+    number = 0
     for frame in frames:
-        glances.append(_glance(frame))
-        count += 1
-        if count >= _REACH and _begins_scene(glances, len(glances) - _REACH, threshold):
-            yield count - _REACH
-    for later in range(min(_REACH, count) - 1, 0, -1):
-        if _begins_scene(glances, len(glances) - later, threshold):
-            yield count - later
+        begins = cuts.push(frame)
+        if begins:
+            yield number
+        number += begins is not None
+    for later, begins in enumerate(cuts.flush()):
+        if begins:
+            yield number + later
 
 
 def dissimilarity(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> float:

@@ -1,0 +1,63 @@
+"""Frames in memory, and what an enhancer makes of them."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import torch
+
+from support.media import texture
+from vqe_fast.video.enhancer import Enhancer, ResultWriter
+from vqe_fast.video.plan import Wishes
+from vqe_fast.video.planes import plane_view
+from vqe_fast.video.steps import Step
+from vqe_fast.video.watch import Watch
+
+CPU = torch.device("cpu")
+
+
+def textured(pts, size=(64, 48), pixel_format="yuv420p"):
+    """A frame at 25 a second."""
+    frame = av.VideoFrame(*size, pixel_format)
+    frame.pts, frame.time_base = pts, Fraction(1, 25)
+    texture(frame)
+    return frame
+
+
+def two_scenes(cut):
+    """Draws frames: dark ones before the number ``cut``, at 25 a second, and bright ones."""
+
+    def draw(frame):
+        texture(frame)
+        for index in range(len(frame.planes)):
+            plane = plane_view(frame, index)
+            is_dark = frame.pts * frame.time_base * 25 < cut
+            plane[:] = plane // 3 if is_dark else 255 - plane[::-1] // 3
+
+    return draw
+
+
+def lumas(frames):
+    """(T, H, W) float32 in [0, 1]."""
+    return torch.stack([torch.from_numpy(plane_view(frame, 0).copy()) for frame in frames]) / 255
+
+
+def enhanced(model, frames, **wishes):
+    """The frames that come out, the enhancer and the watch."""
+    enhancer = Enhancer(
+        model, device=CPU, precision="fp32", probe=frames[0], wishes=Wishes(**wishes)
+    )
+    watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal, qp=None)
+    write = ResultWriter(enhancer.view.planes)
+    result = []
+    for step in enhancer(watch(Step(frame=frame) for frame in frames)):
+        write(step)
+        result.append(step.frame)
+    return result, enhancer, watch
+
+
+def assert_luma(frames, expected):
+    """Fails unless the luma of ``frames`` is ``expected``, (T, H, W) in [0, 1], rounded."""
+    rounded = (expected * 255).round().clamp(0, 255).byte().numpy()
+    actual = np.stack([plane_view(frame, 0) for frame in frames])
+    np.testing.assert_array_equal(actual, rounded)

@@ -1,0 +1,81 @@
+"""Frames that repeat the one before."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from support.frames import assert_luma, enhanced, lumas, textured
+from support.media import read_frames, texture, write_clip
+from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, StreamedBlend
+from vqe_fast.video import enhance_video
+from vqe_fast.video.planes import plane_view
+
+COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
+
+
+def on_twos(frame):
+    """Animation: each drawing lasts two frames."""
+    ticks = frame.pts
+    frame.pts = ticks // 80 * 80
+    texture(frame)
+    frame.pts = ticks
+
+
+def test_they_are_counted_and_cost_nothing(tmp_path):
+    source = write_clip(
+        tmp_path / "in.mkv",
+        codec="ffv1",
+        pts=list(range(0, 400, 40)),
+        time_base=Fraction(1, 1000),
+        draw=on_twos,
+    )
+    model = RunsOut(Pointwise(lambda luma: 1 - luma))
+    report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32")
+    assert (report.frames_out, report.duplicated, len(model.sizes)) == (10, 5, 5)
+    for (time, old), (same, new) in zip(
+        read_frames(source), read_frames(tmp_path / "out.mkv"), strict=True
+    ):
+        assert time == same and (new[0] == 255 - old[0]).all()
+
+
+@pytest.mark.parametrize("planes", ["y", "rgb"])
+def test_what_the_model_does_not_see_does_not_count(planes):
+    """Equal luma under other chroma is a repeat to a model of luma, which keeps that chroma."""
+    frames = [textured(0), textured(0), textured(0)]
+    plane_view(frames[1], 1)[:] = 200
+    plane_view(frames[2], 0)[5, 5] ^= 1
+    chroma = [plane_view(frame, 1).copy() for frame in frames]
+    spec = replace(LUMA_SPEC, planes=planes)
+    result, _, watch = enhanced(Pointwise(lambda x: 1 - x, spec=spec), frames)
+    assert watch.repeats == (1 if planes == "y" else 0)
+    if planes == "y":
+        for frame, before in zip(result, chroma, strict=True):
+            np.testing.assert_array_equal(plane_view(frame, 1), before)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Blend(3.0, 2.0, 1.0), StreamedBlend(3.0, 2.0, 1.0), Recurrent()],
+    ids=["window", "stream", "recurrent"],
+)
+def test_neighbours_are_frames_that_differ(model):
+    """A repeat as a neighbour would have nothing to tell."""
+    drawings = [textured(number) for number in range(6)]
+    single, _, _ = enhanced(model, drawings)
+    twice = [textured(number // 2) for number in range(12)]
+    result, _, watch = enhanced(model, twice)
+    assert watch.repeats == 6
+    assert_luma(result, lumas(single).repeat_interleave(2, 0))
+
+
+def test_a_still_gets_no_neighbours():
+    """Or the frames that wait for the next different one would fill the memory."""
+    model = Blend(3.0, 2.0, 1.0)
+    frames = [textured(max(number - 9, 0)) for number in range(12)]
+    still, last = ([textured(number) for number in numbers] for numbers in ((0,), (1, 2)))
+    expected = lumas(enhanced(model, still)[0] * 10 + enhanced(model, last)[0])
+    result, _, watch = enhanced(model, frames)
+    assert watch.repeats == 9
+    assert_luma(result, expected)

@@ -1,0 +1,190 @@
+"""Models that see several frames together: who sees whom, and what comes out when."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from support.frames import CPU, assert_luma, enhanced, lumas, textured, two_scenes
+from support.media import read_frames, write_clip
+from support.memory import threads
+from support.modules import LUMA_SPEC, Blend, Recurrent, RunsOut, StreamedBlend
+from support.recurrent import randomised as moving
+from support.small_models import randomised
+from vqe_fast import create_model
+from vqe_fast.video import VideoError, enhance_video, read_qp
+from vqe_fast.video.enhancer import Enhancer
+from vqe_fast.video.recurrent import OVERLAP, SHORTEST
+from vqe_fast.video.steps import Step
+from vqe_fast.video.watch import Watch
+
+SEAM = 1 / 128 + 0.5 / 255
+"""What Recurrent loses beyond six frames, and the rounding."""
+
+WINDOWED = {
+    "one neighbour": Blend(3.0, 2.0, 1.0),
+    "two neighbours": Blend(5.0, 4.0, 3.0, 2.0, 1.0),
+    "stream": StreamedBlend(3.0, 2.0, 1.0),
+}
+
+
+def in_memory(model, values, *arguments):
+    """Frame by frame from its window in (T, H, W), as training and evaluation do."""
+    radius, last = model.spec.temporal_radius, len(values) - 1
+    windows = [
+        values[[min(max(n, 0), last) for n in range(t - radius, t + radius + 1)]]
+        for t in range(len(values))
+    ]
+    with torch.inference_mode():
+        return torch.stack([model(window[None, :, None], *arguments)[0, 0] for window in windows])
+
+
+def moving_frames(count, **options):
+    return [textured(number, **options) for number in range(count)]
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_a_window_holds_the_neighbours(name, count):
+    frames = moving_frames(count)
+    expected = in_memory(WINDOWED[name], lumas(frames))
+    result, enhancer, watch = enhanced(WINDOWED[name], frames)
+    assert result == frames and enhancer.tile is None
+    assert_luma(result, expected)
+    assert watch.scene_cuts == 0
+
+
+def test_pequenet_is_what_it_is_in_memory(tmp_path):
+    """From file to file, by its stream, bit for bit."""
+    model = randomised("pequenet")
+    source = write_clip(tmp_path / "in.mp4", frames=3, size=(32, 32), options={"bf": "2"})
+    luma = torch.stack([torch.from_numpy(planes[0]) for _, planes in read_frames(source)]) / 255
+    expected = in_memory(model, luma, 30.0)
+    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", qp=30, precision="fp32")
+    actual = torch.stack(
+        [torch.from_numpy(planes[0]) for _, planes in read_frames(tmp_path / "out.mkv")]
+    )
+    assert torch.equal(actual, (expected * 255).round().clamp(0, 255).byte())
+
+
+@pytest.mark.parametrize("model", [*WINDOWED.values(), Recurrent()], ids=[*WINDOWED, "recurrent"])
+def test_scenes_do_not_see_each_other(tmp_path, model):
+    cut, count = 7, 12
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=count, draw=two_scenes(cut))
+    before = torch.stack([torch.from_numpy(p[0]) for _, p in read_frames(source)]) / 255
+    report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32")
+    assert report.scene_cuts == 1
+    parts = before[:cut], before[cut:]
+    if model.spec.recurrent:
+        expected = [model(part[None, :, None])[0, :, 0] for part in parts]
+    else:
+        expected = [in_memory(model, part) for part in parts]
+    after = torch.stack(
+        [torch.from_numpy(planes[0]) for _, planes in read_frames(tmp_path / "out.mkv")]
+    )
+    assert torch.equal(after, (torch.cat(expected) * 255).round().byte())
+
+
+@pytest.mark.parametrize("name", ["one neighbour", "stream"])
+@pytest.mark.parametrize("call", [0, 1, 4, 8])
+def test_a_window_that_does_not_fit_is_tried_again_in_tiles(name, call):
+    """Streams of tiles begin anew with the frames before, whichever frame it happens at."""
+    frames = moving_frames(9)
+    expected = in_memory(WINDOWED[name], lumas(frames))
+    model = WINDOWED[name]
+    failing = RunsOut(Blend(3.0, 2.0, 1.0), call)
+    if name == "stream":
+        failing.stream = lambda: type(model.stream())(failing)
+    result, enhancer, _ = enhanced(failing, frames)
+    assert (enhancer.tile, enhancer.is_exact) == (32, True)
+    assert_luma(result, expected)
+
+
+def clip_of(count):
+    """Noise: each frame has much that its neighbours have not."""
+    frames = moving_frames(count)
+    generator = torch.Generator().manual_seed(0)
+    for frame in frames:
+        plane = torch.frombuffer(frame.planes[0], dtype=torch.uint8)
+        plane.copy_(torch.randint(0, 256, plane.shape, generator=generator))
+    return frames
+
+
+@pytest.mark.parametrize("count", [1, 5, 13, 14, 20, 21, 40])
+def test_clips_overlap_and_cover_each_frame_once(count):
+    model, frames = Recurrent(), clip_of(count)
+    whole = model(lumas(frames)[None, :, None])[0, :, 0]
+    model.lengths.clear()
+    result, enhancer, _ = enhanced(model, frames, clip_frames=SHORTEST)
+    assert result == frames and enhancer.clip_frames == SHORTEST
+    assert (lumas(result) - whole).abs().max() <= SEAM
+    clips = model.lengths[1:] if count > SHORTEST else model.lengths
+    assert max(clips) <= SHORTEST
+    assert len(clips) <= max(1, count - 2 * OVERLAP) + 1
+
+
+def test_seams_do_not_show():
+    """BasicVSR: a clip in pieces is one clip, within half a step of 8 bits."""
+    model = moving(create_model("basicvsr", scale=1, width=8, blocks=2), std=0.03)
+    frames, again, original = (moving_frames(16, size=(48, 32)) for _ in range(3))
+    with threads(1):  # small layers
+        pieces, enhancer, _ = enhanced(model, frames, clip_frames=SHORTEST)
+        whole, _, _ = enhanced(model, again)
+    assert enhancer.clip_frames == SHORTEST
+    # Half a step, rounded, is one.
+    assert (lumas(pieces) - lumas(whole)).abs().max() * 255 < 1.01
+    assert (lumas(whole) - lumas(original)).abs().max() * 255 > 3
+
+
+def test_a_clip_that_does_not_fit_is_halved_before_frames_are_cut():
+    frames, model = clip_of(30), Recurrent()
+    whole = model(lumas(frames)[None, :, None])[0, :, 0]
+    failing = RunsOut(model, 0, 2, 4)
+    result, enhancer, _ = enhanced(failing, frames, clip_frames=29)
+    assert (enhancer.clip_frames, enhancer.tile) == (SHORTEST, 32)
+    assert not enhancer.is_exact
+    assert (lumas(result) - whole).abs().max() <= SEAM
+
+
+def test_shortest_clip():
+    with pytest.raises(VideoError, match="at least 13 frames, 6 of them beside each seam; got 12"):
+        enhanced(Recurrent(), moving_frames(2), clip_frames=12)
+
+
+@pytest.mark.parametrize("model", [*WINDOWED.values(), Recurrent()], ids=[*WINDOWED, "recurrent"])
+@pytest.mark.parametrize("is_still", [False, True])
+def test_frames_do_not_pile_up(model, is_still):
+    """However long the video is, and however long it stands still."""
+    numbers = [0 if is_still else number for number in range(300)]
+    enhancer = Enhancer(
+        model, device=CPU, precision="fp32", probe=textured(0, (16, 16)), wishes=None
+    )
+    fed = given = most = 0
+
+    def feed():
+        nonlocal fed, most
+        for number in numbers:
+            fed += 1
+            most = max(most, fed - given)
+            yield Step(frame=textured(number, (16, 16)))
+
+    for _ in enhancer(Watch(planes=1, temporal=True, qp=None)(feed())):
+        given += 1
+    assert given == 300
+    assert most <= (12 if is_still or not model.spec.recurrent else 60)
+
+
+def test_qps_belong_to_frames_of_windows(tmp_path):
+    """A frame is enhanced when its neighbour arrives, with its own QP."""
+
+    class Listens(Blend):
+        def __init__(self):
+            super().__init__(1.0, 1.0, 1.0, spec=replace(LUMA_SPEC, takes_qp=True))
+
+        def forward(self, frames, qp):
+            return frames[:, 1] * 0 + qp / 255
+
+    source = write_clip(tmp_path / "in.mp4", frames=8, options={"qp": "30", "bf": "2"})
+    enhance_video(source, tmp_path / "out.mkv", Listens(), codec="ffv1", precision="fp32")
+    told = [planes[0][0, 0] for _, planes in read_frames(tmp_path / "out.mkv")]
+    assert told == [round(frame.qp) for frame in read_qp(source)]

@@ -1,0 +1,141 @@
+"""Memory: what there is, what running a model takes, and what running out of it looks like."""
+
+from __future__ import annotations
+
+import re
+import resource
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vqe_fast.video.errors import VideoError
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+
+
+def parse_bytes(amount: int | str) -> int:
+    """The bytes that ``"2GiB"``, ``"2GB"``, ``"800M"`` or a plain number stand for.
+
+    Raises:
+        VideoError: it is none of these, or zero.
+    """
+    match = _AMOUNT.fullmatch(str(amount))
+    base = 1024 if match and match[3] else 1000
+    found = int(float(match[1]) * base ** _UNITS[match[2].lower()]) if match else 0
+    if found < 1:
+        raise VideoError(f"an amount of memory looks like 2GiB or 800MB, got {amount!r}")
+    return found
+
+
+def in_words(amount: float) -> str:
+    """Bytes as people write them: ``"1.5 GiB"``."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1024
+    return f"{amount:.3g} GiB"
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that may still be taken on ``device``, and on a CPU by its control group."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
+    free = int(found[1]) * 1024 if found else 1 << 30
+    limit, used = (_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
+    if limit.isdecimal() and used.isdecimal():
+        free = min(free, max(int(limit) - int(used), 0))
+    return free
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forgets the peak that :func:`peak_memory` would tell, where that can be forgotten."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes taken: of the GPU by tensors, else by this process since its start."""
+    if device.type == "cuda":
+        peak: int = torch.cuda.max_memory_allocated(device)
+        return peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory_taken(run: Callable[[], object], device: torch.device) -> int:
+    """Bytes of tensors on ``device`` that exist together, at most, while ``run`` runs.
+
+    What a kernel takes for itself counts on a GPU only.
+    """
+    if device.type == "cuda":
+        before: int = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        peak: int = torch.cuda.max_memory_allocated(device)
+        return peak - before
+    ledger = _Ledger()
+    with ledger:
+        run()
+    return ledger.peak
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory has run out, on a GPU or in this process."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Gives back what PyTorch keeps for later on a GPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+class _Ledger(TorchDispatchMode):
+    """Adds up the storages of the tensors that operators return, as long as one refers to them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._now = 0
+        self._references: Counter[int] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf)
+        return result
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        address, size = storage.data_ptr(), storage.nbytes()
+        if self._references[address] == 0:
+            self._now += size
+            self.peak = max(self.peak, self._now)
+        self._references[address] += 1
+        weakref.finalize(tensor, self._leave, address, size)
+
+    def _leave(self, address: int, size: int) -> None:
+        self._references[address] -= 1
+        if self._references[address] == 0:
+            self._now -= size
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,77 @@
+"""Which model is to run, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vqe_fast.models import create_model, list_models
+from vqe_fast.models.registry import ModelSpec
+from vqe_fast.video.errors import VideoError
+from vqe_fast.weights import load_weights, options_in
+
+
+def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
+    """The model to run, with its weights.
+
+    Args:
+        model: a registered name, or a module with a ``spec``.
+        weights: a ``.safetensors`` file for it; without one, a registered name gets the weights
+            that ship with the package, and a module keeps its own.
+
+    Raises:
+        VideoError: unknown name, no spec, or one of a model that enlarges frames or takes samples
+            in another range.
+        WeightsError: the weights are missing, unreadable, or another model's.
+    """
+    if isinstance(model, str):
+        if model not in list_models():
+            raise VideoError(
+                f"there is no model {model!r}; choose one of {', '.join(list_models())}"
+            )
+        options = {} if weights is None else options_in(weights)
+        network = create_model(model, pretrained=weights is None, **options)
+    else:
+        network = model
+    _refuse_unsupported(network, model_name(model))
+    if weights is not None:
+        load_weights(network, weights)
+    return network
+
+
+def model_name(model: str | nn.Module) -> str:
+    """What to call ``model`` in messages and reports."""
+    return model if isinstance(model, str) else type(model).__name__
+
+
+def pick_device(name: str) -> torch.device:
+    """The device ``name``; for ``"auto"`` the first GPU if there is one, else the CPU.
+
+    Raises:
+        VideoError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise VideoError(f"the device {name!r} cannot be used here; choose cpu or auto") from error
+    return device
+
+
+def _refuse_unsupported(model: nn.Module, name: str) -> None:
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, ModelSpec):
+        raise VideoError(f"the model {name} has no spec; give it a vqe_fast.models.ModelSpec")
+    if spec.scale != 1:
+        raise VideoError(
+            f"the model {name} makes frames {spec.scale} times as large, which enhancement keeps "
+            "at their size; choose one of scale 1"
+        )
+    if spec.value_range != (0.0, 1.0):
+        raise VideoError(
+            f"the model {name} takes values in {spec.value_range}; choose one for [0, 1]"
+        )

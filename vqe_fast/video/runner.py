@@ -1,0 +1,52 @@
+"""What all ways of running a model over a video have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from vqe_fast.video.views import View
+
+
+@dataclass
+class Shot:
+    """A frame as a runner gets it.
+
+    Attributes:
+        planes: its samples, each (1, 1, h, w) on the model's device. On a CPU they are the
+            frame's own memory, and may change once the frame has been given back.
+        view: what the model sees of them.
+        qp: what the model is told; None if it is told none.
+        begins_scene: whether earlier frames are of another scene.
+    """
+
+    planes: list[Tensor]
+    view: View
+    qp: float | None = None
+    begins_scene: bool = False
+
+    def values(self) -> Tensor:
+        """(1, C, H, W) float32 in [0, 1]."""
+        return self.view.values(self.planes)
+
+
+class Runner(Protocol):
+    """Enhances the frames of a video in order; each comes back once, maybe some frames later."""
+
+    def push(self, shot: Shot) -> Iterator[Tensor]:
+        """Takes the next frame.
+
+        Yields:
+            Enhanced frames, (1, C, H, W), as far as they are known now.
+
+        Raises:
+            VideoError: the smallest tiles do not fit into memory.
+        """
+        ...
+
+    def flush(self) -> Iterator[Tensor]:
+        """Ends the scene: yields all frames that are left."""
+        ...

@@ -1,0 +1,64 @@
+"""Models that see one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.video.memory import free_memory, is_out_of_memory
+from vqe_fast.video.runner import Shot
+from vqe_fast.video.tiles import Tiling
+
+
+class SingleRunner:
+    """Enhances frames one by one, or several in one call.
+
+    Args:
+        model: ready to run.
+        tiling: how frames are cut.
+        batch: frames of one call; fewer after memory has run out.
+    """
+
+    def __init__(self, model: nn.Module, tiling: Tiling, batch: int = 1) -> None:
+        self._model = model
+        self._tiling = tiling
+        self._batch = batch
+        self._shots: list[Shot] = []
+
+    @torch.inference_mode()
+    def push(self, shot: Shot) -> Iterator[Tensor]:
+        """Takes a frame; gives those that are enhanced now."""
+        self._shots.append(shot)
+        if len(self._shots) >= self._batch:
+            yield from self.flush()
+
+    @torch.inference_mode()
+    def flush(self) -> Iterator[Tensor]:
+        """Gives all frames that are left."""
+        while self._shots:
+            enhanced = self._enhance(self._shots[: self._batch])
+            if enhanced is not None:
+                del self._shots[: len(enhanced)]
+                yield from enhanced.split(1)
+
+    def _enhance(self, shots: list[Shot]) -> Tensor | None:
+        """None if it must be tried again with fewer frames."""
+        values = torch.cat([shot.values() for shot in shots])
+        qps = [shot.qp for shot in shots if shot.qp is not None]
+        arguments = [torch.tensor(qps, device=values.device)] if len(qps) > 1 else qps
+
+        def run() -> Tensor:
+            return self._tiling.run(values, lambda _, window: self._model(window, *arguments))
+
+        if len(shots) == 1:
+            return self._tiling.attempt(run, values.device)
+        try:
+            return run()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        free_memory(values.device)
+        self._batch = len(shots) // 2
+        return None

@@ -1,0 +1,76 @@
+"""Looks at frames before a model does: repeats, scene cuts, and the QPs it is to be told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from vqe_fast.video.planes import depth_of, luma_view
+from vqe_fast.video.repeats import Repeats
+from vqe_fast.video.scene import SceneCuts
+from vqe_fast.video.steps import Step
+
+
+class Watch:
+    """Fills in what steps say about their frames.
+
+    Args:
+        planes: how many planes the model sees.
+        temporal: whether it sees several frames together, and so scene cuts matter.
+        qp: tells the QP of a frame; None for a model that takes none.
+
+    Attributes:
+        scene_cuts: how many there were so far; None if they are not looked for.
+        repeats: how many frames repeated the one before.
+    """
+
+    def __init__(
+        self, *, planes: int, temporal: bool, qp: Callable[[VideoFrame], float] | None
+    ) -> None:
+        self.scene_cuts = 0 if temporal else None
+        self.repeats = 0
+        self._repeats = Repeats(planes)
+        self._qp = qp
+
+    def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Yields the steps in order; where scene cuts matter, two frames later than they come."""
+        cuts = SceneCuts() if self.scene_cuts is not None else None
+        waiting: deque[Step] = deque()
+        answers: deque[bool] = deque()
+        for step in steps:
+            waiting.append(step)
+            if step.frame is not None:
+                self._look_at(step, step.frame)
+                if cuts is None:
+                    answers.append(False)
+                else:
+                    begins = cuts.push(None if step.repeats else _eight_bits(step.frame))
+                    answers.extend(() if begins is None else (begins,))
+            yield from self._settled(waiting, answers)
+        answers.extend(cuts.flush() if cuts is not None else ())
+        yield from self._settled(waiting, answers)
+
+    def _look_at(self, step: Step, frame: VideoFrame) -> None:
+        step.repeats = self._repeats(frame)
+        self.repeats += step.repeats
+        if self._qp is not None and not step.repeats:
+            step.qp = self._qp(frame)
+
+    def _settled(self, waiting: deque[Step], answers: deque[bool]) -> Iterator[Step]:
+        while waiting and (waiting[0].frame is None or answers):
+            step = waiting.popleft()
+            if step.frame is not None and answers.popleft():
+                step.begins_scene = True
+                self.scene_cuts = (self.scene_cuts or 0) + 1
+            yield step
+
+
+def _eight_bits(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    luma: npt.NDArray[Any] = luma_view(frame)
+    extra = depth_of(frame) - 8
+    return (luma >> extra).astype(np.uint8) if extra else luma
