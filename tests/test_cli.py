@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 
+import av
 import pytest
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import vqe_fast
 from support.media import damage_packet, full_disk, read_frames, read_packets, write_clip
+from support.side_data import CAPTIONS, with_messages
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
 from vqe_fast.video.enhancer import Enhancer
@@ -156,8 +158,52 @@ def test_damage_is_reported(tmp_path, weights):
     result = enhance(source, tmp_path / "out.mp4", weights)
     assert result.exit_code == 1
     assert "5 frames in" in result.stdout
-    assert "1 damaged packets" in result.stderr
+    assert "in.mkv is damaged: 1 packets could not be decoded or copied" in result.stderr
     assert len(read_frames(tmp_path / "out.mp4")) == 5
+
+
+def test_identity_needs_no_weights(clip, tmp_path):
+    """How users check that the tool leaves the rest of a file alone."""
+    target = tmp_path / "out.mkv"
+    result = run("enhance", clip, target, "--model", "identity", "--codec", "ffv1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    pairs = zip(read_frames(clip), read_frames(target), strict=True)
+    assert all((a == b).all() for (_, x), (_, y) in pairs for a, b in zip(x, y, strict=True))
+
+
+def test_formats_reach_the_engine(tmp_path):
+    source = write_clip(
+        tmp_path / "in.mkv",
+        codec="libx265",
+        size=(70, 66),
+        options={"x265-params": "log-level=none"},
+    )
+    target = tmp_path / "out.mkv"
+    options = "--model identity --codec source --pix-fmt yuv444p10le --quiet"
+    result = run("enhance", source, target, *options.split())
+    assert (result.exit_code, result.output) == (0, "")
+    with av.open(str(target)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.codec.canonical_name, context.pix_fmt) == ("hevc", "yuv444p10le")
+
+
+def test_interlaced_reaches_the_engine(tmp_path):
+    source = write_clip(
+        tmp_path / "in.mkv", scan="tff", size=(64, 64), options={"flags": "+ilme+ildct"}
+    )
+    target = tmp_path / "out.mkv"
+    refused = run("enhance", source, target, "--model", "identity")
+    assert_refused(refused, "is interlaced", "--interlaced fields")
+    options = ("--model", "identity", "--interlaced", "fields")
+    assert run("enhance", source, target, *options).exit_code == 0
+
+
+def test_what_is_not_kept_is_said(tmp_path):
+    source = write_clip(tmp_path / "in.h264", options={"bf": "0"})
+    source.write_bytes(with_messages(source.read_bytes(), CAPTIONS, hevc=False))
+    result = run("enhance", source, tmp_path / "out.mkv", "--model", "identity", "--codec", "ffv1")
+    assert result.exit_code == 0
+    assert result.stderr == f"vqe-fast: ffv1 does not keep these of {source}: closed captions\n"
 
 
 SLOW = """

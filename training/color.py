@@ -11,7 +11,9 @@ from av.video.reformatter import ColorRange, Interpolation
 from numpy.typing import NDArray
 
 from vqe_fast.video.color import BT709, ColorFacts
-from vqe_fast.video.planes import LUMA_FORMATS, luma_view
+from vqe_fast.video.conversion import Converter
+from vqe_fast.video.formats import bit_depth, has_luma_plane, without_implied_range
+from vqe_fast.video.planes import luma_view
 
 Planes = Literal["y", "rgb"]
 """What a model sees of a frame: luma, (H, W), or red, green and blue, (3, H, W)."""
@@ -39,7 +41,8 @@ def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Sampl
 
 def luma_of(frame: av.VideoFrame) -> Samples:
     """A copy of the luma of ``frame``, (H, W), 8 bits; that of RGB is BT.709's, limited."""
-    if frame.format.name not in LUMA_FORMATS:
+    name = frame.format.name
+    if not has_luma_plane(name) or bit_depth(name) != 8:
         frame = to_yuv420p(frame)
     return luma_view(frame).copy()
 
@@ -99,11 +102,7 @@ def _from_rgb(frame: av.VideoFrame, color: ColorFacts) -> av.VideoFrame:
 
 def _without_claim(frame: av.VideoFrame) -> av.VideoFrame:
     """The same samples in a format that does not say itself that they have full range."""
-    if not frame.format.name.startswith("yuvj"):
-        return frame
-    full = ColorRange.JPEG
-    plain = frame.format.name.replace("yuvj", "yuv")
-    return frame.reformat(format=plain, src_color_range=full, dst_color_range=full)
+    return Converter(without_implied_range(frame.format.name))(frame)
 
 
 def _range(color: ColorFacts) -> ColorRange:

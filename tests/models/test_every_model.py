@@ -59,6 +59,8 @@ def test_any_size(model, size):
 
 def test_autocast(model):
     """Forward and backward in 16 bits."""
+    if not list(model.parameters()):
+        pytest.skip("there is nothing to train")
     frames, *qp = inputs(model)
     training = copy.deepcopy(model).train()
     with torch.autocast("cpu", torch.bfloat16):

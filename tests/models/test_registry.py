@@ -33,3 +33,7 @@ def test_a_name_is_registered_once():
 def test_pretrained_without_shipped_weights():
     with pytest.raises(ValueError, match="no weights ship for the model 'carcnn'"):
         create_model("carcnn", pretrained=True)
+
+
+def test_a_model_without_parameters_needs_no_weights():
+    assert not list(create_model("identity", pretrained=True).parameters())

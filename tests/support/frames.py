@@ -9,8 +9,9 @@ import torch
 from support.media import texture
 from vqe_fast.video.enhancer import Enhancer, ResultWriter
 from vqe_fast.video.plan import Wishes
-from vqe_fast.video.planes import plane_view
+from vqe_fast.video.planes import depth_of, plane_view
 from vqe_fast.video.steps import Step
+from vqe_fast.video.views import view_for
 from vqe_fast.video.watch import Watch
 
 CPU = torch.device("cpu")
@@ -32,21 +33,37 @@ def two_scenes(cut):
         for index in range(len(frame.planes)):
             plane = plane_view(frame, index)
             is_dark = frame.pts * frame.time_base * 25 < cut
-            plane[:] = plane // 3 if is_dark else 255 - plane[::-1] // 3
+            plane[:] = plane // 3 if is_dark else peak_of(frame) - plane[::-1] // 3
 
     return draw
 
 
 def lumas(frames):
     """(T, H, W) float32 in [0, 1]."""
-    return torch.stack([torch.from_numpy(plane_view(frame, 0).copy()) for frame in frames]) / 255
+    planes = [torch.from_numpy(plane_view(frame, 0).astype(np.float32)) for frame in frames]
+    return torch.stack(planes) / peak_of(frames[0])
+
+
+def peak_of(frame):
+    """The largest value of a sample."""
+    return (1 << depth_of(frame)) - 1
+
+
+def enhancer_of(model, frame, view=None, **wishes):
+    """An enhancer for frames like this one."""
+    return Enhancer(
+        model,
+        device=CPU,
+        precision="fp32",
+        view=view or view_for(model.spec.planes, frame),
+        probe=frame,
+        wishes=Wishes(**wishes),
+    )
 
 
 def enhanced(model, frames, **wishes):
     """The frames that come out, the enhancer and the watch."""
-    enhancer = Enhancer(
-        model, device=CPU, precision="fp32", probe=frames[0], wishes=Wishes(**wishes)
-    )
+    enhancer = enhancer_of(model, frames[0], **wishes)
     watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal, qp=None)
     write = ResultWriter(enhancer.view.planes)
     result = []
@@ -58,6 +75,7 @@ def enhanced(model, frames, **wishes):
 
 def assert_luma(frames, expected):
     """Fails unless the luma of ``frames`` is ``expected``, (T, H, W) in [0, 1], rounded."""
-    rounded = (expected * 255).round().clamp(0, 255).byte().numpy()
+    peak = peak_of(frames[0])
+    rounded = (expected * peak).round().clamp(0, peak).numpy()
     actual = np.stack([plane_view(frame, 0) for frame in frames])
     np.testing.assert_array_equal(actual, rounded)

@@ -13,13 +13,13 @@ AUDIO_RATE = 48000
 
 def texture(frame):
     """Fills the planes of a video frame with smooth structure that moves with its timestamp."""
+    depth = frame.format.components[0].bits
     for index, plane in enumerate(frame.planes):
-        dtype = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
-        rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+        rows = np.frombuffer(plane, np.uint8 if depth == 8 else np.uint16).reshape(plane.height, -1)
         y, x = np.mgrid[: plane.height, : plane.width]
         shift = frame.pts * float(frame.time_base) * 40
         wave = np.sin((x + shift) / 5 + index) + np.cos((y - shift) / 7)
-        rows[:, : plane.width] = 128 + 50 * wave + (x * 7 + y * 3) % 11
+        rows[:, : plane.width] = (128 + 50 * wave) * 2 ** (depth - 8) + (x * 7 + y * 3) % 11
 
 
 def write_clip(
@@ -37,6 +37,7 @@ def write_clip(
     draw=texture,
     prepare=lambda container, stream: None,
     muxer=None,
+    scan="prog",
 ):
     """Writes a clip.
 
@@ -54,9 +55,11 @@ def write_clip(
         draw: fills the planes of a frame.
         prepare: called with container and video stream before the header is written.
         muxer: FFmpeg's name of the container, where the suffix does not tell.
+        scan: flags of the frames: ``prog``, ``tff`` or ``bff``; a list has one for each frame.
     """
     step = round(1 / (rate * time_base))
     pts = [i * step for i in range(frames)] if pts is None else pts
+    scans = [scan] * len(pts) if isinstance(scan, str) else scan
     with av.open(str(path), "w", format=muxer) as container:
         video = None
         if codec is not None:
@@ -73,20 +76,34 @@ def write_clip(
         prepare(container, video)
         packets = [_sine(track, (pts[-1] + step) * time_base) for track in tracks]
         if video is not None:
-            packets.append(_drawn(video, pts, step, time_base, size, pixel_format, draw))
+            packets.append(_drawn(video, pts, step, time_base, size, pixel_format, draw, scans))
         by_time = sorted(itertools.chain(*packets), key=lambda p: p.dts * p.time_base)
         container.mux(by_time)
     return path
 
 
-def _drawn(stream, pts, step, time_base, size, pixel_format, draw):
+def _drawn(stream, pts, step, time_base, size, pixel_format, draw, scans):
     for i, ticks in enumerate(pts):
         frame = av.VideoFrame(*size, pixel_format)
         frame.pts, frame.time_base = ticks, time_base
         frame.duration = pts[i + 1] - ticks if i + 1 < len(pts) else step
         draw(frame)
-        yield from stream.encode(frame)
+        yield from stream.encode(frame if scans[i] == "prog" else flagged(frame, scans[i]))
     yield from stream.encode(None)
+
+
+def flagged(frame, scan):
+    """A frame flagged as interlaced, ``tff`` or ``bff``, which PyAV itself cannot do."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    field, sink = graph.add("setfield", scan), graph.add("buffersink")
+    source.link_to(field)
+    field.link_to(sink)
+    graph.configure()
+    source.push(frame)
+    return sink.pull()
 
 
 def _sine(stream, seconds):
@@ -148,14 +165,19 @@ def read_frames(path):
     """The decoded frames: seconds, and the samples of each plane without padding."""
     with av.open(str(path)) as container:
         return [
-            (frame.pts * frame.time_base, [samples(plane) for plane in frame.planes])
-            for frame in container.decode(video=0)
+            (frame.pts * frame.time_base, planes_of(frame)) for frame in container.decode(video=0)
         ]
 
 
-def samples(plane):
-    """A copy of an 8-bit plane, (H, W)."""
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+def planes_of(frame):
+    """Copies of the planes of a frame whose samples each have a plane of their own."""
+    depth = frame.format.components[0].bits
+    return [samples(plane, np.uint8 if depth == 8 else np.uint16) for plane in frame.planes]
+
+
+def samples(plane, dtype=np.uint8):
+    """A copy of a plane, (H, W)."""
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return rows[:, : plane.width].copy()
 
 

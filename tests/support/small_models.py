@@ -12,6 +12,7 @@ SMALL = {
     "galteri_base": {"width": 8, "blocks": 2},
     "galteri_fast": {"blocks": 2},
     "galteri_very_fast": {"blocks": 2},
+    "identity": {},
     "multiscale": {},
     "pequenet": {},
 }

@@ -13,8 +13,7 @@ import pytest
 from support.media import add_extras, damage_packet, png, read_frames, read_packets, write_clip
 from support.modules import LUMA_SPEC, Pointwise, brighter
 from vqe_fast.video import enhance_video
-
-LOSSLESS = {"libx264": {"crf": 0}, "ffv1": {}}
+from vqe_fast.video.source import VideoSource
 
 
 def assert_same_frames(actual, expected):
@@ -31,23 +30,96 @@ def assert_same_frames(actual, expected):
         ("yuv420p", (351, 287), "ffv1"),
         ("yuv422p", (70, 50), "ffv1"),
         ("yuv444p", (351, 287), "ffv1"),
+        ("yuv411p", (70, 50), "ffv1"),
+        ("yuva420p", (70, 50), "ffv1"),
         ("gray", (70, 50), "ffv1"),
+        ("gray10le", (351, 287), "ffv1"),
+        ("gray12le", (70, 50), "ffv1"),
+        ("yuv420p10le", (351, 287), "ffv1"),
+        ("yuv422p10le", (70, 50), "ffv1"),
+        ("yuv444p10le", (70, 50), "ffv1"),
+        ("yuv420p12le", (70, 50), "ffv1"),
+        ("yuv422p12le", (351, 287), "ffv1"),
+        ("yuv444p12le", (70, 50), "ffv1"),
+        ("yuv444p16le", (70, 50), "ffv1"),
         ("yuv420p", (64, 48), "libx264"),
-        ("yuvj420p", (64, 48), "libx264"),
-        ("yuvj444p", (64, 48), "libx264"),
+        ("yuv422p", (70, 50), "libx264"),
+        ("yuv444p", (351, 287), "libx264"),
+        ("yuv420p10le", (70, 50), "libx264"),
+        ("yuv422p10le", (70, 50), "libx264"),
+        ("yuv444p10le", (70, 50), "libx264"),
+        ("yuv420p", (70, 50), "libx265"),
+        ("yuv420p10le", (70, 50), "libx265"),
+        ("yuv422p12le", (70, 50), "libx265"),
+        ("yuv444p12le", (70, 50), "libx265"),
+        ("gray10le", (70, 50), "libx265"),
+        ("yuv420p", (351, 287), "libsvtav1"),
+        ("yuv420p10le", (70, 50), "libsvtav1"),
+        ("yuv420p", (351, 287), "libvpx-vp9"),
+        ("yuv422p", (70, 50), "libvpx-vp9"),
+        ("yuv444p", (70, 50), "libvpx-vp9"),
     ],
 )
 def test_identity_is_bit_exact_on_every_plane(tmp_path, pixel_format, size, codec):
-    """Row padding read as samples, or a hidden conversion of range or chroma, shows here."""
-    source_codec = "ffv1" if codec == "ffv1" else "libx264"
+    """Row padding read as samples, or a hidden conversion of range, depth or chroma, shows here."""
     source = write_clip(
-        tmp_path / "in.mkv", codec=source_codec, pixel_format=pixel_format, size=size, frames=3
+        tmp_path / "in.mkv", codec="ffv1", pixel_format=pixel_format, size=size, frames=3
     )
     target = tmp_path / "out.mkv"
-    report = enhance_video(source, target, Pointwise(), codec=codec, **LOSSLESS[codec])
+    crf = None if codec == "ffv1" else 0
+    report = enhance_video(source, target, "identity", codec=codec, crf=crf)
     assert_same_frames(read_frames(target), read_frames(source))
     assert (report.frames_in, report.frames_out) == (3, 3)
     assert (report.width, report.height) == size
+    assert (report.codec, report.pixel_format) == (codec, pixel_format)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1"])
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj444p"])
+def test_full_range_is_kept_whether_the_format_implies_it_or_not(tmp_path, pixel_format, codec):
+    """swscale squeezes samples into limited range for encoders without yuvj formats."""
+    if (pixel_format, codec) == ("yuvj444p", "libsvtav1"):
+        pytest.skip("SVT-AV1 takes 4:2:0 only")
+    source = write_clip(
+        tmp_path / "in.mkv",
+        pixel_format=pixel_format,
+        frames=3,
+        prepare=lambda _, video: setattr(video.codec_context, "color_range", 2),
+    )
+    target = tmp_path / "out.mkv"
+    crf = None if codec == "ffv1" else 0
+    enhance_video(source, target, "identity", codec=codec, crf=crf)
+    assert_same_frames(read_frames(target), read_frames(source))
+    with av.open(str(target)) as container:
+        assert next(container.decode(video=0)).color_range == 2
+
+
+@pytest.mark.parametrize("planes", ["y", "rgb"])
+def test_interleaved_formats_keep_their_samples(tmp_path, planes):
+    """nv12, as cameras and some decoders give it."""
+    source = write_nv12(tmp_path / "in.mkv")
+    model = Pointwise(spec=replace(LUMA_SPEC, planes=planes))
+    report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1")
+    assert report.pixel_format == "yuv420p"
+    with av.open(str(source)) as container:
+        originals = [frame.to_ndarray() for frame in container.decode(video=0)]
+    frames = read_frames(tmp_path / "out.mkv")
+    for original, (_, (luma, u, v)) in zip(originals, frames, strict=True):
+        np.testing.assert_array_equal(luma, original[:48])
+        np.testing.assert_array_equal(u, original[48:, 0::2])
+        np.testing.assert_array_equal(v, original[48:, 1::2])
+
+
+def write_nv12(path):
+    generator = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", 25, width=64, height=48)
+        stream.pix_fmt = "nv12"
+        for _ in range(10):
+            samples = generator.integers(0, 256, (72, 64), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(samples, "nv12")))
+        container.mux(stream.encode(None))
+    return path
 
 
 def test_only_luma_changes(tmp_path):
@@ -60,6 +132,80 @@ def test_only_luma_changes(tmp_path):
         for time, (luma, *chroma) in read_frames(source)
     ]
     assert_same_frames(read_frames(target), expected)
+
+
+def test_only_luma_changes_in_ten_bits(tmp_path):
+    """The model sees ten bits, not the upper eight of them."""
+    source = write_clip(
+        tmp_path / "in.mkv", codec="libx265", pixel_format="yuv420p10le", size=(70, 50)
+    )
+    model = Pointwise(lambda luma: luma + 3 / 1023)
+    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1")
+    expected = [
+        (time, [np.minimum(luma + 3, 1023), *chroma])
+        for time, (luma, *chroma) in read_frames(source)
+    ]
+    assert_same_frames(read_frames(tmp_path / "out.mkv"), expected)
+
+
+def test_conversion_to_more_bits_keeps_what_enhancement_adds(tmp_path):
+    """A quarter of an 8-bit step, lost to rounding in eight bits, is one step in ten."""
+    source = write_clip(tmp_path / "in.mp4", frames=12)
+    model = Pointwise(lambda luma: luma + 1 / 1023)
+    report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", pix_fmt="yuv420p10le")
+    assert report.pixel_format == "yuv420p10le"
+    expected = [
+        (time, [plane.astype(np.uint16) * 4 + (plane is planes[0]) for plane in planes])
+        for time, planes in read_frames(source)
+    ]
+    assert_same_frames(read_frames(tmp_path / "out.mkv"), expected)
+
+
+def test_rgb_is_enhanced_where_a_format_is_given(tmp_path):
+    source = write_clip(
+        tmp_path / "in.webm", codec="libvpx-vp9", pixel_format="gbrp", size=(70, 50), frames=3
+    )
+    enhance_video(source, tmp_path / "out.mp4", "identity", pix_fmt="yuv444p")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.format.name, frame.colorspace, frame.color_range) == ("yuv444p", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("source_codec", "expected", "suffix"),
+    [
+        ("libx264", "h264", ".mp4"),
+        ("libx265", "hevc", ".mov"),
+        ("libsvtav1", "av1", ".mp4"),
+        ("libvpx-vp9", "vp9", ".webm"),
+        ("ffv1", "ffv1", ".mkv"),
+    ],
+)
+def test_the_source_s_own_codec(tmp_path, source_codec, expected, suffix):
+    source = write_clip(tmp_path / f"in{suffix}", codec=source_codec, size=(70, 66), frames=3)
+    target = tmp_path / f"out{suffix}"
+    report = enhance_video(source, target, "identity", codec="source")
+    assert report.codec == source_codec
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == expected
+
+
+def test_webm_with_opus(tmp_path):
+    source = write_clip(tmp_path / "in.webm", codec="libvpx-vp9", audio=("libopus",))
+    target = tmp_path / "out.webm"
+    enhance_video(source, target, "identity", codec="source", crf=0)
+    assert_same_frames(read_frames(target), read_frames(source))
+    assert read_packets(target, "audio") == read_packets(source, "audio")
+
+
+def test_speed_and_quality_reach_libvpx(tmp_path):
+    source = write_clip(tmp_path / "in.mp4", size=(160, 96), frames=20)
+    sizes = []
+    for options in ({"crf": 63, "preset": "8"}, {"crf": 10, "preset": "0"}):
+        target = tmp_path / f"{options['crf']}.webm"
+        enhance_video(source, target, "identity", codec="libvpx-vp9", **options)
+        sizes.append(target.stat().st_size)
+    assert sizes[1] > 3 * sizes[0]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -128,11 +274,38 @@ def test_colour_tags_pixel_aspect_and_rotation_are_kept(tmp_path):
         video.set_display_rotation(90, hflip=True)
 
     source = write_clip(tmp_path / "in.mp4", prepare=prepare)
-    for codec in ("libx264", "libx265", "libsvtav1", "ffv1"):
+    for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1"):
         target = tmp_path / f"{codec}.mp4"
         enhance_video(source, target, Pointwise(), codec=codec)
         assert _tags(target) == _tags(source)
     assert _tags(source)[:2] == (Fraction(4, 3), (9, 16, 9, 1))
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        ("libx264", ".mp4"),
+        ("libx265", ".mov"),
+        ("libsvtav1", ".webm"),
+        ("libvpx-vp9", ".webm"),
+        ("ffv1", ".mkv"),
+    ],
+)
+def test_chroma_siting_is_kept(tmp_path, codec, suffix):
+    """UHD discs have chroma at the top left: shown at the left, colours move by half a pixel."""
+    source = write_clip(
+        tmp_path / "in.mp4",
+        frames=3,
+        size=(64, 64),
+        prepare=lambda _, video: video.codec_context.options.update(
+            chroma_sample_location="topleft"
+        ),
+    )
+    target = tmp_path / f"out{suffix}"
+    enhance_video(source, target, "identity", codec=codec)
+    for path in (source, target):
+        with VideoSource(path, threads=1) as opened:
+            assert opened.facts.chroma_location == "topleft"
 
 
 def _tags(path):
@@ -171,6 +344,32 @@ def test_variable_frame_rate_and_start_offset_are_kept(tmp_path, suffix, codec):
     target = tmp_path / f"out{suffix}"
     enhance_video(source, target, Pointwise(), codec=codec)
     assert [time for time, _ in read_frames(target)] == [Fraction(t, 1000) for t in pts]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("start", [-3, 5])
+def test_beginning_is_kept(tmp_path, suffix, start):
+    """Frames before zero are cut by an edit list in mp4, and shift everything in Matroska."""
+    pts = [(start + i) * 512 for i in range(12)]
+    source = write_clip(tmp_path / f"in{suffix}", pts=pts, audio=("aac",), options={"bf": "2"})
+    target = tmp_path / f"out{suffix}"
+    enhance_video(source, target, "identity")
+    assert len(read_frames(source)) == (9 if (suffix, start) == (".mp4", -3) else 12)
+    assert [time for time, _ in read_frames(target)] == [time for time, _ in read_frames(source)]
+    assert read_packets(target, "audio") == read_packets(source, "audio")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "ffv1"])
+def test_durations_of_frames_are_kept(tmp_path, codec):
+    """Without them the last picture of a slide show vanishes after a fraction of a second."""
+    pts = [0, 40, 3000, 3040, 8000]
+    source = write_clip(
+        tmp_path / "in.mp4", codec="ffv1", pts=pts, time_base=Fraction(1, 1000), rate=2
+    )
+    enhance_video(source, tmp_path / "out.mkv", "identity", codec=codec)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        durations = [frame.duration for frame in container.decode(video=0)]
+    assert durations == [40, 2960, 40, 4960, 500]
 
 
 def test_missing_timestamps_are_filled_in(tmp_path):
@@ -264,8 +463,39 @@ def test_damaged_packets_are_counted_and_the_rest_enhanced(tmp_path):
     source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=10, options={"g": "1"})
     damage_packet(source, 5)
     report = enhance_video(source, tmp_path / "out.mkv", Pointwise())
-    assert report.damaged_packets == 1
+    assert (report.damaged_packets, report.frames_damaged) == (1, 0)
+    assert report.is_damaged
     assert report.frames_in == report.frames_out == 9
+
+
+def test_frames_that_decode_with_errors_are_counted(tmp_path):
+    """A decoder that conceals what is missing gives a frame, but not the one that was coded."""
+    source = write_clip(
+        tmp_path / "in.h264", size=(160, 96), frames=12, options={"bf": "0", "slices": "4"}
+    )
+    data = bytearray(source.read_bytes())
+    start = data.index(b"\0\0\1\x41", len(data) // 2)
+    data[start + 6 : start + 40] = b"\xff" * 34
+    source.write_bytes(data)
+    report = enhance_video(source, tmp_path / "out.mp4", "identity")
+    assert report.frames_in == 12
+    assert report.frames_damaged >= 1
+    assert report.is_damaged
+
+
+def test_a_damaged_packet_of_sound_does_not_end_the_work(tmp_path):
+    """What a container refuses to copy must cost that packet, not the film."""
+    source = write_clip(tmp_path / "in.ts", audio=("aac",), frames=20, time_base=Fraction(1, 90000))
+    data = bytearray(source.read_bytes())
+    sound = bytes([0x41, 0x01])  # a packet that begins a unit of stream 0x101
+    headers = [i for i in range(0, len(data), 188) if data[i + 1 : i + 3] == sound]
+    for place in headers[2:4]:
+        data[place + 20 : place + 188] = b"\xff" * 168
+    source.write_bytes(data)
+    report = enhance_video(source, tmp_path / "out.mkv", "identity")
+    assert report.frames_out == 20
+    assert report.damaged_packets >= 1
+    assert len(read_packets(tmp_path / "out.mkv", "audio")[0]) > 10
 
 
 def test_an_existing_target_is_replaced_when_asked(tmp_path):
@@ -318,13 +548,16 @@ def test_report_says_what_was_done(tmp_path):
         "target": str(tmp_path / "out.mp4"),
         "frames_in": 12,
         "frames_out": 12,
+        "frames_damaged": 0,
         "damaged_packets": 0,
+        "not_kept": [],
         "model": "Pointwise",
         "precision": "fp32",
         "device": "cpu",
         "codec": "libx264",
         "crf": 18,
         "preset": None,
+        "pixel_format": "yuv420p",
     }
     assert fields["fps"] == pytest.approx(12 / fields["seconds"])
 

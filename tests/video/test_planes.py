@@ -34,25 +34,28 @@ def test_view_is_the_frame_itself(frame):
     assert samples(frame.planes[0])[3, 34] == 200
 
 
-@pytest.mark.parametrize("depth", [8, 10, 12])
+@pytest.mark.parametrize("depth", [8, 9, 10, 12, 14, 16])
 def test_every_value_survives_the_way_to_floats_and_back(depth):
-    frame = av.VideoFrame(256, 16, "gray" if depth == 8 else f"gray{depth}le")
-    samples = np.arange(4096).reshape(16, 256) % (1 << depth)
-    luma_view(frame)[:] = samples
+    """More bits read as bytes, or divided by 255, or cut to 15, come back as others."""
+    values = np.arange(1 << depth).reshape(-1, 64)
+    frame = av.VideoFrame(64, len(values), "gray" if depth == 8 else f"gray{depth}le")
+    luma_view(frame)[:] = values
     (plane,) = load_planes(frame, 1, CPU)
     luma = as_values(plane, depth)
-    assert luma.shape == (1, 1, 16, 256)
+    assert luma.shape == (1, 1, *values.shape)
     assert luma.dtype is torch.float32
     assert (luma.min(), luma.max()) == (0, 1)
     luma_view(frame)[:] = 0
     store_planes(frame, [values_as_samples(luma, depth)])
-    assert (luma_view(frame) == samples).all()
+    assert (luma_view(frame) == values).all()
 
 
-def test_values_are_clamped_and_rounded():
+@pytest.mark.parametrize("depth", [8, 10])
+def test_values_are_clamped_and_rounded(depth):
     """Truncation would darken by half a step; overflow would turn white black."""
-    values = torch.tensor([1.5, -0.5, 99.6 / 255, 0.0])
-    assert values_as_samples(values, 8).tolist() == [255, 0, 100, 0]
+    peak = (1 << depth) - 1
+    values = torch.tensor([1.5, -0.5, 99.6 / peak, 0.0])
+    assert values_as_samples(values, depth).tolist() == [peak, 0, 100, 0]
 
 
 def test_padding_and_chroma_are_not_written(frame):

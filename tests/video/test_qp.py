@@ -15,7 +15,8 @@ from av.video.frame import PictureType
 
 from support.media import png, write_clip
 from vqe_fast.video import VideoError, iterate_qp, read_qp
-from vqe_fast.video.qp.headers import HeaderReader, traced
+from vqe_fast.video.log import captured_log
+from vqe_fast.video.qp.headers import HeaderReader
 
 
 def x265(parameters):
@@ -492,10 +493,13 @@ class TestRefusals:
         with pytest.raises(VideoError, match="there is no file"):
             read_qp(tmp_path / "none.mp4")
 
-    @pytest.mark.parametrize("content", [b"", b"hello, this is no video\n" * 50])
-    def test_not_a_video(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [(b"", "is empty"), (b"hello, this is no video\n" * 50, "is not a video")],
+    )
+    def test_not_a_video(self, tmp_path, content, words):
         (tmp_path / "in.mp4").write_bytes(content)
-        with pytest.raises(VideoError, match=r"in\.mp4 is not a video"):
+        with pytest.raises(VideoError, match=rf"in\.mp4 {words}"):
             read_qp(tmp_path / "in.mp4")
         with pytest.raises(VideoError, match=r"the video is not a video"):
             read_qp(io.BytesIO(content))
@@ -543,14 +547,14 @@ class TestLog:
 
     def test_is_left_as_it_was_after_an_error(self):
         before = av.logging.get_level(), av.logging.get_skip_repeated()
-        with pytest.raises(RuntimeError), traced():
+        with pytest.raises(RuntimeError), captured_log():
             raise RuntimeError
         assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
 
     def test_what_other_threads_log_is_not_heard(self, caplog):
         """Nobody asked for it: PyAV is silent by default."""
         caplog.set_level(logging.DEBUG)
-        with traced() as lines:
+        with captured_log() as lines:
             other = threading.Thread(target=av.logging.log, args=(av.logging.ERROR, "test", "x"))
             other.start()
             other.join()

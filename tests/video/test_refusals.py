@@ -1,5 +1,6 @@
 """What enhance_video refuses: one sentence before any work, and nothing left behind."""
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 
@@ -37,11 +38,15 @@ class TestSource:
         (tmp_path / "folder.mp4").mkdir()
         assert_refused(tmp_path / "folder.mp4", tmp_path / "out.mp4", "is not a file")
 
-    @pytest.mark.parametrize("content", [b"", b"hello, this is no video\n" * 50])
-    def test_not_a_video(self, tmp_path, content):
+    def test_not_a_video(self, tmp_path):
         source = tmp_path / "in.mp4"
-        source.write_bytes(content)
+        source.write_bytes(b"hello, this is no video\n" * 50)
         assert_refused(source, tmp_path / "out.mp4", "is not a video")
+
+    def test_empty(self, tmp_path):
+        source = tmp_path / "in.mp4"
+        source.touch()
+        assert_refused(source, tmp_path / "out.mp4", "is empty")
 
     def test_audio_only(self, tmp_path):
         source = write_clip(tmp_path / "in.mkv", codec=None, audio=("aac",))
@@ -66,17 +71,36 @@ class TestSource:
         clip.write_bytes(data)
         assert_refused(clip, tmp_path / "out.mp4", "no frame", "could be decoded")
 
-    def test_ten_bits(self, tmp_path):
-        """Sixteen-bit samples read as bytes would be noise."""
-        source = write_clip(tmp_path / "in.mkv", codec="ffv1", pixel_format="yuv420p10le", frames=2)
-        assert_refused(source, tmp_path / "out.mp4", "yuv420p10le", "yuv420p, yuv422p")
+    @pytest.mark.parametrize("cut", [100, 1500])
+    def test_truncated_before_the_first_frame(self, tmp_path, cut):
+        source = write_clip(tmp_path / "in.mp4")
+        source.write_bytes(source.read_bytes()[:cut])
+        with pytest.raises(VideoError, match=r"is not a video|could be decoded"):
+            enhance_video(source, tmp_path / "out.mp4", "identity")
 
-    def test_interlaced(self, tmp_path):
-        """Two moments in one frame: enhanced as one picture, both are damaged."""
+    def test_says_that_frames_are_huge(self, tmp_path):
+        """A decoder that believes a damaged header asks for gigabytes."""
+        source = write_clip(tmp_path / "in.mkv", codec="ffv1", size=(320, 272), frames=2)
+        data = source.read_bytes()
+        assert data.count(b"\xb0\x82\x01\x40") == 1  # PixelWidth, of two bytes
+        data = data.replace(b"\xb0\x82\x01\x40", b"\xb0\x82\xff\xff")
+        source.write_bytes(data.replace(b"\xba\x82\x01\x10", b"\xba\x82\xff\xff"))
+        assert_refused(source, tmp_path / "out.mkv", "no frame", "more than 16384x16384 pixels")
+
+    def test_no_luma(self, tmp_path):
+        """Green taken for luma would be enhanced as such."""
+        source = write_clip(tmp_path / "in.webm", codec="libvpx-vp9", pixel_format="gbrp", frames=2)
+        assert_refused(source, tmp_path / "out.mp4", "gbrp", "give a pix_fmt")
+
+    def test_transparency_beside_the_picture(self, tmp_path):
+        """FFmpeg's own decoder of VP9 leaves the layer out without a word."""
         source = write_clip(
-            tmp_path / "in.mp4", options={"x264-params": "tff=1"}, size=(64, 64), frames=3
+            tmp_path / "in.webm",
+            codec="libvpx-vp9",
+            frames=2,
+            prepare=lambda _, video: video.metadata.update(alpha_mode="1"),
         )
-        assert_refused(source, tmp_path / "out.mp4", "interlaced")
+        assert_refused(source, tmp_path / "out.mp4", "transparency")
 
     def test_change_of_size(self, tmp_path):
         """PyAV would scale the later frames to the size of the first without a word."""
@@ -87,6 +111,16 @@ class TestSource:
         source = tmp_path / "in.h264"
         source.write_bytes(b"".join(parts))
         assert_refused(source, tmp_path / "out.mp4", "64x48", "96x48", "at frame 6")
+
+    def test_change_of_format(self, tmp_path):
+        parts = [
+            write_clip(tmp_path / f"{name}.h264", pixel_format=name, frames=6).read_bytes()
+            for name in ("yuv420p", "yuv420p10le")
+        ]
+        source = tmp_path / "in.h264"
+        source.write_bytes(b"".join(parts))
+        words = ("64x48 yuv420p to 64x48 yuv420p10le", "at frame 6")
+        assert_refused(source, tmp_path / "out.mp4", *words)
 
 
 class TestTarget:
@@ -109,6 +143,13 @@ class TestTarget:
     def test_is_a_directory(self, clip, tmp_path):
         (tmp_path / "folder.mp4").mkdir()
         assert_refused(clip, tmp_path / "folder.mp4", "is a directory", overwrite=True)
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_is_a_pipe(self, clip, tmp_path, overwrite):
+        """Replaced by a file, /dev/null would be gone."""
+        os.mkfifo(tmp_path / "pipe.mp4")
+        words = ("a device or a pipe",)
+        assert_refused(clip, tmp_path / "pipe.mp4", *words, overwrite=overwrite)
 
     @pytest.mark.parametrize("name", ["out", "out.avi", "out.mp3"])
     def test_unknown_container(self, clip, tmp_path, name):
@@ -133,7 +174,10 @@ class TestTarget:
         ("name", "codec", "words"),
         [
             ("out.webm", "libx264", (".mp4 or .mov or .mkv", "libsvtav1")),
+            ("out.webm", "libx265", (".mp4 or .mov or .mkv", "libvpx-vp9")),
+            ("out.webm", "ffv1", (".mkv or .mp4", "libsvtav1 or libvpx-vp9")),
             ("out.mov", "libsvtav1", (".mp4 or .mkv or .webm", "libx264")),
+            ("out.mov", "libvpx-vp9", (".webm or .mkv or .mp4", "libx264")),
             ("out.mov", "ffv1", (".mkv or .mp4",)),
         ],
     )
@@ -147,6 +191,23 @@ class TestTarget:
             source, tmp_path / "out.mp4", "stream 3", "subtitle", "write to .mkv instead"
         )
 
+    def test_webm_takes_opus_and_vorbis_only(self, tmp_path):
+        source = write_clip(tmp_path / "in.mp4", audio=("aac",))
+        words = ("stream 1", "aac", "write to .mp4 or .mov or .mkv")
+        assert_refused(source, tmp_path / "out.webm", *words, codec="libvpx-vp9")
+
+    def test_chroma_siting_would_be_lost(self, tmp_path):
+        source = write_clip(
+            tmp_path / "in.mp4",
+            frames=3,
+            prepare=lambda _, video: video.codec_context.options.update(
+                chroma_sample_location="topleft"
+            ),
+        )
+        for codec in ("ffv1", "libvpx-vp9"):
+            words = (codec, "siting", "topleft", "write to .mkv")
+            assert_refused(source, tmp_path / "out.mp4", *words, codec=codec)
+
     def test_pixel_aspect_would_be_lost(self, tmp_path):
         def prepare(_, video):
             video.codec_context.sample_aspect_ratio = Fraction(4, 3)
@@ -158,12 +219,22 @@ class TestTarget:
 class TestEncoder:
     def test_pixel_format(self, tmp_path):
         source = write_clip(tmp_path / "in.mp4", pixel_format="yuv444p", frames=3)
-        words = ("does not take", "yuv444p", "libx264, libx265, ffv1")
+        words = ("does not take 8-bit yuv444p", "libx264 or libx265 or libvpx-vp9 or ffv1")
         assert_refused(source, tmp_path / "out.mp4", *words, codec="libsvtav1")
+
+    def test_bit_depth(self, tmp_path):
+        source = write_clip(tmp_path / "in.mkv", codec="ffv1", pixel_format="yuv420p12le", frames=2)
+        words = ("does not take 12-bit yuv420p12le", "libx265 or ffv1", "another pix_fmt")
+        assert_refused(source, tmp_path / "out.mkv", *words)
+
+    def test_source_codec_without_an_encoder(self, tmp_path):
+        source = write_clip(tmp_path / "in.avi", codec="mpeg4", time_base=Fraction(1, 25))
+        words = ("no encoder here for mpeg4", "libx264, libx265")
+        assert_refused(source, tmp_path / "out.mkv", *words, codec="source")
 
     def test_odd_size(self, tmp_path):
         source = write_clip(tmp_path / "in.mkv", codec="ffv1", size=(35, 27), frames=3)
-        words = ("libx264 does not open for 35x27 yuv420p", "libsvtav1 or ffv1")
+        words = ("libx264 does not open for 35x27 yuv420p", "libvpx-vp9 or ffv1")
         assert_refused(source, tmp_path / "out.mp4", *words)
 
     @pytest.mark.parametrize(
@@ -176,6 +247,12 @@ class TestEncoder:
             ({"preset": "warp"}, ("no preset 'warp'", "medium")),
             ({"codec": "libsvtav1", "preset": "medium"}, ("no preset 'medium'", "13, 12")),
             ({"codec": "ffv1", "preset": "fast"}, ("no preset 'fast'", "leave it out")),
+            ({"codec": "libvpx-vp9", "crf": 64}, ("from 0 to 63", "64")),
+            ({"codec": "libvpx-vp9", "preset": "9"}, ("no preset '9'", "8, 7")),
+            ({"pix_fmt": "yuv421p"}, ("no pixel format 'yuv421p'",)),
+            ({"pix_fmt": "rgb24"}, ("rgb24 has no plane of luma",)),
+            ({"pix_fmt": "yuvj420p"}, ("give the pix_fmt yuv420p",)),
+            ({"pix_fmt": "yuv420p12le"}, ("12-bit", "libx265 or ffv1")),
             ({"frames": 0}, ("at least 1",)),
             ({"tile": 31}, ("at least 32", "31")),
             ({"max_memory": "plenty"}, ("2GiB", "'plenty'")),

@@ -23,27 +23,34 @@ def on_twos(frame):
     frame.pts = ticks
 
 
-def test_they_are_counted_and_cost_nothing(tmp_path):
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("scan", ["prog", "tff"])
+def test_they_are_counted_and_cost_nothing(tmp_path, pixel_format, scan):
     source = write_clip(
         tmp_path / "in.mkv",
         codec="ffv1",
         pts=list(range(0, 400, 40)),
         time_base=Fraction(1, 1000),
         draw=on_twos,
+        pixel_format=pixel_format,
+        scan=scan,
     )
+    peak = 255 if pixel_format == "yuv420p" else 1023
     model = RunsOut(Pointwise(lambda luma: 1 - luma))
-    report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32")
+    options = {"codec": "ffv1", "precision": "fp32", "interlaced": "fields"}
+    report = enhance_video(source, tmp_path / "out.mkv", model, **options)
     assert (report.frames_out, report.duplicated, len(model.sizes)) == (10, 5, 5)
     for (time, old), (same, new) in zip(
         read_frames(source), read_frames(tmp_path / "out.mkv"), strict=True
     ):
-        assert time == same and (new[0] == 255 - old[0]).all()
+        assert time == same and (new[0] == peak - old[0]).all()
 
 
 @pytest.mark.parametrize("planes", ["y", "rgb"])
-def test_what_the_model_does_not_see_does_not_count(planes):
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le"])
+def test_what_the_model_does_not_see_does_not_count(planes, pixel_format):
     """Equal luma under other chroma is a repeat to a model of luma, which keeps that chroma."""
-    frames = [textured(0), textured(0), textured(0)]
+    frames = [textured(0, pixel_format=pixel_format) for _ in range(3)]
     plane_view(frames[1], 1)[:] = 200
     plane_view(frames[2], 0)[5, 5] ^= 1
     chroma = [plane_view(frame, 1).copy() for frame in frames]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from support.media import add_extras, read_frames, write_clip
+from support.media import add_extras, damage_packet, read_frames, write_clip
 from vqe_fast.video.planes import luma_view
 from vqe_fast.video.source import VideoSource
 
@@ -55,3 +55,15 @@ def test_packets_and_frames_come_in_the_order_of_the_file(tmp_path):
     frames = [i for i, item in enumerate(items) if isinstance(item, VideoFrame)]
     assert len(frames) == 50
     assert max(later - earlier for earlier, later in pairwise(frames)) < 12
+
+
+def test_several_threads_lose_no_frame_of_a_damaged_file(tmp_path):
+    """PyAV gives up on a decoder that it is emptying at the first error in it."""
+    path = write_clip(tmp_path / "in.mkv", frames=12, options={"bf": "0", "g": "1"})
+    for index in (3, 9):
+        damage_packet(path, index)
+    counts = []
+    for threads in (1, 4):
+        with VideoSource(path, threads=threads) as source:
+            counts.append(sum(isinstance(item, VideoFrame) for item in source.items()))
+    assert counts[0] == counts[1] > 8

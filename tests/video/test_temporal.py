@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from support.frames import CPU, assert_luma, enhanced, lumas, textured, two_scenes
+from support.frames import assert_luma, enhanced, enhancer_of, lumas, textured, two_scenes
 from support.media import read_frames, write_clip
 from support.memory import threads
 from support.modules import LUMA_SPEC, Blend, Recurrent, RunsOut, StreamedBlend
@@ -13,7 +13,6 @@ from support.recurrent import randomised as moving
 from support.small_models import randomised
 from vqe_fast import create_model
 from vqe_fast.video import VideoError, enhance_video, read_qp
-from vqe_fast.video.enhancer import Enhancer
 from vqe_fast.video.recurrent import OVERLAP, SHORTEST
 from vqe_fast.video.steps import Step
 from vqe_fast.video.watch import Watch
@@ -39,14 +38,20 @@ def in_memory(model, values, *arguments):
         return torch.stack([model(window[None, :, None], *arguments)[0, 0] for window in windows])
 
 
+def luma_in(path):
+    """(T, H, W) float32, in steps."""
+    return torch.stack([torch.from_numpy(planes[0]).float() for _, planes in read_frames(path)])
+
+
 def moving_frames(count, **options):
     return [textured(number, **options) for number in range(count)]
 
 
 @pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "yuv444p12le"])
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
-def test_a_window_holds_the_neighbours(name, count):
-    frames = moving_frames(count)
+def test_a_window_holds_the_neighbours(name, count, pixel_format):
+    frames = moving_frames(count, pixel_format=pixel_format)
     expected = in_memory(WINDOWED[name], lumas(frames))
     result, enhancer, watch = enhanced(WINDOWED[name], frames)
     assert result == frames and enhancer.tile is None
@@ -58,31 +63,49 @@ def test_pequenet_is_what_it_is_in_memory(tmp_path):
     """From file to file, by its stream, bit for bit."""
     model = randomised("pequenet")
     source = write_clip(tmp_path / "in.mp4", frames=3, size=(32, 32), options={"bf": "2"})
-    luma = torch.stack([torch.from_numpy(planes[0]) for _, planes in read_frames(source)]) / 255
-    expected = in_memory(model, luma, 30.0)
+    expected = in_memory(model, luma_in(source) / 255, 30.0)
     enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", qp=30, precision="fp32")
-    actual = torch.stack(
-        [torch.from_numpy(planes[0]) for _, planes in read_frames(tmp_path / "out.mkv")]
-    )
-    assert torch.equal(actual, (expected * 255).round().clamp(0, 255).byte())
+    assert torch.equal(luma_in(tmp_path / "out.mkv"), (expected * 255).round().clamp(0, 255))
 
 
 @pytest.mark.parametrize("model", [*WINDOWED.values(), Recurrent()], ids=[*WINDOWED, "recurrent"])
-def test_scenes_do_not_see_each_other(tmp_path, model):
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
+def test_scenes_do_not_see_each_other(tmp_path, model, pixel_format):
     cut, count = 7, 12
-    source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=count, draw=two_scenes(cut))
-    before = torch.stack([torch.from_numpy(p[0]) for _, p in read_frames(source)]) / 255
+    draw = two_scenes(cut)
+    source = write_clip(
+        tmp_path / "in.mkv", codec="ffv1", frames=count, draw=draw, pixel_format=pixel_format
+    )
+    before, peak = luma_in(source), 255 if pixel_format == "yuv420p" else 1023
     report = enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32")
     assert report.scene_cuts == 1
-    parts = before[:cut], before[cut:]
+    parts = before[:cut] / peak, before[cut:] / peak
     if model.spec.recurrent:
         expected = [model(part[None, :, None])[0, :, 0] for part in parts]
     else:
         expected = [in_memory(model, part) for part in parts]
-    after = torch.stack(
-        [torch.from_numpy(planes[0]) for _, planes in read_frames(tmp_path / "out.mkv")]
+    after = luma_in(tmp_path / "out.mkv")
+    assert torch.equal(after, (torch.cat(expected) * peak).round())
+
+
+@pytest.mark.parametrize("model", [*WINDOWED.values(), Recurrent()], ids=[*WINDOWED, "recurrent"])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le"])
+def test_neighbours_of_fields_are_fields_of_the_same_rows(tmp_path, model, pixel_format):
+    """As if the even rows and the odd rows were two videos."""
+    source = write_clip(
+        tmp_path / "in.mkv", codec="ffv1", frames=9, pixel_format=pixel_format, scan="bff"
     )
-    assert torch.equal(after, (torch.cat(expected) * 255).round().byte())
+    peak = 255 if pixel_format == "yuv420p" else 1023
+    options = {"codec": "ffv1", "precision": "fp32", "interlaced": "fields"}
+    enhance_video(source, tmp_path / "out.mkv", model, **options)
+    before, after = luma_in(source) / peak, luma_in(tmp_path / "out.mkv")
+    for parity in (0, 1):
+        field = before[:, parity::2]
+        if model.spec.recurrent:
+            expected = model(field[None, :, None])[0, :, 0]
+        else:
+            expected = in_memory(model, field)
+        assert torch.equal(after[:, parity::2], (expected * peak).round())
 
 
 @pytest.mark.parametrize("name", ["one neighbour", "stream"])
@@ -156,9 +179,7 @@ def test_shortest_clip():
 def test_frames_do_not_pile_up(model, is_still):
     """However long the video is, and however long it stands still."""
     numbers = [0 if is_still else number for number in range(300)]
-    enhancer = Enhancer(
-        model, device=CPU, precision="fp32", probe=textured(0, (16, 16)), wishes=None
-    )
+    enhancer = enhancer_of(model, textured(0, (16, 16)))
     fed = given = most = 0
 
     def feed():

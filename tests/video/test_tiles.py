@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from support.frames import assert_luma, enhanced, lumas, textured
+from support.frames import assert_luma, enhanced, enhancer_of, lumas, textured
 from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise, RunsOut
 from support.small_models import SMALL, randomised
@@ -15,6 +15,7 @@ from vqe_fast.video.enhancer import ResultWriter
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
 from vqe_fast.video.tiles import Tiling, is_exact
+from vqe_fast.video.views import view_for
 
 FINITE = [name for name in SMALL if is_exact(spec_of(randomised(name)))]
 CPU_ERROR = RuntimeError(
@@ -79,6 +80,35 @@ def test_a_frame_that_does_not_fit_is_tried_again_in_tiles(tmp_path, error, call
     assert len(model.sizes) == call + 1 + 4 * (6 - call)
 
 
+@pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv422p10le", "yuv444p12le"])
+@pytest.mark.parametrize("planes", ["y", "rgb"])
+@pytest.mark.parametrize("scan", ["prog", "tff"])
+def test_tiles_of_more_bits_and_of_fields(tmp_path, pixel_format, planes, scan):
+    """What is not on an 8-bit step, and not in one piece, comes out the same."""
+
+    def blurred(frames):
+        return torch.nn.functional.avg_pool2d(frames, 3, 1, 1, count_include_pad=False)
+
+    spec = replace(LUMA_SPEC, planes=planes, receptive_field=3)
+    source = write_clip(
+        tmp_path / "in.mkv",
+        codec="ffv1",
+        frames=3,
+        size=(75, 68),
+        pixel_format=pixel_format,
+        scan=scan,
+    )
+    found = []
+    for tile in (None, 32):
+        target = tmp_path / f"{tile}.mkv"
+        options = {"codec": "ffv1", "precision": "fp32", "interlaced": "fields", "tile": tile}
+        report = enhance_video(source, target, Pointwise(blurred, spec), **options)
+        assert report.tile == tile
+        found.append([planes for _, planes in read_frames(target)])
+    for whole, tiled in zip(*found, strict=True):
+        assert all((a == b).all() for a, b in zip(whole, tiled, strict=True))
+
+
 def test_tiles_are_halved_until_they_fit():
     frames = [textured(0, (200, 100))]
     model = RunsOut(Pointwise(), 0, 1, 2)
@@ -115,3 +145,25 @@ def test_batches(failing):
     assert_luma(frames, expected)
     assert sum(size[0] for n, size in enumerate(model.sizes) if n not in failing) == 7
     assert max(size[0] for size in model.sizes) == 4
+
+
+@pytest.mark.parametrize("failing", [(), (0,), (0, 1)])
+def test_batches_of_fields(failing):
+    """Two pictures of a frame stay together, and are told the QP of their frame."""
+    frames = [textured(number) for number in range(7)]
+    expected = lumas(frames) + torch.arange(7.0).view(-1, 1, 1) / 255
+    spec = replace(LUMA_SPEC, takes_qp=True)
+    model = RunsOut(Pointwise(spec=spec), *failing)
+
+    def add(luma, qp):
+        return model(luma) + torch.as_tensor(qp).view(-1, 1, 1, 1) / 255
+
+    view = view_for("y", frames[0], fields=True)
+    enhancer = enhancer_of(Pointwise(), frames[0], view)
+    enhancer._runner = SingleRunner(add, Tiling(spec, (24, 64)), batch=4)
+    write = ResultWriter(1)
+    for step in enhancer(Step(frame=frame, qp=float(n)) for n, frame in enumerate(frames)):
+        write(step)
+    assert_luma(frames, expected)
+    assert sum(size[0] for n, size in enumerate(model.sizes) if n not in failing) == 14
+    assert max(size[0] for size in model.sizes) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,11 @@ _DONE_WITH_DAMAGE = 1
 _REFUSED = 2
 
 
+class _Interlaced(StrEnum):
+    REFUSE = "refuse"
+    FIELDS = "fields"
+
+
 class _Precision(StrEnum):
     AUTO = "auto"
     FP32 = "fp32"
@@ -27,9 +33,19 @@ class _Precision(StrEnum):
 
 
 def enhance(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video to enhance.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="The video to enhance; - for standard input.", allow_dash=True
+        ),
+    ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUTPUT", help="The file to write: .mp4, .mov, .mkv or .webm.")
+        Path,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="The file to write: .mp4, .mov, .mkv or .webm; - for standard output.",
+            allow_dash=True,
+        ),
     ],
     model: Annotated[
         str, typer.Option(help="A model's name; `vqe-fast models` lists them.")
@@ -42,17 +58,34 @@ def enhance(
         _Precision, typer.Option(help="auto takes 16 bits where that is faster and as good.")
     ] = _Precision.AUTO,
     codec: Annotated[
-        str, typer.Option(help="Encoder: libx264, libx265, libsvtav1, or ffv1, which is lossless.")
+        str,
+        typer.Option(
+            help="Encoder: libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), "
+            "or source (that of INPUT's codec)."
+        ),
     ] = "libx264",
     crf: Annotated[
         int | None,
         typer.Option(
-            help="Quality of the encoder, smaller is better.",
-            show_default="18 for libx264, 20 for libx265, 25 for libsvtav1",
+            help="Quality of the encoder, smaller is better, 0 is lossless.",
+            show_default="18 for libx264, 20 for libx265, 25 for libsvtav1, 24 for libvpx-vp9",
         ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Speed of the encoder.", show_default="the encoder's")
+    ] = None,
+    pix_fmt: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixel format to convert to, such as yuv420p10le.", show_default="INPUT's"
+        ),
+    ] = None,
+    interlaced: Annotated[
+        _Interlaced, typer.Option(help="Refuse interlaced video, or enhance its fields.")
+    ] = _Interlaced.REFUSE,
+    container: Annotated[
+        str | None,
+        typer.Option("--format", help="Container for standard output: mp4, mov, mkv or webm."),
     ] = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many frames.", show_default="all")
@@ -86,18 +119,25 @@ def enhance(
 ) -> None:
     """Enhances the frames of INPUT and writes OUTPUT; all else is kept as it is.
 
+    Standard input is read to its end first; standard output is written when all is done.
+
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted.
     """
     try:
         with interruptible():
+            from vqe_fast.cli.pipes import PIPE, readable, writable
             from vqe_fast.video import VideoError, enhance_video
             from vqe_fast.weights import WeightsError
 
             try:
-                with _progress_bar(quiet) as progress:
+                with (
+                    writable(target, container) as output,
+                    readable(source) as input_file,
+                    _progress_bar(quiet) as progress,
+                ):
                     report = enhance_video(
-                        source,
-                        target,
+                        input_file,
+                        output,
                         model,
                         weights=weights,
                         device=device,
@@ -105,6 +145,8 @@ def enhance(
                         codec=codec,
                         crf=crf,
                         preset=preset,
+                        pix_fmt=pix_fmt,
+                        interlaced=interlaced.value,
                         frames=frames,
                         qp=qp,
                         tile=tile,
@@ -119,20 +161,27 @@ def enhance(
     except KeyboardInterrupt as error:
         typer.echo(f"vqe-fast: interrupted, {target} was not written", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    _conclude(report, quiet)
+    _conclude(replace(report, source=str(source), target=str(target)), quiet, target == PIPE)
 
 
-def _conclude(report: EnhanceReport, quiet: bool) -> None:
+def _conclude(report: EnhanceReport, quiet: bool, to_stderr: bool) -> None:
     if not quiet:
         typer.echo(
             f"{report.target}: {report.frames_out} frames in {report.seconds:.1f} s "
             f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
-            + _tiles(report)
+            + _tiles(report),
+            err=to_stderr,
         )
-    if report.damaged_packets:
+    if report.not_kept:
         typer.echo(
-            f"vqe-fast: {report.damaged_packets} damaged packets of {report.source} "
-            "could not be decoded",
+            f"vqe-fast: {report.codec} does not keep these of {report.source}: "
+            f"{', '.join(report.not_kept)}",
+            err=True,
+        )
+    if report.is_damaged:
+        typer.echo(
+            f"vqe-fast: {report.source} is damaged: {report.damaged_packets} packets could not "
+            f"be decoded or copied, {report.frames_damaged} frames decoded with errors",
             err=True,
         )
         raise typer.Exit(_DONE_WITH_DAMAGE)

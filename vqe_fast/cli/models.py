@@ -28,7 +28,7 @@ def models() -> None:
             f"{sum(p.numel() for p in model.parameters() if p.requires_grad):,}",
             _inputs(spec),
             f"{spec.receptive_field} px" if spec.receptive_field else "the whole frame",
-            "ship" if name in with_weights else "none",
+            "ship" if name in with_weights else "none" if model.state_dict() else "needs none",
         )
     console = Console()
     console.print(table)

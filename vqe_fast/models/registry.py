@@ -70,7 +70,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> n
     Args:
         name: one of :func:`list_models`.
         pretrained: load the weights that ship with the package, and build the model with the
-            options that they were trained with.
+            options that they were trained with. A model without parameters needs none.
         **options: the model's own options, documented on its class.
 
     Returns:
@@ -95,7 +95,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: object) -> n
     from vqe_fast.weights import load_shipped, shipped_options
 
     model = builder(**shipped_options(name) | options)
-    load_shipped(model, name)
+    if model.state_dict():
+        load_shipped(model, name)
     return model
 
 

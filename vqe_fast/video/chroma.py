@@ -2,61 +2,97 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-# Where chroma lies: each sample with the left of its two columns, midway between its two rows, as
-# MPEG-2, H.264 and HEVC have it unless they say otherwise, which PyAV does not tell.
+_ACROSS = {"center": 0.5, "top": 0.5, "bottom": 0.5}
+_DOWN = {"topleft": 0.0, "top": 0.0, "bottomleft": 1.0, "bottom": 1.0}
 
 
-def enlarge(chroma: Tensor, size: tuple[int, int]) -> Tensor:
+@dataclass(frozen=True)
+class Siting:
+    """Where chroma lies among the samples of luma that share it, where chroma is halved.
+
+    Attributes:
+        across: 0 with their left column, 1 with their right one.
+        down: 0 with their upper row, 1 with their lower one.
+    """
+
+    across: float
+    down: float
+
+    @classmethod
+    def named(cls, location: str) -> Self:
+        """By FFmpeg's name; where it says nothing, ``left``, as in MPEG-2, H.264 and HEVC."""
+        return cls(_ACROSS.get(location, 0.0), _DOWN.get(location, 0.5))
+
+    def of_field(self, parity: int) -> Siting:
+        """That within the field of the even rows of luma and of chroma, 0, or of the odd ones, 1.
+
+        Rows of a field are two apart: between two of them chroma lies off the middle.
+        """
+        return Siting(self.across, (parity + self.down) / 2)
+
+
+def enlarge(chroma: Tensor, size: tuple[int, int], siting: Siting) -> Tensor:
     """Interpolates chroma linearly to the resolution of luma.
 
     Args:
-        chroma: (B, C, h, w); h is that of luma, or half of it, rounded up; likewise w.
+        chroma: (B, C, h, w); h is that of luma, or half or a quarter of it, rounded up; likewise w.
         size: height and width of luma.
+        siting: of the chroma.
 
     Returns:
         (B, C, *size).
     """
-    height, width = size
-    if chroma.shape[-2] != height:
-        above = _pad(chroma, above=1)[..., :-1, :]
-        below = _pad(chroma, below=1)[..., 1:, :]
-        first, second = (chroma.lerp(other, 0.25) for other in (above, below))
-        chroma = _interleave(first, second, -2)[..., :height, :]
-    if chroma.shape[-1] != width:
-        right = _pad(chroma, right=1)[..., 1:]
-        chroma = _interleave(chroma, chroma.lerp(right, 0.5), -1)[..., :width]
-    return chroma
+    chroma = _enlarge(chroma, -2, size[0], siting.down)
+    return _enlarge(chroma, -1, size[1], siting.across)
 
 
-def shrink(chroma: Tensor, size: tuple[int, int]) -> Tensor:
+def shrink(chroma: Tensor, size: tuple[int, int], siting: Siting) -> Tensor:
     """Averages what has the resolution of luma with the weights that :func:`enlarge` spreads it by.
 
     Args:
         chroma: (B, C, H, W).
-        size: height and width of chroma: H and W, or half of it, rounded up.
+        size: height and width of chroma: H and W, or half or a quarter of them, rounded up.
+        siting: of the chroma.
 
     Returns:
         (B, C, *size).
     """
-    height, width = size
-    if chroma.shape[-1] != width:
-        padded = _pad(chroma, left=1, right=1 + chroma.shape[-1] % 2)
-        before, here, after = padded[..., :-2:2], padded[..., 1:-1:2], padded[..., 2::2]
-        chroma = (before + 2 * here + after) / 4
-    if chroma.shape[-2] != height:
-        padded = _pad(chroma, above=1, below=1 + chroma.shape[-2] % 2)
-        rows = [padded[..., start : start + 2 * height : 2, :] for start in range(4)]
-        chroma = (rows[0] + 3 * (rows[1] + rows[2]) + rows[3]) / 8
-    return chroma
+    chroma = _shrink(chroma, -1, size[1], siting.across)
+    return _shrink(chroma, -2, size[0], siting.down)
 
 
-def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:
-    return torch.stack((even, odd), dim).flatten(dim - 1, dim)
+def _enlarge(chroma: Tensor, dim: int, length: int, place: float) -> Tensor:
+    """Doubles one dimension until it has ``length``."""
+    if chroma.shape[dim] == length:
+        return chroma
+    chroma = _enlarge(chroma, dim, -(-length // 2), place)
+    count = chroma.shape[dim]
+    padded = _padded(chroma, dim)
+    before, after = padded.narrow(dim, 0, count), padded.narrow(dim, 2, count)
+    pairs = chroma.lerp(before, place / 2), chroma.lerp(after, (1 - place) / 2)
+    return torch.stack(pairs, dim).flatten(dim - 1, dim).narrow(dim, 0, length)
 
 
-def _pad(planes: Tensor, left: int = 0, right: int = 0, above: int = 0, below: int = 0) -> Tensor:
-    return functional.pad(planes, (left, right, above, below), mode="replicate")
+def _shrink(chroma: Tensor, dim: int, length: int, place: float) -> Tensor:
+    """Halves one dimension until it has ``length``."""
+    if chroma.shape[dim] == length:
+        return chroma
+    is_odd = chroma.shape[dim] % 2
+    count = chroma.shape[dim] + is_odd
+    padded = _padded(chroma, dim, 1 + is_odd)
+    before, first = padded.narrow(dim, 0, count).unflatten(dim, (-1, 2)).unbind(dim)
+    second, after = padded.narrow(dim, 2, count).unflatten(dim, (-1, 2)).unbind(dim)
+    sums = first.lerp(after, place / 2) + second.lerp(before, (1 - place) / 2)
+    return _shrink(sums / 2, dim, length, place)
+
+
+def _padded(chroma: Tensor, dim: int, after: int = 1) -> Tensor:
+    """With the first sample once more before it, and the last one so many times after it."""
+    last = chroma.narrow(dim, -1, 1)
+    return torch.cat((chroma.narrow(dim, 0, 1), chroma, *[last] * after), dim)

@@ -10,6 +10,8 @@ import torch
 from av.video.reformatter import ColorRange
 from torch import Tensor
 
+from vqe_fast.video.formats import implies_full_range
+
 BT709, _BT601 = 1, 5
 _SAME_AS_601 = 6  # SMPTE 170M
 _HD_HEIGHT = 720
@@ -42,7 +44,7 @@ class ColorFacts:
         matrix = _BT601 if frame.colorspace == _SAME_AS_601 else frame.colorspace
         if matrix not in _RED_AND_BLUE:
             matrix = BT709 if frame.height >= _HD_HEIGHT else _BT601
-        full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        full = frame.color_range == ColorRange.JPEG or implies_full_range(frame.format.name)
         return cls(matrix, full)
 
     def to_rgb(self, bits: int) -> tuple[Tensor, Tensor]:

@@ -121,7 +121,7 @@ def _carries(format_name: str, stream: Stream, picture: bytes | None) -> bool:
 
 
 def _describe(stream: Stream) -> str:
-    codec = stream.name if stream.codec_context is None else stream.codec_context.name
+    codec = getattr(stream, "name", None)  # sound of an unknown codec has no such attribute
     kind = "picture" if is_picture(stream) else stream.type
     return f"{kind}, {codec or 'unknown codec'}"
 

@@ -1,59 +1,25 @@
-"""The video encoders on offer and their settings."""
+"""A choice among the video encoders, and its settings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import av
 
+from vqe_fast.video.encoders import ENCODERS
 from vqe_fast.video.errors import VideoError
-
-_X26X_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
+from vqe_fast.video.formats import (
+    bit_depth,
+    has_luma_plane,
+    planar_twin,
+    without_implied_range,
 )
+from vqe_fast.video.hdr import StaticHDR
 
-
-@dataclass(frozen=True)
-class Encoder:
-    """What one encoder takes.
-
-    Attributes:
-        suffixes: the containers that hold its stream and all of its tags, by file suffix.
-        presets: from fast to slow; empty if it has none.
-        default_crf: constant rate factor chosen to keep what enhancement gained; None if the
-            encoder is lossless.
-        max_crf: the largest factor it takes.
-        options: private options that it always gets.
-    """
-
-    suffixes: tuple[str, ...]
-    presets: tuple[str, ...] = ()
-    default_crf: int | None = None
-    max_crf: int = 0
-    options: tuple[tuple[str, str], ...] = ()
-
-
-ENCODERS = {
-    "libx264": Encoder((".mp4", ".mov", ".mkv"), _X26X_PRESETS, 18, 51),
-    "libx265": Encoder(
-        (".mp4", ".mov", ".mkv"), _X26X_PRESETS, 20, 51, (("x265-params", "log-level=none"),)
-    ),
-    "libsvtav1": Encoder(
-        (".mp4", ".mkv", ".webm"), tuple(str(preset) for preset in range(13, -1, -1)), 25, 63
-    ),
-    "ffv1": Encoder((".mkv", ".mp4")),
-}
-"""The encoders, by FFmpeg's name."""
+SOURCE = "source"
+"""The name that stands for the encoder of the source's own codec."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +31,24 @@ class EncoderSettings:
     preset: str | None
 
     @classmethod
-    def choose(cls, codec: str, crf: int | None, preset: str | None) -> Self:
+    def choose(cls, codec: str, crf: int | None, preset: str | None, source_codec: str) -> Self:
         """Checks a user's choice and fills in the default rate factor.
+
+        Args:
+            codec: one of :data:`ENCODERS`, or ``source`` for that of ``source_codec``.
+            crf: a constant rate factor; 0 is lossless.
+            preset: one of the encoder's.
+            source_codec: FFmpeg's name of the codec of the source.
 
         Raises:
             VideoError: an unknown encoder, or a setting that it does not take.
         """
+        if codec == SOURCE:
+            codec = _encoder_of(source_codec)
         if codec not in ENCODERS:
             raise VideoError(
-                f"there is no encoder {codec!r} here; choose one of {', '.join(ENCODERS)}"
+                f"there is no encoder {codec!r} here; "
+                f"choose one of {', '.join(ENCODERS)} or {SOURCE}"
             )
         encoder = ENCODERS[codec]
         if crf is not None and encoder.default_crf is None:
@@ -85,27 +60,89 @@ class EncoderSettings:
             raise VideoError(f"{codec} has no preset {preset!r}; it has: {having}")
         return cls(codec, encoder.default_crf if crf is None else crf, preset)
 
-    def options(self) -> dict[str, str]:
-        """The options to open the encoder with."""
-        options = dict(ENCODERS[self.codec].options)
-        if self.crf is not None:
-            options["crf"] = str(self.crf)
+    def options(self, hdr: StaticHDR) -> dict[str, str]:
+        """The options to open the encoder with, static HDR metadata among them."""
+        encoder = ENCODERS[self.codec]
+        options = list(encoder.options)
+        if self.crf == 0:
+            options += encoder.lossless
+        elif self.crf is not None:
+            options.append(("crf", str(self.crf)))
         if self.preset is not None:
-            options["preset"] = self.preset
-        return options
+            options.append((encoder.preset_option, self.preset))
+        if encoder.hdr is not None:
+            display, light = hdr.in_decimals() if encoder.hdr.decimals else hdr.in_units()
+            if display is not None:
+                options.append((encoder.hdr.option, f"{encoder.hdr.display}={display}"))
+            if light is not None:
+                options.append((encoder.hdr.option, f"{encoder.hdr.light}={light}"))
+        return _joined(options)
 
-    def refuse_format(self, pixel_format: str) -> None:
-        """Makes sure that the encoder takes frames of ``pixel_format`` as they are.
+    def pixel_format(self, source: str, wanted: str | None) -> str:
+        """The pixel format to encode, with a plane of luma.
+
+        Args:
+            source: that of the source.
+            wanted: that asked for; None for the samples of the source as they are.
 
         Raises:
-            VideoError: it does not; the text names the encoders that do.
+            VideoError: there is no such format, or the encoder does not take it; the text names
+                those that do.
         """
-        if pixel_format not in _formats(self.codec):
-            able = [codec for codec in ENCODERS if pixel_format in _formats(codec)]
-            raise VideoError(
-                f"{self.codec} does not take the source's pixel format {pixel_format}; "
-                f"choose one of {', '.join(able)}"
-            )
+        if wanted is not None:
+            _refuse_unsuitable(wanted)
+            choices = [wanted]
+        else:
+            twin = planar_twin(source)
+            if twin is None:
+                raise VideoError(
+                    f"the source's pixel format {source} has no plane of luma; "
+                    "give a pix_fmt to convert it to, such as yuv420p or yuv444p"
+                )
+            choices = [twin, without_implied_range(twin)]
+        for choice in choices:
+            if choice in _formats(self.codec):
+                return choice
+        able = [codec for codec in ENCODERS if set(choices) & set(_formats(codec))]
+        raise VideoError(
+            f"{self.codec} does not take {bit_depth(choices[0])}-bit {choices[0]}; "
+            + (f"choose {' or '.join(able)}, or " if able else "give ")
+            + "another pix_fmt, such as yuv420p"
+        )
+
+
+def _encoder_of(codec: str) -> str:
+    for name, encoder in ENCODERS.items():
+        if encoder.codec == codec:
+            return name
+    raise VideoError(
+        f"there is no encoder here for {codec}, the source's codec; "
+        f"choose one of {', '.join(ENCODERS)}"
+    )
+
+
+def _joined(options: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """As a dictionary; what is given for one option more than once is a list, parted by colons."""
+    joined: dict[str, str] = {}
+    for name, value in options:
+        joined[name] = f"{joined[name]}:{value}" if name in joined else value
+    return joined
+
+
+def _refuse_unsuitable(pixel_format: str) -> None:
+    try:
+        suitable = has_luma_plane(pixel_format)
+    except ValueError as error:
+        raise VideoError(
+            f"there is no pixel format {pixel_format!r}; give one such as yuv420p or yuv420p10le"
+        ) from error
+    plain = without_implied_range(pixel_format)
+    if plain != pixel_format:
+        raise VideoError(f"give the pix_fmt {plain} for {pixel_format}: the range stays as it is")
+    if not suitable:
+        raise VideoError(
+            f"the pixel format {pixel_format} has no plane of luma; give one such as yuv444p"
+        )
 
 
 def _formats(codec: str) -> list[str]:

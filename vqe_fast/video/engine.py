@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from vqe_fast.video.cut import first_frames
 from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.enhancer import Enhancer, ResultWriter
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.extras import not_kept
+from vqe_fast.video.interlacing import Interlaced, works_on_fields
 from vqe_fast.video.memory import parse_bytes, peak_memory, reset_peak
 from vqe_fast.video.model import find_model, model_name, pick_device
 from vqe_fast.video.pipeline import run_pipeline
@@ -29,7 +32,7 @@ from vqe_fast.video.sink import VideoSink
 from vqe_fast.video.source import VideoSource
 from vqe_fast.video.steps import Step, in_steps
 from vqe_fast.video.timings import Timings
-from vqe_fast.video.views import LumaView
+from vqe_fast.video.views import View, view_for
 from vqe_fast.video.watch import Watch
 
 __all__ = ["EnhanceReport", "enhance_video"]
@@ -48,6 +51,8 @@ def enhance_video(
     codec: str = "libx264",
     crf: int | None = None,
     preset: str | None = None,
+    pix_fmt: str | None = None,
+    interlaced: Interlaced = "refuse",
     frames: int | None = None,
     qp: float | None = None,
     tile: int | None = None,
@@ -74,10 +79,16 @@ def enhance_video(
             weights that ship with the package, and a module keeps its own.
         device: ``"auto"`` (the first GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``…
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        codec: ``libx264``, ``libx265``, ``libsvtav1`` or ``ffv1`` (lossless).
-        crf: constant rate factor of the encoder, smaller is better; None for its default here:
-            18, 20 and 25.
+        codec: ``libx264``, ``libx265``, ``libsvtav1``, ``libvpx-vp9``, ``ffv1`` (lossless), or
+            ``source`` for the one that writes the source's codec.
+        crf: constant rate factor of the encoder, smaller is better, 0 is lossless; None for its
+            default here: 18, 20, 25 and 24.
         preset: the encoder's preset; None for its own choice.
+        pix_fmt: FFmpeg's name of the pixel format to convert to before enhancement, such as
+            ``yuv420p10le``; None for the source's own: 8 to 16 bits, 4:2:0, 4:2:2, 4:4:4 or grey.
+        interlaced: ``"refuse"``, or ``"fields"`` to enhance the two fields of a frame as pictures
+            of half the height, whose neighbours are fields of the same rows, and to write
+            interlaced video again.
         frames: stop after so many frames, all streams at the same time and without chapters.
         qp: of all frames, for a model that takes QPs; None for that of each frame in its stream.
         tile: side in pixels of the tiles that frames are cut into, at least 32; None for whole
@@ -104,23 +115,37 @@ def enhance_video(
     _check_paths(source, target, overwrite)
     if frames is not None and frames < 1:
         raise VideoError(f"the number of frames must be at least 1, got {frames}")
-    settings = EncoderSettings.choose(codec, crf, preset)
     wishes = Wishes(tile, None if max_memory is None else parse_bytes(max_memory), clip_frames)
     place = pick_device(device)
     network = find_model(model, None if weights is None else Path(weights))
-    with (
-        VideoSource(source, threads=_decoder_threads(place)) as video,
-        VideoSink(target.resolve(), video, settings, with_chapters=frames is None) as sink,
-    ):
+    with ExitStack() as opened:
+        video = opened.enter_context(VideoSource(source, threads=_decoder_threads(place)))
+        settings = EncoderSettings.choose(codec, crf, preset, video.facts.codec)
+        fields = works_on_fields(video, interlaced)
+        video.convert(settings.pixel_format(video.facts.pixel_format, pix_fmt))
+        view = view_for(
+            spec_of(network).planes,
+            video.first_frame,
+            chroma_location=video.facts.chroma_location,
+            fields=fields,
+        )
+        sink = opened.enter_context(
+            VideoSink(target.resolve(), video, settings, with_chapters=frames is None)
+        )
         qps = _qp_track(network, source, qp, place)
         reset_peak(place)
         enhancer = Enhancer(
-            network, device=place, precision=precision, probe=video.first_frame, wishes=wishes
+            network,
+            device=place,
+            precision=precision,
+            view=view,
+            probe=video.first_frame,
+            wishes=wishes,
         )
         watch = Watch(
-            planes=enhancer.view.planes,
+            planes=view.planes,
             temporal=enhancer.is_temporal,
-            qp=_reader_of(qps, place),
+            qp=_reader_of(qps, view_for("y", video.first_frame, fields=fields), place),
         )
         done, timings = _run(video, sink, watch, enhancer, frames, progress)
         sink.commit()
@@ -129,7 +154,9 @@ def enhance_video(
             target=str(target),
             frames_in=done,
             frames_out=sink.frames_encoded,
-            damaged_packets=video.damaged_packets,
+            frames_damaged=video.damaged_frames,
+            damaged_packets=video.damaged_packets + sink.damaged_packets,
+            not_kept=not_kept(video.extras, settings.codec),
             width=video.facts.width,
             height=video.facts.height,
             seconds=time.perf_counter() - start,
@@ -137,6 +164,7 @@ def enhance_video(
             precision=enhancer.precision,
             device=str(place),
             codec=settings.codec,
+            pixel_format=video.facts.pixel_format,
             crf=settings.crf,
             preset=settings.preset,
             qp_sources={} if qps is None else dict(qps.sources),
@@ -160,10 +188,12 @@ def _qp_track(
     return None
 
 
-def _reader_of(qps: QPTrack | None, device: torch.device) -> Callable[[VideoFrame], float] | None:
+def _reader_of(
+    qps: QPTrack | None, luma: View, device: torch.device
+) -> Callable[[VideoFrame], float] | None:
     if qps is None:
         return None
-    return lambda frame: qps.of(frame.pts, LumaView(frame).values(load_planes(frame, 1, device)))
+    return lambda frame: qps.of(frame.pts, luma.values(load_planes(frame, 1, device))[:1])
 
 
 def _run(
@@ -218,6 +248,8 @@ def _check_paths(source: Path, target: Path, overwrite: bool) -> None:
         raise VideoError(f"{target} cannot be written: {error.strerror}") from error
     if os.path.exists(source) and os.path.samefile(source, target):
         raise VideoError(f"{target} is the source itself; give another name to write to")
+    if not os.path.isfile(target):
+        raise VideoError(f"{target} is not a file but a device or a pipe; give the name of a file")
     if not overwrite:
         raise VideoError(f"{target} exists already; give another name, or ask to overwrite it")
 

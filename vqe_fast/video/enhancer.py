@@ -19,8 +19,8 @@ from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
 from vqe_fast.video.streamed import StreamedRunner, has_stream
-from vqe_fast.video.tiles import refuse_other_size
-from vqe_fast.video.views import View, view_for
+from vqe_fast.video.tiles import refuse_other_shape
+from vqe_fast.video.views import View
 from vqe_fast.video.windowed import WindowedRunner
 
 _TYPICAL_QP = 32.0
@@ -38,6 +38,7 @@ class Enhancer:
 
     Attributes:
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        view: what the model sees of frames.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Enhancer:
         *,
         device: torch.device,
         precision: Precision,
+        view: View,
         probe: VideoFrame,
         wishes: Wishes | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class Enhancer:
             model: a model that :func:`vqe_fast.video.model.find_model` returned.
             device: where to run.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+            view: what the model sees of frames.
             probe: a typical frame, for the choices that are left.
             wishes: of the user.
 
@@ -63,8 +66,9 @@ class Enhancer:
         """
         self._device = device
         self._spec = spec_of(model)
-        self.view: View = view_for(self._spec, probe)
-        values = self.view.values(load_planes(probe, self.view.planes, device))
+        self.view = view
+        values = view.values(load_planes(probe, view.planes, device))
+        self._shape = values.shape
         corner = values[..., :PROBE_SIDE, :PROBE_SIDE]
         self._model, dtype = prepare_inference(
             model,
@@ -143,7 +147,7 @@ class Enhancer:
     @torch.inference_mode()
     def _settle(self, enhanced: Tensor) -> None:
         step, shot = self._shots.popleft()
-        refuse_other_size(enhanced, shot.planes[0])
+        refuse_other_shape(enhanced, self._shape)
         # One number tells of all: the sum of finite values is finite.
         step.result = self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
 

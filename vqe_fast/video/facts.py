@@ -6,12 +6,17 @@ import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
+
+from vqe_fast.video.extras import side_data
+from vqe_fast.video.first_look import Scan, look_at
+from vqe_fast.video.formats import implies_full_range
+from vqe_fast.video.hdr import StaticHDR, read_display, read_light
 
 _NOMINAL_RATE = Fraction(25)
 
@@ -36,22 +41,30 @@ class VideoFacts:
     Attributes:
         width: samples per row of luma.
         height: rows of luma.
+        codec: FFmpeg's name of the codec, such as ``h264``.
         pixel_format: FFmpeg's name of it, such as ``yuv420p``.
         sample_aspect_ratio: width of a pixel over its height; None if the stream does not say.
         frame_rate: mean frames per second; 25 where the stream does not say. Timestamps rule.
         time_base: seconds per tick of the timestamps.
         color: colour tags.
+        chroma_location: FFmpeg's name of the siting of chroma samples, such as ``left``.
+        hdr: static HDR metadata.
+        scan: whether frames are interlaced, and which field comes first.
         display_matrix: the nine integers of a rotation or flip at display; None if there is none.
         frame_count: estimate of the number of frames; None if nothing is known.
     """
 
     width: int
     height: int
+    codec: str
     pixel_format: str
     sample_aspect_ratio: Fraction | None
     frame_rate: Fraction
     time_base: Fraction
     color: ColorTags
+    chroma_location: str
+    hdr: StaticHDR
+    scan: Scan
     display_matrix: tuple[int, ...] | None
     frame_count: int | None
 
@@ -59,18 +72,32 @@ class VideoFacts:
 def read_facts(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoFacts:
     """Gathers the facts of ``stream``, whose first frame is ``frame``."""
     rate = stream.average_rate or stream.guessed_rate
+    look = look_at(frame)
     return VideoFacts(
         width=frame.width,
         height=frame.height,
+        codec=stream.codec_context.codec.canonical_name,
         pixel_format=frame.format.name,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         frame_rate=rate or _NOMINAL_RATE,
         time_base=time_base_of(stream),
-        color=ColorTags(
-            frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range
-        ),
+        color=color_tags(frame),
+        chroma_location=look.chroma_location,
+        hdr=_static_hdr(frame),
+        scan=look.scan,
         display_matrix=_display_matrix(frame),
         frame_count=_frame_count(container, stream, rate),
+    )
+
+
+def color_tags(frame: VideoFrame) -> ColorTags:
+    """The tags of ``frame``; full range is one also where the pixel format implies it."""
+    full = implies_full_range(frame.format.name)
+    return ColorTags(
+        frame.color_primaries,
+        frame.color_trc,
+        frame.colorspace,
+        ColorRange.JPEG if full else frame.color_range,
     )
 
 
@@ -96,11 +123,19 @@ def _frame_count(
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    try:
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV shows no side data at all where it has no name for some of it
-        return _rotation_matrix(frame.rotation) if frame.rotation else None
-    return None if matrix is None else struct.unpack("=9i", bytes(matrix))
+    matrix = side_data(frame).get("DISPLAYMATRIX")
+    if matrix is not None:
+        return struct.unpack("=9i", bytes(matrix))
+    return _rotation_matrix(frame.rotation) if frame.rotation else None
+
+
+def _static_hdr(frame: VideoFrame) -> StaticHDR:
+    data = side_data(frame)
+    display, light = data.get("MASTERING_DISPLAY_METADATA"), data.get("CONTENT_LIGHT_LEVEL")
+    return StaticHDR(
+        None if display is None else read_display(bytes(display)),
+        None if light is None else read_light(bytes(light)),
+    )
 
 
 def _rotation_matrix(degrees: int) -> tuple[int, ...]:

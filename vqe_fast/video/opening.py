@@ -15,6 +15,9 @@ from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
 
+DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
+"""What every decoder is opened with: a damaged header could ask for gigabytes."""
+
 VideoInput: TypeAlias = "Path | BinaryIO"
 """What can be opened: the path of a file, or a file opened for reading bytes."""
 
@@ -30,9 +33,11 @@ def open_video(source: VideoInput) -> InputContainer:
             raise VideoError(f"there is no file {source}; check the name")
         if not os.path.isfile(source):
             raise VideoError(f"{source} is not a file; give the path of one video file")
+        if os.path.getsize(source) == 0:
+            raise VideoError(f"{source} is empty; get a complete copy of it")
     target = f"file:{source}" if isinstance(source, Path) else source
     try:
-        return av.open(target, "r", metadata_errors="surrogateescape")
+        return av.open(target, "r", options=DECODER_OPTIONS, metadata_errors="surrogateescape")
     except av.error.InvalidDataError as error:
         raise VideoError(
             f"{name_of(source)} is not a video, or its beginning is damaged; give a video file"
@@ -86,7 +91,7 @@ def read_packets(
     """
     try:
         yield from container.demux(*streams)
-    except av.error.InvalidDataError:
+    except (av.error.InvalidDataError, av.error.MemoryError):  # of a size that is nonsense
         return True
     except av.error.FFmpegError as error:
         raise VideoError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
@@ -96,6 +101,6 @@ def read_packets(
 def nothing_decodes(source: VideoInput) -> VideoError:
     """The error for a video without a single frame to show."""
     return VideoError(
-        f"no frame of {name_of(source)} could be decoded: it is empty or damaged; "
-        "get a complete copy of it"
+        f"no frame of {name_of(source)} could be decoded: it is empty, damaged, or says that its "
+        "frames have more than 16384x16384 pixels; get a complete copy of it"
     )

@@ -75,9 +75,9 @@ def make_plan(
 
     Args:
         model: ready to run.
-        example: number of frames of a clip → what the model takes, (..., h, w), of a corner of the
-            frames; the number matters to a recurrent model alone.
-        size: height and width of the frames.
+        example: number of frames of a clip → what the model takes, (B, ..., h, w), of a corner of
+            the B pictures of a frame; the number matters to a recurrent model alone.
+        size: height and width of the pictures.
         device: where the model is.
         wishes: what the user says.
 
@@ -92,7 +92,7 @@ def make_plan(
     is_strict = wishes.max_memory is not None or device.type != "cuda"
 
     def taken(frames: int) -> float:
-        """Bytes a pixel."""
+        """Bytes a pixel of a frame, or of each of its fields together."""
         corner = example(frames)[..., :_PROBE_SIDE, :_PROBE_SIDE]
         with torch.inference_mode():
             total = memory_taken(lambda: run(corner), device)
@@ -104,7 +104,7 @@ def make_plan(
     pixels = tiling.window_pixels(tiling.tile)
     clip_frames = wishes.clip_frames or LONGEST
     batch = _batch(spec, pixels, device)
-    if pixels * _LAVISH * batch <= budget:
+    if pixels * len(example(1)) * _LAVISH * batch <= budget:
         return Plan(tiling, batch, clip_frames)
     if spec.recurrent:
         least, more = taken(SHORTEST // 2), taken(SHORTEST)

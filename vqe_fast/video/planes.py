@@ -11,17 +11,6 @@ import torch
 from av.video.frame import PictureType, VideoFrame
 from torch import Tensor
 
-LUMA_FORMATS = (
-    "yuv420p",
-    "yuv422p",
-    "yuv444p",
-    "yuvj420p",
-    "yuvj422p",
-    "yuvj444p",
-    "gray",
-)
-"""Pixel formats whose first plane is 8-bit luma."""
-
 
 def take_over(frame: VideoFrame) -> None:
     """Makes a decoded frame ours to change and to encode.
@@ -70,7 +59,7 @@ def store_planes(frame: VideoFrame, planes: Sequence[Tensor]) -> None:
 def as_values(samples: Tensor, depth: int) -> Tensor:
     """Samples of ``depth`` bits as a model takes them: float32 in [0, 1].
 
-    They are divided by the largest, 255 for 8 bits, whatever the colour range: that is how models
+    They are divided by 2ⁿ-1 for n bits, 255 for 8, whatever the colour range: that is how models
     are trained.
     """
     return samples.to(torch.float32).div_(_peak(depth))

@@ -16,7 +16,11 @@ class EnhanceReport:
         target: the file written.
         frames_in: frames decoded and enhanced.
         frames_out: frames encoded; equal to ``frames_in``.
-        damaged_packets: packets of the source's video stream that did not decode.
+        frames_damaged: of these, frames that decoded with errors.
+        damaged_packets: packets of the source's video stream that did not decode, and packets of
+            other streams that could not be copied.
+        not_kept: what frames of the source carry beside their samples and the output does not, in
+            words, such as ``closed captions``.
         width: samples per row of luma.
         height: rows of luma.
         seconds: wall-clock time from call to finished file.
@@ -24,6 +28,7 @@ class EnhanceReport:
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
         device: where the model ran.
         codec: the encoder.
+        pixel_format: FFmpeg's name of that of the frames enhanced and encoded.
         crf: its constant rate factor; None for a lossless encoder.
         preset: its preset; None for the encoder's own choice.
         qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
@@ -45,7 +50,9 @@ class EnhanceReport:
     target: str
     frames_in: int
     frames_out: int
+    frames_damaged: int
     damaged_packets: int
+    not_kept: tuple[str, ...]
     width: int
     height: int
     seconds: float
@@ -53,6 +60,7 @@ class EnhanceReport:
     precision: str
     device: str
     codec: str
+    pixel_format: str
     crf: int | None
     preset: str | None
     qp_sources: dict[QPSource, int]
@@ -63,6 +71,11 @@ class EnhanceReport:
     clip_frames: int | None
     timings: dict[str, float]
     peak_memory: int
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether parts of the source were damaged."""
+        return self.frames_damaged > 0 or self.damaged_packets > 0
 
     @property
     def fps(self) -> float:

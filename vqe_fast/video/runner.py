@@ -29,7 +29,7 @@ class Shot:
     begins_scene: bool = False
 
     def values(self) -> Tensor:
-        """(1, C, H, W) float32 in [0, 1]."""
+        """(B, C, H, W) float32 in [0, 1]: B pictures, one for a frame or two for its fields."""
         return self.view.values(self.planes)
 
 
@@ -40,7 +40,7 @@ class Runner(Protocol):
         """Takes the next frame.
 
         Yields:
-            Enhanced frames, (1, C, H, W), as far as they are known now.
+            Enhanced frames, (B, C, H, W), as far as they are known now.
 
         Raises:
             VideoError: the smallest tiles do not fit into memory.

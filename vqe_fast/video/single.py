@@ -38,16 +38,22 @@ class SingleRunner:
     def flush(self) -> Iterator[Tensor]:
         """Gives all frames that are left."""
         while self._shots:
-            enhanced = self._enhance(self._shots[: self._batch])
+            shots = self._shots[: self._batch]
+            enhanced = self._enhance(shots)
             if enhanced is not None:
-                del self._shots[: len(enhanced)]
-                yield from enhanced.split(1)
+                del self._shots[: len(shots)]
+                yield from enhanced.chunk(len(shots))
 
     def _enhance(self, shots: list[Shot]) -> Tensor | None:
         """None if it must be tried again with fewer frames."""
         values = torch.cat([shot.values() for shot in shots])
         qps = [shot.qp for shot in shots if shot.qp is not None]
-        arguments = [torch.tensor(qps, device=values.device)] if len(qps) > 1 else qps
+        pictures = len(values) // len(shots)
+        arguments = (
+            [torch.tensor(qps, device=values.device).repeat_interleave(pictures)]
+            if len(qps) > 1
+            else qps
+        )
 
         def run() -> Tensor:
             return self._tiling.run(values, lambda _, window: self._model(window, *arguments))

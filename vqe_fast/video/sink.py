@@ -14,13 +14,17 @@ import av
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from vqe_fast.video.container import add_copy, content_tags, format_of, streams_to_copy
-from vqe_fast.video.encoder import ENCODERS, EncoderSettings
+from vqe_fast.video.copying import PacketCopier
+from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.facts import VideoFacts
+from vqe_fast.video.misfits import refuse_misfits
+from vqe_fast.video.output_stream import add_video
 from vqe_fast.video.source import VideoSource
+
+_BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
+"""What muxers raise at packets that they cannot take, where files cannot be blamed."""
 
 
 class VideoSink:
@@ -31,6 +35,7 @@ class VideoSink:
 
     Attributes:
         frames_encoded: frames that the encoder has given back so far.
+        damaged_packets: packets of other streams so far that the container did not take.
     """
 
     def __init__(
@@ -54,10 +59,11 @@ class VideoSink:
                 the file cannot be written.
         """
         self.frames_encoded = 0
+        self.damaged_packets = 0
         self._target = target
         self._settings = settings
         self._frames_sent = 0
-        _refuse_misfits(target, source.facts, settings)
+        refuse_misfits(target, source, settings)
         copied = streams_to_copy(source, target)
         self._partial = _partial_name(target)
         self._output: OutputContainer = av.open(
@@ -67,13 +73,14 @@ class VideoSink:
             metadata_errors="surrogateescape",
         )
         try:
-            self._copies = {}
+            self._copiers: dict[int, PacketCopier] = {}
             for stream in source.container.streams:
                 if stream.index == source.video_stream.index:
-                    self._video = self._add_video(source)
+                    self._video = add_video(self._output, source, settings)
                 elif stream in copied:
                     copy = add_copy(self._output, stream, source.picture(stream))
-                    self._copies[stream.index] = copy
+                    if copy is not None:
+                        self._copiers[stream.index] = PacketCopier(copy)
             self._output.metadata.update(content_tags(source.container.metadata))
             if with_chapters:
                 self._output.set_chapters(source.container.chapters())
@@ -103,11 +110,10 @@ class VideoSink:
         if isinstance(item, VideoFrame):
             self._encode(item)
             return
-        copy = self._copies.get(item.stream.index)
-        if copy is not None:
-            item.stream = copy
-            with self._reporting_writes():
-                self._output.mux_one(item)
+        copier = self._copiers.get(item.stream.index)
+        if copier is not None:
+            copier.adopt(item)
+            self._mux(item)
 
     def finish(self) -> None:
         """Writes what the encoder still holds, and the end of the file.
@@ -116,8 +122,10 @@ class VideoSink:
             VideoError: as :meth:`write`.
         """
         self._encode(None)
-        with self._reporting_writes():
+        with self._counting_damage():
             self._output.close()
+        if self.damaged_packets:
+            self._refuse_losses()
 
     def commit(self) -> None:
         """Gives the finished file its name, in one step.
@@ -135,43 +143,6 @@ class VideoSink:
         except OSError as error:
             raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
 
-    def _add_video(self, source: VideoSource) -> VideoStream:
-        facts, codec = source.facts, self._settings.codec
-        stream = self._output.add_stream(
-            codec,
-            rate=facts.frame_rate,
-            options=self._settings.options(),
-            width=facts.width,
-            height=facts.height,
-            time_base=facts.time_base,
-        )
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
-        context.pix_fmt = facts.pixel_format
-        if facts.sample_aspect_ratio is not None:
-            context.sample_aspect_ratio = facts.sample_aspect_ratio
-        context.color_primaries = facts.color.primaries
-        context.color_trc = facts.color.transfer
-        context.colorspace = facts.color.matrix
-        context.color_range = facts.color.range
-        if codec == "libx265" and self._output.format.name in {"mp4", "mov"}:
-            context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
-        if codec == "libsvtav1":
-            os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
-        stream.set_display_matrix(facts.display_matrix)
-        stream.metadata.update(content_tags(source.video_stream.metadata))
-        stream.disposition = source.video_stream.disposition
-        try:
-            context.open()
-        except av.error.FFmpegError as error:
-            odd = facts.width % 2 or facts.height % 2
-            raise VideoError(
-                f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
-                f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose "
-                + ("libsvtav1 or ffv1, which take odd sizes" if odd else "another encoder")
-            ) from error
-        return stream
-
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
             packets = self._video.encode(frame)
@@ -182,8 +153,30 @@ class VideoSink:
             ) from error
         self._frames_sent += frame is not None
         self.frames_encoded += len(packets)
+        for packet in packets:
+            self._mux(packet)
+
+    def _mux(self, packet: Packet[Any]) -> None:
+        with self._counting_damage():
+            self._output.mux_one(packet)
+
+    @contextmanager
+    def _counting_damage(self) -> Iterator[None]:
+        """For the muxer, which keeps packets for a while, and may complain about any of these."""
         with self._reporting_writes():
-            self._output.mux(packets)
+            try:
+                yield
+            except _BAD_DATA:
+                self.damaged_packets += 1
+
+    def _refuse_losses(self) -> None:
+        with av.open(str(self._partial)) as container:
+            written = sum(packet.size > 0 for packet in container.demux(video=0))
+        if written != self.frames_encoded:
+            raise VideoError(
+                f"only {written} of {self.frames_encoded} frames could be written to "
+                f"{self._target}: other streams of the source are damaged; remove them first"
+            )
 
     @contextmanager
     def _reporting_writes(self) -> Iterator[None]:
@@ -200,26 +193,3 @@ class VideoSink:
 
 def _partial_name(target: Path) -> Path:
     return target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}")
-
-
-def _refuse_misfits(target: Path, facts: VideoFacts, settings: EncoderSettings) -> None:
-    codec = settings.codec
-    format_of(target)
-    suffix, suffixes = target.suffix.lower(), ENCODERS[codec].suffixes
-    if suffix not in suffixes:
-        able = [name for name, encoder in ENCODERS.items() if suffix in encoder.suffixes]
-        raise VideoError(
-            f"{suffix} does not hold {codec} video; "
-            f"write to {' or '.join(suffixes)}, or choose {' or '.join(able)}"
-        )
-    if facts.sample_aspect_ratio not in (None, 1) and _loses_aspect(suffix, codec):
-        raise VideoError(
-            f"{codec} in {suffix} would lose the source's pixel aspect ratio "
-            f"{facts.sample_aspect_ratio}; write to .mp4 instead"
-        )
-    settings.refuse_format(facts.pixel_format)
-
-
-def _loses_aspect(suffix: str, codec: str) -> bool:
-    """Matroska keeps the ratio in the stream's own header only; these codecs have none there."""
-    return suffix in {".mkv", ".webm"} and codec in {"libsvtav1", "ffv1"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -15,53 +17,64 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vqe_fast.video.conversion import Converter
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.facts import VideoFacts, read_facts, time_base_of
+from vqe_fast.video.extras import extras_of
+from vqe_fast.video.facts import VideoFacts, color_tags, read_facts, time_base_of
 from vqe_fast.video.opening import (
+    DECODER_OPTIONS,
     is_picture,
     nothing_decodes,
     open_video,
     pick_stream,
     read_packets,
 )
-from vqe_fast.video.planes import LUMA_FORMATS, take_over
+from vqe_fast.video.planes import take_over
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
 
+_LOOK_AHEAD = 6
+"""Frames decoded before any work: telecined film shows both of its kinds of frames in five."""
+
 
 class VideoSource:
-    """A video file opened for reading, with its first frame decoded already.
+    """A video file opened for reading, with its first frames decoded already.
 
     Attributes:
         path: the file.
         facts: size, formats, rates and tags of the video stream.
-        first_frame: the frame that :meth:`items` delivers first.
         damaged_packets: video packets met so far that did not decode.
+        damaged_frames: frames met so far that decoded with errors, and are delivered all the same.
+        extras: what the frames met so far carry that an encoder may lose, in words.
     """
 
     def __init__(self, path: Path, *, threads: int) -> None:
-        """Opens ``path`` and decodes up to the first frame.
+        """Opens ``path`` and decodes the first frames.
 
         Args:
             path: the file to read.
             threads: threads of the decoder; 0 for as many as there are cores.
 
         Raises:
-            VideoError: missing, not a video, nothing in it decodes, or a format not supported.
+            VideoError: missing, not a video, or nothing in it decodes.
         """
         self.path = path
         self.damaged_packets = 0
+        self.damaged_frames = 0
+        self.extras: set[str] = set()
         self._container = open_video(path)
         try:
             self._stream = pick_stream(self._container, path)
             self._stream.codec_context.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.thread_count = self._threads = threads
+            self._sent = 0
+            self._stream.codec_context.options = dict(DECODER_OPTIONS)
             self._last_pts: int | None = None
             self._decoded = 0
             self._ahead: deque[Item] = deque()
+            self._convert: Converter | None = None
             self._reader = self._read()
-            self.first_frame = self._find_first_frame()
-            self._refuse_unsupported()
+            self._look_ahead()
             self.facts: VideoFacts = read_facts(self._container, self._stream, self.first_frame)
         except BaseException:
             self._container.close()
@@ -88,6 +101,24 @@ class VideoSource:
         """The stream whose frames are decoded."""
         return self._stream
 
+    @property
+    def first_frame(self) -> VideoFrame:
+        """The frame that :meth:`items` delivers first; to be asked before it is called."""
+        return next(item for item in self._ahead if isinstance(item, VideoFrame))
+
+    def convert(self, pixel_format: str) -> None:
+        """Lets :meth:`items` deliver its frames in another pixel format, and ``facts`` say so.
+
+        To be called before :meth:`items`.
+        """
+        convert = self._convert = Converter(pixel_format)
+        self._ahead = deque(
+            convert(item) if isinstance(item, VideoFrame) else item for item in self._ahead
+        )
+        self.facts = replace(
+            self.facts, pixel_format=pixel_format, color=color_tags(self.first_frame)
+        )
+
     def picture(self, stream: Stream) -> bytes | None:
         """The attached picture (cover art) that ``stream`` holds; None if it holds none.
 
@@ -105,30 +136,25 @@ class VideoSource:
         ``facts.time_base`` and increase: a missing one is filled in.
 
         Raises:
-            VideoError: the file cannot be read on, or the picture changes its size or format.
+            VideoError: the file cannot be read on, or the picture changes its size or format, or
+                from progressive to interlaced.
         """
         while self._ahead:
             yield self._ahead.popleft()
-        yield from self._reader
+        for item in self._reader:
+            if self._convert is not None and isinstance(item, VideoFrame):
+                item = self._convert(item)
+            yield item
 
-    def _find_first_frame(self) -> VideoFrame:
+    def _look_ahead(self) -> None:
+        frames = 0
         for item in self._reader:
             self._ahead.append(item)
-            if isinstance(item, VideoFrame):
-                return item
-        raise nothing_decodes(self.path)
-
-    def _refuse_unsupported(self) -> None:
-        name = self.first_frame.format.name
-        if name not in LUMA_FORMATS:
-            raise VideoError(
-                f"{self.path} has the pixel format {name}, which is not supported; "
-                f"convert it to one of {', '.join(LUMA_FORMATS)} first"
-            )
-        if self.first_frame.interlaced_frame:
-            raise VideoError(
-                f"{self.path} is interlaced, which enhancement would damage; deinterlace it first"
-            )
+            frames += isinstance(item, VideoFrame)
+            if frames == _LOOK_AHEAD:
+                return
+        if frames == 0:
+            raise nothing_decodes(self.path)
 
     def _read(self) -> Iterator[Item]:
         for packet in self._packets():
@@ -137,8 +163,22 @@ class VideoSource:
                 if not (is_empty and packet.dts is None):
                     yield packet
             elif not is_empty:  # an empty one would make the decoder drain too early
+                self._sent += not packet.is_discard
                 yield from self._frames(packet)
         yield from self._frames(None)
+        if self._threads != 1 and self._decoded < self._sent:
+            yield from self._left_behind()
+
+    def _left_behind(self) -> Iterator[VideoFrame]:
+        """Frames after one that does not decode, when several threads have it and them in hand.
+
+        PyAV cannot go on emptying a decoder after an error; with one thread there is no such error.
+        """
+        with VideoSource(self.path, threads=1) as again:
+            frames = (item for item in again.items() if isinstance(item, VideoFrame))
+            yield from islice(frames, self._decoded, None)
+            self.damaged_packets = again.damaged_packets
+            self.damaged_frames = again.damaged_frames
 
     def _packets(self) -> Iterator[Packet[Any]]:
         if (yield from read_packets(self._container, self.path)):
@@ -155,16 +195,24 @@ class VideoSource:
             self._stamp(frame)
             take_over(frame)
             self._decoded += 1
+            self.damaged_frames += frame.is_corrupt
+            self.extras |= extras_of(frame)
             yield frame
 
     def _refuse_change(self, frame: VideoFrame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format.name}"
+        scan = "interlaced" if frame.interlaced_frame else "progressive"
         if self._decoded == 0:
-            self._shape = shape
-        elif shape != self._shape:
+            self._shape, self._scan = shape, scan
+        if shape != self._shape:
             raise VideoError(
                 f"{self.path} changes from {self._shape} to {shape} at frame {self._decoded}; "
                 "split it there and enhance the parts one by one"
+            )
+        if scan != self._scan:
+            raise VideoError(
+                f"{self.path} changes from {self._scan} to {scan} at frame {self._decoded}, as "
+                "telecined film does; undo that first, or deinterlace it"
             )
 
     def _stamp(self, frame: VideoFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -96,7 +96,7 @@ class Tiling:
         for number, tile in enumerate(tiles):
             window = frames[(..., *tile.window)]
             enhanced = model(number, window)
-            refuse_other_size(enhanced, window)
+            refuse_other_shape(enhanced, window.shape[-2:])
             if whole is None:
                 whole = enhanced.new_empty((*enhanced.shape[:-2], *frames.shape[-2:]))
             whole[(..., *tile.place)] = enhanced[(..., *tile.core)]
@@ -157,14 +157,14 @@ def is_exact(spec: ModelSpec) -> bool:
     return spec.receptive_field > 0 and not spec.recurrent
 
 
-def refuse_other_size(enhanced: Tensor, frames: Tensor) -> None:
-    """Makes sure that a model kept the size.
+def refuse_other_shape(enhanced: Tensor, shape: Sequence[int]) -> None:
+    """Makes sure that what a model gave has this shape in its last dimensions.
 
     Raises:
-        VideoError: it did not.
+        VideoError: it has another.
     """
-    if enhanced.shape[-2:] != frames.shape[-2:]:
+    if enhanced.shape[-len(shape) :] != tuple(shape):
         raise VideoError(
-            f"the model made {tuple(enhanced.shape)} of {tuple(frames.shape)}; "
+            f"the model made {tuple(enhanced.shape)} of {tuple(shape)}; "
             "give one that keeps the size"
         )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
-from vqe_fast.models.registry import ModelSpec
-from vqe_fast.video.chroma import enlarge, shrink
+from vqe_fast.video.chroma import Siting, enlarge, shrink
 from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.errors import VideoError
 from vqe_fast.video.planes import as_samples, as_values, depth_of, values_as_samples
 
 
@@ -24,7 +24,7 @@ class View(Protocol):
     planes: int
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """What a model takes: (1, C, H, W) float32 in [0, 1].
+        """What a model takes: (B, C, H, W) float32 in [0, 1], with B pictures of one frame.
 
         Args:
             planes: samples, each (1, 1, h, w).
@@ -36,7 +36,7 @@ class View(Protocol):
 
         Args:
             planes: samples, each (1, 1, h, w), as they were.
-            enhanced: (1, C, H, W).
+            enhanced: (B, C, H, W).
         """
         ...
 
@@ -68,22 +68,26 @@ class ColorView:
     A model's changes are what is written: they are turned into Y'CbCr, averaged to the resolution
     of chroma, and added to the samples. So a model that changes nothing gives every sample back as
     it was, those that stand for no RGB in [0, 1] included, and chroma is not blurred by going
-    through RGB. Gray frames are seen as red = green = blue, and get the change of luma.
+    through RGB. Gray frames are seen as red = green = blue, and get the change of luma. A plane
+    of transparency is not seen.
 
     Args:
         frame: one of the video.
+        siting: of its chroma.
     """
 
-    def __init__(self, frame: VideoFrame) -> None:
+    def __init__(self, frame: VideoFrame, siting: Siting) -> None:
         self._depth = depth_of(frame)
         self._matrix, self._offset = ColorFacts.of(frame).to_rgb(self._depth)
-        self.planes = len(frame.planes)
+        self._siting = siting
+        self.planes = min(len(frame.planes), 3)
 
     def values(self, planes: list[Tensor]) -> Tensor:
         """RGB."""
         luma = planes[0].float()
         size = (luma.shape[-2], luma.shape[-1])
-        channels = [luma, *(enlarge(plane.float(), size) for plane in planes[1:])]
+        chroma = (enlarge(plane.float(), size, self._siting) for plane in planes[1:])
+        channels = [luma, *chroma]
         if self.planes == 1:
             channels += [luma.new_full(luma.shape, 1 << (self._depth - 1))] * 2
         rgb = _multiply(self._matrix, torch.cat(channels, 1))
@@ -94,14 +98,74 @@ class ColorView:
         change = _multiply(self._matrix.inverse(), enhanced.clamp(0, 1) - self.values(planes))
         changed = []
         for plane, of_plane in zip(planes, change.split(1, 1), strict=False):
-            averaged = shrink(of_plane, (plane.shape[-2], plane.shape[-1]))
+            averaged = shrink(of_plane, (plane.shape[-2], plane.shape[-1]), self._siting)
             changed.append(as_samples(averaged + plane.float(), self._depth))
         return changed
 
 
-def view_for(spec: ModelSpec, frame: VideoFrame) -> View:
-    """The view that a model of this ``spec`` takes of frames like ``frame``."""
-    return LumaView(frame) if spec.planes == "y" else ColorView(frame)
+class FieldsView:
+    """The two fields of a frame as pictures of their own: a batch of two, of half the height.
+
+    Args:
+        upper: sees the field of the even rows.
+        lower: sees that of the odd rows.
+    """
+
+    def __init__(self, upper: View, lower: View) -> None:
+        self._fields = (upper, lower)
+        self.planes = upper.planes
+
+    def values(self, planes: list[Tensor]) -> Tensor:
+        """Those of both fields, (2, C, H/2, W)."""
+        return torch.cat(
+            [view.values(_rows(planes, parity)) for parity, view in enumerate(self._fields)]
+        )
+
+    def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
+        """Both fields woven."""
+        woven = [torch.empty_like(plane) for plane in planes]
+        for parity, view in enumerate(self._fields):
+            field = view.samples(_rows(planes, parity), enhanced[parity : parity + 1])
+            for rows, samples in zip(_rows(woven, parity), field, strict=True):
+                rows.copy_(samples)
+        return woven
+
+
+def view_for(
+    planes: Literal["y", "rgb"],
+    frame: VideoFrame,
+    *,
+    chroma_location: str = "unspecified",
+    fields: bool = False,
+) -> View:
+    """How a model sees frames like ``frame``.
+
+    Args:
+        planes: of the model's spec.
+        frame: one of the video, with a plane of luma.
+        chroma_location: FFmpeg's name of the siting of its chroma.
+        fields: show the two fields of a frame, which has an even number of rows, as pictures of
+            their own.
+
+    Raises:
+        VideoError: the rows of chroma do not part into two fields of the same height.
+    """
+    if planes == "y":
+        return FieldsView(LumaView(frame), LumaView(frame)) if fields else LumaView(frame)
+    siting = Siting.named(chroma_location)
+    if not fields:
+        return ColorView(frame, siting)
+    if any(plane.height % 2 for plane in frame.planes):
+        raise VideoError(
+            f"the colours of interlaced {frame.format.name} with {frame.height} rows do not part "
+            "into two fields; choose a model of luma, or deinterlace the video first"
+        )
+    return FieldsView(*(ColorView(frame, siting.of_field(parity)) for parity in (0, 1)))
+
+
+def _rows(planes: list[Tensor], parity: int) -> list[Tensor]:
+    """The even or the odd rows of planes; no copies."""
+    return [plane[..., parity::2, :] for plane in planes]
 
 
 def _multiply(matrix: Tensor, planes: Tensor) -> Tensor:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-_LOCK = threading.Lock()
+from vqe_fast.video.log import captured_log
 
 
 class Unit(NamedTuple):
@@ -39,37 +36,20 @@ class HeaderReader:
             FFmpegError: the extradata is damaged.
         """
         chain = f"filter_units=remove_types={leave_out},trace_headers"
-        with traced() as lines:
+        with captured_log() as lines:
             self._filter = av.BitStreamFilterContext(chain, stream)
         self.extradata = _parse(lines)
 
     def read(self, packet: Packet[Any]) -> list[Unit]:
         """The headers of ``packet``, which is used up, before the first that is damaged."""
         is_damaged = False
-        with traced() as lines:
+        with captured_log() as lines:
             try:
                 self._filter.filter(packet)
             except av.error.FFmpegError:
                 is_damaged = True
         units = _parse(lines)
         return units[:-1] if is_damaged else units
-
-
-@contextmanager
-def traced() -> Iterator[list[tuple[int, str, str]]]:
-    """Collects what FFmpeg logs in this thread; afterwards PyAV's log is as it was before."""
-    with _LOCK:
-        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-        # Where nobody listens, nobody shall hear what other threads log meanwhile either.
-        others = av.logging.Capture(local=level is not None)
-        with others, av.logging.Capture() as lines:
-            try:
-                av.logging.set_skip_repeated(False)
-                av.logging.set_level(max(level or 0, av.logging.INFO))
-                yield lines
-            finally:
-                av.logging.set_level(level)
-                av.logging.set_skip_repeated(skips)
 
 
 def _parse(lines: list[tuple[int, str, str]]) -> list[Unit]:

@@ -1,0 +1,221 @@
+"""Interlaced video: refused, or enhanced field by field and interlaced again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from support.media import read_frames, write_clip
+from support.modules import LUMA_SPEC, Pointwise
+from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.planes import depth_of, plane_view
+from vqe_fast.video.source import VideoSource
+
+SCANS = {"tff": "top first", "bff": "bottom first"}
+COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
+CODED = {"flags": "+ilme+ildct"}
+
+
+def interlaced(path, scan="tff", **options):
+    return write_clip(path, scan=scan, size=(70, 64), options=CODED, **options)
+
+
+@pytest.mark.parametrize("scan", SCANS)
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("ffv1", ".mkv")])
+def test_identity_is_bit_exact_and_interlaced_the_same_way(tmp_path, scan, codec, suffix):
+    """Fields woven in the other order, or flagged so, make every movement judder."""
+    source = interlaced(
+        tmp_path / "in.mkv",
+        scan,
+        prepare=lambda _, video: setattr(
+            video.codec_context, "field_order", {"tff": 2, "bff": 3}[scan]
+        ),
+    )
+    target = tmp_path / f"out{suffix}"
+    crf = None if codec == "ffv1" else 0
+    enhance_video(source, target, "identity", codec=codec, crf=crf, interlaced="fields")
+    for (time, planes), (expected_time, expected) in zip(
+        read_frames(target), read_frames(source), strict=True
+    ):
+        assert time == expected_time
+        for plane, original in zip(planes, expected, strict=True):
+            np.testing.assert_array_equal(plane, original)
+    for path in (source, target):
+        with VideoSource(path, threads=1) as opened:
+            assert opened.facts.scan == SCANS[scan]
+            assert all(frame.interlaced_frame for frame in opened.items())
+            if path.suffix == ".mkv":
+                order = opened.video_stream.codec_context.field_order
+                assert order == {"tff": 2, "bff": 3}[scan]
+
+
+def test_each_field_is_a_picture_of_its_own(tmp_path):
+    """A model that sees whole frames takes the comb of two moments for structure."""
+    seen = []
+
+    def blur(luma):
+        seen.append(tuple(luma.shape))
+        return (luma + luma.roll(1, -2)) / 2
+
+    source = interlaced(tmp_path / "in.mkv", frames=3)
+    enhance_video(
+        source,
+        tmp_path / "out.mkv",
+        Pointwise(blur),
+        codec="ffv1",
+        precision="fp32",
+        interlaced="fields",
+    )
+    assert set(seen) == {(2, 1, 32, 70)}
+    frames = zip(read_frames(tmp_path / "out.mkv"), read_frames(source), strict=True)
+    for (_, (luma, *_)), (_, (original, *_)) in frames:
+        for parity in (0, 1):
+            field = original[parity::2].astype(float)
+            expected = (field + np.roll(field, 1, 0)) / 2
+            assert np.abs(luma[parity::2] - expected).max() <= 0.5
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p"])
+def test_colours_of_each_field_are_its_own(tmp_path, pixel_format):
+    """Rows of chroma alternate as those of luma do, also where there are half as many."""
+
+    def red_and_blue(frame):
+        for index, values in enumerate(((80, 60), (100, 180), (190, 110))):
+            view = plane_view(frame, index)
+            view[0::2], view[1::2] = (value << (depth_of(frame) - 8) for value in values)
+
+    seen = []
+    source = write_clip(
+        tmp_path / "in.mkv",
+        codec="ffv1",
+        scan="tff",
+        size=(70, 64),
+        pixel_format=pixel_format,
+        draw=red_and_blue,
+        frames=2,
+    )
+    model = Pointwise(lambda rgb: seen.append(rgb.clone()) or rgb, COLOR_SPEC)
+    options = {"codec": "ffv1", "precision": "fp32", "interlaced": "fields"}
+    enhance_video(source, tmp_path / "out.mkv", model, **options)
+    assert seen[0].shape == (2, 3, 32, 70)
+    red, blue = seen[0].mean((-2, -1))
+    assert (seen[0] - torch.stack((red, blue))[..., None, None]).abs().max() < 1e-5
+    assert red.argmax() == 0 and blue.argmax() == 2
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "yuv422p10le"])
+@pytest.mark.parametrize("planes", ["y", "rgb"])
+def test_models_that_change_nothing(tmp_path, planes, pixel_format):
+    """Fields are woven as they were, on every plane and to the last of ten bits."""
+    source = interlaced(tmp_path / "in.mkv", pixel_format=pixel_format, frames=3)
+    model = "identity" if planes == "y" else Pointwise(spec=COLOR_SPEC)
+    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", interlaced="fields")
+    for (_, planes), (_, expected) in zip(
+        read_frames(tmp_path / "out.mkv"), read_frames(source), strict=True
+    ):
+        for plane, original in zip(planes, expected, strict=True):
+            np.testing.assert_array_equal(plane, original)
+
+
+def test_qps_are_of_frames(tmp_path, monkeypatch):
+    """Both fields are told the same; it is estimated from one of them, not from the comb."""
+    seen, told = [], []
+    monkeypatch.setattr(
+        "vqe_fast.video.engine.find_estimator",
+        lambda device: lambda luma: seen.append(tuple(luma.shape)) or 30.0,
+    )
+
+    class Listens(Pointwise):
+        def forward(self, luma, qp):
+            told.append(qp)
+            return luma
+
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", scan="tff", size=(70, 64), frames=3)
+    model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
+    options = {"precision": "fp32", "interlaced": "fields"}
+    report = enhance_video(source, tmp_path / "out.mkv", model, **options)
+    assert report.qp_sources == {"estimate": 3}
+    assert (set(seen), told) == ({(1, 1, 32, 70)}, [30.0] * 3)
+
+
+def test_ten_bits(tmp_path):
+    source = interlaced(tmp_path / "in.mkv", pixel_format="yuv422p10le", frames=3)
+    model = Pointwise(lambda luma: luma + 1 / 1023)
+    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", interlaced="fields")
+    frames = zip(read_frames(tmp_path / "out.mkv"), read_frames(source), strict=True)
+    for (_, (luma, *_)), (_, (original, *_)) in frames:
+        np.testing.assert_array_equal(luma, np.minimum(original + 1, 1023))
+
+
+def test_progressive_video_is_enhanced_as_frames_whatever_is_asked(tmp_path):
+    seen = []
+    source = write_clip(tmp_path / "in.mp4", frames=3)
+    model = Pointwise(lambda luma: seen.append(tuple(luma.shape)) or luma)
+    enhance_video(source, tmp_path / "out.mp4", model, interlaced="fields")
+    assert set(seen) == {(1, 1, 48, 64)}
+
+
+def refused(source, *words, model="identity", **options):
+    target = source.parent / "out.mkv"
+    with pytest.raises(VideoError) as caught:
+        enhance_video(source, target, model, **options)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert all(word in sentence for word in words), sentence
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_is_refused_unless_asked_for(tmp_path):
+    """Two moments in one frame: enhanced as one picture, both are damaged."""
+    refused(interlaced(tmp_path / "in.mp4"), "is interlaced", "--interlaced fields")
+
+
+def test_telecine_is_refused(tmp_path):
+    """Two frames in five are of two moments: neither way of working fits them all."""
+    scan = ["prog", "prog", "prog", "tff", "tff"] * 3
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", scan=scan, frames=15)
+    for choice in ("refuse", "fields"):
+        refused(source, "from progressive to interlaced at frame 3", "telecined", interlaced=choice)
+
+
+def test_a_late_change_is_refused(tmp_path):
+    scan = ["tff"] * 20 + ["prog"] * 5
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", scan=scan, frames=25)
+    refused(source, "from interlaced to progressive at frame 20", interlaced="fields")
+
+
+def test_the_container_alone_says_so(tmp_path):
+    """Which of the two is right cannot be known."""
+    source = write_clip(
+        tmp_path / "in.mkv",
+        codec="ffv1",
+        prepare=lambda _, video: setattr(video.codec_context, "field_order", 2),
+    )
+    refused(source, "is interlaced")
+    refused(source, "the container of", "correct the container's flag", interlaced="fields")
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9"])
+def test_encoders_that_cannot(tmp_path, codec):
+    source = interlaced(tmp_path / "in.mkv", frames=6)
+    refused(source, codec, "libx264 or ffv1", codec=codec, interlaced="fields")
+
+
+def test_odd_height(tmp_path):
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", scan="tff", size=(70, 63), frames=6)
+    refused(source, "63 rows", interlaced="fields")
+
+
+def test_colours_that_do_not_part(tmp_path):
+    """33 rows of chroma: the fields would have 17 and 16."""
+    source = write_clip(tmp_path / "in.mkv", codec="ffv1", scan="tff", size=(70, 66), frames=6)
+    model = Pointwise(spec=COLOR_SPEC)
+    words = ("yuv420p with 66 rows", "choose a model of luma")
+    refused(source, *words, model=model, interlaced="fields")
+    report = enhance_video(source, tmp_path / "out.mkv", codec="ffv1", interlaced="fields")
+    assert report.frames_out == 6
+
+
+def test_unknown_choice(tmp_path):
+    refused(interlaced(tmp_path / "in.mkv"), "weave", interlaced="weave")

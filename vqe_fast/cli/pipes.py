@@ -1,0 +1,76 @@
+"""Standard input and output as files: containers have to be read and written in several places."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vqe_fast.video import VideoError
+
+PIPE = Path("-")
+"""What stands for standard input or output on the command line."""
+
+_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+
+
+@contextmanager
+def readable(source: Path) -> Iterator[Path]:
+    """Yields ``source``, or for ``-`` a temporary file with all of standard input."""
+    if source != PIPE:
+        yield source
+        return
+    with _stand_in("standard input") as path:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path
+
+
+@contextmanager
+def writable(target: Path, container: str | None) -> Iterator[Path]:
+    """Yields ``target``, or for ``-`` a temporary file that goes to standard output if all is well.
+
+    Args:
+        target: the file to write, or ``-``.
+        container: the suffix of the container for ``-``, without its dot; None for a file, whose
+            name says it.
+
+    Raises:
+        VideoError: the container is missing, unknown or superfluous, or standard output is a
+            terminal or closed.
+    """
+    if target != PIPE:
+        if container is not None:
+            raise VideoError(
+                f"a format is for standard output (-); the name of {target} says its container"
+            )
+        yield target
+        return
+    suffix = f".{container}"
+    if suffix not in _SUFFIXES:
+        names = ", ".join(each[1:] for each in _SUFFIXES)
+        raise VideoError(f"standard output has no suffix: give the --format, one of {names}")
+    if sys.stdout.isatty():
+        raise VideoError("standard output is a terminal; send it to a file or to a program")
+    with _stand_in("standard output", suffix) as path:
+        yield path
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            raise VideoError("the program that was to take standard output is gone") from error
+
+
+@contextmanager
+def _stand_in(name: str, suffix: str = "") -> Iterator[Path]:
+    """A temporary file, which messages call ``name``."""
+    with TemporaryDirectory(prefix="vqe-fast-") as folder:
+        path = Path(folder) / f"video{suffix}"
+        try:
+            yield path
+        except VideoError as error:
+            raise VideoError(str(error).replace(str(path), name)) from error

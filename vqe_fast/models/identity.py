@@ -1,0 +1,37 @@
+"""The model that changes nothing: what a file looks like when only the pipeline touched it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vqe_fast.models.registry import ModelSpec, register_model
+
+
+class Identity(nn.Module):
+    """Returns the luma that it is given. It has no weights, and needs none.
+
+    With a lossless encoder its output equals its input on every plane: this is how to check that a
+    file survives the engine, and how fast the engine is without a model.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = ModelSpec(
+            planes="y",
+            temporal_radius=0,
+            recurrent=False,
+            takes_qp=False,
+            receptive_field=1,
+            alignment=1,
+            value_range=(0.0, 1.0),
+        )
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Returns ``luma``, (B, 1, H, W), itself."""
+        return luma
+
+
+@register_model
+def identity() -> nn.Module:
+    """The model that changes nothing, to check and to time the pipeline."""
+    return Identity()

@@ -1,0 +1,52 @@
+"""What decoded frames carry beside their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+
+_NAMES = {
+    "A53_CC": "closed captions",
+    "AFD": "active format descriptions",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the ambient viewing environment",
+    "DOVI_METADATA": "Dolby Vision metadata",
+    "DOVI_RPU_BUFFER": "Dolby Vision metadata",
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
+    "GOP_TIMECODE": "timecodes of pictures",
+    "ICC_PROFILE": "the colour profile",
+    "S12M_TIMECODE": "timecodes of pictures",
+    "SPHERICAL": "the spherical projection",
+    "STEREO3D": "the stereoscopic layout",
+}
+"""What players or archives use, by PyAV's name; the rest, such as encoders' banners, is no loss.
+
+Rotation and static HDR metadata are not among them: they are kept, or the video is refused.
+"""
+
+_KEPT = {"libx264": {"closed captions"}}
+"""What of these an encoder writes into its stream."""
+
+
+def side_data(frame: VideoFrame) -> dict[str, SideData]:
+    """The side data of ``frame`` by PyAV's name of its type.
+
+    Nothing at all where PyAV has no name for some of it, such as a photograph's EXIF.
+    """
+    try:
+        return {each.type.name: each for each in cast(Iterable[SideData], frame.side_data)}
+    except ValueError:
+        return {}
+
+
+def extras_of(frame: VideoFrame) -> set[str]:
+    """What ``frame`` carries that an encoder may lose, in words."""
+    return {_NAMES[name] for name in side_data(frame) if name in _NAMES}
+
+
+def not_kept(extras: Iterable[str], codec: str) -> tuple[str, ...]:
+    """Those of ``extras`` that the encoder ``codec`` loses, sorted."""
+    return tuple(sorted(set(extras) - _KEPT.get(codec, set())))

@@ -1,0 +1,74 @@
+"""The video stream of the output: an encoder that is told all that the source says of its video."""
+
+from __future__ import annotations
+
+import os
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from vqe_fast.video.container import content_tags
+from vqe_fast.video.encoder import EncoderSettings
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.facts import VideoFacts
+from vqe_fast.video.first_look import Scan
+from vqe_fast.video.source import VideoSource
+
+_FIELD_ORDERS: dict[Scan, int] = {"progressive": 1, "top first": 2, "bottom first": 3}
+
+
+def add_video(
+    output: OutputContainer, source: VideoSource, settings: EncoderSettings
+) -> VideoStream:
+    """Adds a stream to ``output`` for the frames of ``source`` and opens its encoder.
+
+    Raises:
+        VideoError: the encoder does not open for such frames.
+    """
+    facts, codec = source.facts, settings.codec
+    stream = output.add_stream(
+        codec,
+        rate=facts.frame_rate,
+        options=settings.options(facts.hdr),
+        width=facts.width,
+        height=facts.height,
+        time_base=facts.time_base,
+    )
+    assert isinstance(stream, VideoStream)
+    context = stream.codec_context
+    _describe(context, facts)
+    if codec == "libx265" and output.format.name in {"mp4", "mov"}:
+        context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+    if codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
+    stream.set_display_matrix(facts.display_matrix)
+    stream.metadata.update(content_tags(source.video_stream.metadata))
+    stream.disposition = source.video_stream.disposition
+    try:
+        context.open()
+    except av.error.FFmpegError as error:
+        odd = facts.width % 2 or facts.height % 2
+        raise VideoError(
+            f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
+            f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose "
+            + ("libsvtav1, libvpx-vp9 or ffv1, which take odd sizes" if odd else "another encoder")
+        ) from error
+    return stream
+
+
+def _describe(context: VideoCodecContext, facts: VideoFacts) -> None:
+    context.pix_fmt = facts.pixel_format
+    context.flags |= Flags.frame_duration
+    if facts.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = facts.sample_aspect_ratio
+    context.color_primaries = facts.color.primaries
+    context.color_trc = facts.color.transfer
+    context.colorspace = facts.color.matrix
+    context.color_range = facts.color.range
+    context.options["chroma_sample_location"] = facts.chroma_location
+    if facts.scan != "progressive":
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = _FIELD_ORDERS[facts.scan]
