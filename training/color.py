@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vqe_fast.video.color import BT709, ColorFacts
 from vqe_fast.video.conversion import Converter
-from vqe_fast.video.formats import bit_depth, has_luma_plane, without_implied_range
-from vqe_fast.video.planes import luma_view
+from vqe_fast.video.formats import has_luma_plane, without_implied_range
+from vqe_fast.video.planes import depth_of, luma_view
 
 Planes = Literal["y", "rgb"]
 """What a model sees of a frame: luma, (H, W), or red, green and blue, (3, H, W)."""
@@ -41,8 +41,7 @@ def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Sampl
 
 def luma_of(frame: av.VideoFrame) -> Samples:
     """A copy of the luma of ``frame``, (H, W), 8 bits; that of RGB is BT.709's, limited."""
-    name = frame.format.name
-    if not has_luma_plane(name) or bit_depth(name) != 8:
+    if not has_luma_plane(frame.format.name) or depth_of(frame) != 8:
         frame = to_yuv420p(frame)
     return luma_view(frame).copy()
 

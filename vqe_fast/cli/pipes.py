@@ -10,11 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vqe_fast.video import VideoError
+from vqe_fast.video.container import FORMATS
 
 PIPE = Path("-")
 """What stands for standard input or output on the command line."""
-
-_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 
 
 @contextmanager
@@ -50,8 +49,8 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
         yield target
         return
     suffix = f".{container}"
-    if suffix not in _SUFFIXES:
-        names = ", ".join(each[1:] for each in _SUFFIXES)
+    if suffix not in FORMATS:
+        names = ", ".join(each[1:] for each in FORMATS)
         raise VideoError(f"standard output has no suffix: give the --format, one of {names}")
     if sys.stdout.isatty():
         raise VideoError("standard output is a terminal; send it to a file or to a program")
