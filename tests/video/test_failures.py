@@ -1,14 +1,16 @@
 """Whatever fails on the way: the error arrives, threads end, and no file is left."""
 
+import gc
 import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from support.media import full_disk, read_frames, write_clip
-from support.modules import Pointwise
+from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, engine, enhance_video, source
 from vqe_fast.video.sink import VideoSink
 
@@ -175,3 +177,28 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
     report = enhance_video(clip, tmp_path / "out.mkv", Pointwise(slow_model), preset="ultrafast")
     assert report.frames_out == 300
     assert most[0] <= 12
+
+
+def test_frames_do_not_wait_for_the_garbage_collector(tmp_path):
+    """It counts objects, and lets hundreds of frames pile up before it looks for cycles."""
+
+    class Listens(Pointwise):
+        def forward(self, luma, qp):
+            return luma
+
+    clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=120)
+    counts = []
+
+    def count(done, _):
+        if done % 20 == 0:
+            counts.append(sum(type(each) is source.VideoFrame for each in gc.get_objects()))
+
+    model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
+    gc.collect()
+    gc.disable()
+    try:
+        report = enhance_video(clip, tmp_path / "out.mkv", model, progress=count)
+    finally:
+        gc.enable()
+    assert report.qp_sources == {"stream": 120}
+    assert len(counts) == 6 and max(counts) <= 30

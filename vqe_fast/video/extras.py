@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 
 _NAMES = {
@@ -37,7 +37,10 @@ def side_data(frame: VideoFrame) -> dict[str, SideData]:
     Nothing at all where PyAV has no name for some of it, such as a photograph's EXIF.
     """
     try:
-        return {each.type.name: each for each in cast(Iterable[SideData], frame.side_data)}
+        # Not ``frame.side_data``: it and the frame would hold each other until the garbage is
+        # collected, which counts objects and not what frames weigh.
+        container = cast(Any, SideDataContainer)(frame)  # PyAV's stubs lack the argument
+        return {each.type.name: each for each in cast(Iterable[SideData], container)}
     except ValueError:
         return {}
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from av.sidedata.encparams import VideoEncParams, VideoEncParamsType
 from av.video.frame import PictureType, VideoFrame
 
+from vqe_fast.video.extras import side_data
 from vqe_fast.video.qp.frame import FrameQP, FrameType
 from vqe_fast.video.qp.packets import VideoPackets
 from vqe_fast.video.qp.paint import paint_qp
@@ -63,10 +64,7 @@ def _measure(frame: VideoFrame, size: int) -> FrameQP:
 
 
 def _parameters(frame: VideoFrame) -> VideoEncParams | None:
-    try:
-        return cast("VideoEncParams | None", frame.side_data.get("VIDEO_ENC_PARAMS"))
-    except ValueError:  # PyAV shows no side data at all where it has no name for some of it
-        return None
+    return cast("VideoEncParams | None", side_data(frame).get("VIDEO_ENC_PARAMS"))
 
 
 def _paint(parameters: VideoEncParams, frame: VideoFrame, cell: int) -> npt.NDArray[np.int16]:
