@@ -134,6 +134,12 @@ def compare(
         held_out = measure_on(recipe.data.model_copy(update=update))
         for part, path in (comparison.parts or {name: []}).items():
             module = _Parts(model, path) if path else model
-            rows[part] = measure(module, held_out, device=fabric.device, qp=recipe.data.qp)
+            rows[part] = measure(
+                module,
+                held_out,
+                frame_step=recipe.validation.frame_step,
+                device=fabric.device,
+                qp=recipe.data.qp,
+            )
             write_csv(rows[part], output / f"{part}.csv")
     return rows

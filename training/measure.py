@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
@@ -50,11 +50,12 @@ def psnr(image: Tensor, original: Tensor) -> float:
 @torch.inference_mode()
 def measure(
     model: nn.Module,
-    clips: Iterable[PairedClip],
+    clips: Sequence[PairedClip],
     *,
     frame_step: int = 1,
     device: torch.device | None = None,
     qp: Literal["frame", "base"] = "frame",
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Measurement]:
     """Runs ``model`` over the compressed clips, rounds to 8 bits as a file would, and compares.
 
@@ -64,6 +65,7 @@ def measure(
         frame_step: every how many frames to measure; 1 takes all.
         device: where ``model`` is; the CPU if not given.
         qp: which QP a model is told that takes one.
+        progress: told after each clip and setting how many are done, of how many.
 
     Returns:
         One measurement for each clip and setting.
@@ -73,7 +75,8 @@ def measure(
     """
     place = device or torch.device("cpu")
     planes = spec_of(model).planes
-    rows = []
+    rows: list[Measurement] = []
+    total = sum(len(clip.settings) for clip in clips)
     for clip in clips:
         for setting in clip.settings:
             scenes = clip.scenes(setting)
@@ -87,6 +90,8 @@ def measure(
             rows.append(
                 Measurement(clip.name, setting, psnr_before, psnr_after, ssim_before, ssim_after)
             )
+            if progress is not None:
+                progress(len(rows), total)
     return rows
 
 

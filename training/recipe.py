@@ -153,13 +153,15 @@ class ValidationRecipe(Strict):
 
     ``best`` says which figure decides which weights are kept: the gain in PSNR, or the loss.
     ``report`` are the degradations that the finished weights are measured at, those of the data
-    unless given; ``frames`` how many frames of each validation clip there are at most.
+    unless given, every ``frame_step``-th frame; ``frames`` how many frames of each validation clip
+    there are at most.
     """
 
     every: int = Field(1000, ge=1)
     batches: int = Field(4, ge=1)
     best: Literal["psnr", "loss"] = "psnr"
     report: list[DegradationGrid] = Field([])
+    frame_step: int = Field(1, ge=1)
     frames: int | None = Field(None, ge=1)
 
 

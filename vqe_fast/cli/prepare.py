@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqe_fast.cli.bar import progress_bar
 from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def prepare_showing(
     from vqe_fast.training.prepared import prepare as run
     from vqe_fast.training.spec import expand
 
-    with _progress_bar() as progress:
+    with progress_bar("prepare") as progress:
         return run(
             spec.sources(folders),
             expand(spec.degradations),
@@ -93,26 +92,3 @@ def _announce(plan: Plan) -> None:
         f"{plan.clips} clips, {plan.frames} frames: {todo}{kept}; "
         f"their luma takes {size_in_words(plan.luma_bytes)} once decoded"
     )
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar with frames and time left, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
-    task = bar.add_task("prepare", total=None)
-
-    def show(done: int, total: int) -> None:
-        bar.start()  # only now: a refusal leaves no empty bar behind
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()

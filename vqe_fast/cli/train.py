@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqe_fast.cli.bar import progress_bar
 from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
@@ -136,7 +137,16 @@ def _measure(
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
     from vqe_fast.training.measure import measure, summarise, write_csv
 
-    rows = measure(model, held_out, device=fabric.device, qp=recipe.data.qp)
+    typer.echo(f"measuring the weights on {len(held_out)} clips")
+    with progress_bar("measure") as progress:
+        rows = measure(
+            model,
+            held_out,
+            frame_step=recipe.validation.frame_step,
+            device=fabric.device,
+            qp=recipe.data.qp,
+            progress=progress,
+        )
     write_csv(rows, output / "measured.csv")
     gains = summarise(rows)
     card = Card(

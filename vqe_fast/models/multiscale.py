@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqe_fast.models.blocks import ResidualBlock
+from vqe_fast.models.blocks import ResidualBlock, he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 
 _CHANNELS = (32, 64, 128, 256)
@@ -101,6 +101,7 @@ class MultiScale(nn.Module):
         if scales not in (1, 2, 3):
             raise ValueError(f"scales must be 1, 2 or 3, got {scales}")
         self.scales = nn.ModuleList(_Scale() for _ in range(scales))
+        he_init(self, 0.0, branch_end="second")
         alignment = 8 * 2 ** (scales - 1)
         # How far a pixel sees to each side: in one scale 143, of which the coarser one's is double.
         reach = 143
