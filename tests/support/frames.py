@@ -64,7 +64,7 @@ def enhancer_of(model, frame, view=None, **wishes):
 def enhanced(model, frames, **wishes):
     """The frames that come out, the enhancer and the watch."""
     enhancer = enhancer_of(model, frames[0], **wishes)
-    watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal, qp=None)
+    watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
     write = ResultWriter(enhancer.view.planes)
     result = []
     for step in enhancer(watch(Step(frame=frame) for frame in frames)):

@@ -122,7 +122,7 @@ def test_qps_are_of_frames(tmp_path, monkeypatch):
     """Both fields are told the same; it is estimated from one of them, not from the comb."""
     seen, told = [], []
     monkeypatch.setattr(
-        "vqe_fast.video.engine.find_estimator",
+        "vqe_fast.video.job.find_estimator",
         lambda device: lambda luma: seen.append(tuple(luma.shape)) or 30.0,
     )
 

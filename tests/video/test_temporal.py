@@ -189,7 +189,7 @@ def test_frames_do_not_pile_up(model, is_still):
             most = max(most, fed - given)
             yield Step(frame=textured(number, (16, 16)))
 
-    for _ in enhancer(Watch(planes=1, temporal=True, qp=None)(feed())):
+    for _ in enhancer(Watch(planes=1, temporal=True)(feed())):
         given += 1
     assert given == 300
     assert most <= (12 if is_still or not model.spec.recurrent else 60)

@@ -114,6 +114,20 @@ def enhance(
             show_default="up to 48 as memory allows",
         ),
     ] = None,
+    segment_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Work in segments of about that length, which are kept if interrupted.",
+            show_default="one pass; 30 with --workers or --resume",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Processes to share segments, each with a GPU, or on a CPU."),
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the segments in OUTPUT.parts.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
@@ -125,11 +139,13 @@ def enhance(
     """
     try:
         with interruptible():
-            from vqe_fast.cli.pipes import PIPE, readable, writable
+            from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
             from vqe_fast.video import VideoError, enhance_video
             from vqe_fast.weights import WeightsError
 
             try:
+                if segment_seconds is not None or workers != 1 or resume:
+                    refuse_segments(source, target)
                 with (
                     writable(target, container) as output,
                     readable(source) as input_file,
@@ -153,13 +169,16 @@ def enhance(
                         max_memory=max_memory,
                         clip_frames=clip_frames,
                         overwrite=overwrite,
+                        segment_seconds=segment_seconds,
+                        workers=workers,
+                        resume=resume,
                         progress=progress,
                     )
             except (VideoError, WeightsError) as error:
                 typer.echo(f"vqe-fast: {error}", err=True)
                 raise typer.Exit(_REFUSED) from error
     except KeyboardInterrupt as error:
-        typer.echo(f"vqe-fast: interrupted, {target} was not written", err=True)
+        typer.echo(f"vqe-fast: interrupted, {target} was not written{_rest(target)}", err=True)
         raise typer.Exit(INTERRUPTED) from error
     _conclude(replace(report, source=str(source), target=str(target)), quiet, target == PIPE)
 
@@ -169,7 +188,8 @@ def _conclude(report: EnhanceReport, quiet: bool, to_stderr: bool) -> None:
         typer.echo(
             f"{report.target}: {report.frames_out} frames in {report.seconds:.1f} s "
             f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
-            + _tiles(report),
+            + _tiles(report)
+            + _segments(report),
             err=to_stderr,
         )
     if report.not_kept:
@@ -185,6 +205,19 @@ def _conclude(report: EnhanceReport, quiet: bool, to_stderr: bool) -> None:
             err=True,
         )
         raise typer.Exit(_DONE_WITH_DAMAGE)
+
+
+def _rest(target: Path) -> str:
+    """What to do after an interruption."""
+    from vqe_fast.video.parts import parts_path
+
+    return "; go on with --resume" if parts_path(target).exists() else ""
+
+
+def _segments(report: EnhanceReport) -> str:
+    if report.segments is None:
+        return ""
+    return f", {report.resumed} of {report.segments} segments were there" if report.resumed else ""
 
 
 def _tiles(report: EnhanceReport) -> str:

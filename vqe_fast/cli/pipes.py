@@ -64,6 +64,19 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
             raise VideoError("the program that was to take standard output is gone") from error
 
 
+def refuse_segments(source: Path, target: Path) -> None:
+    """Makes sure that segments can be read from ``source`` and kept beside ``target``.
+
+    Raises:
+        VideoError: one of them is a pipe.
+    """
+    if PIPE in (source, target):
+        raise VideoError(
+            "standard input and output cannot be worked on in segments; give files, or leave out "
+            "segments, workers and resume"
+        )
+
+
 @contextmanager
 def _stand_in(name: str, suffix: str = "") -> Iterator[Path]:
     """A temporary file, which messages call ``name``."""

@@ -24,11 +24,15 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """A choice of encoder, constant rate factor and preset; None where the encoder has none."""
+    """A choice of encoder, constant rate factor and preset; None where the encoder has none.
+
+    ``threads`` is how many it may use; 0 for as many as it likes.
+    """
 
     codec: str
     crf: int | None
     preset: str | None
+    threads: int = 0
 
     @classmethod
     def choose(cls, codec: str, crf: int | None, preset: str | None, source_codec: str) -> Self:

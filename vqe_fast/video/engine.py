@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from av.video.frame import VideoFrame
 from torch import nn
 
-from vqe_fast.models import spec_of
 from vqe_fast.models.inference import Precision
 from vqe_fast.video.cut import first_frames
-from vqe_fast.video.encoder import EncoderSettings
-from vqe_fast.video.enhancer import Enhancer, ResultWriter
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.extras import not_kept
-from vqe_fast.video.interlacing import Interlaced, works_on_fields
+from vqe_fast.video.interlacing import Interlaced
+from vqe_fast.video.job import Job, Workbench
 from vqe_fast.video.memory import parse_bytes, peak_memory, reset_peak
-from vqe_fast.video.model import find_model, model_name, pick_device
-from vqe_fast.video.pipeline import run_pipeline
+from vqe_fast.video.model import model_name
+from vqe_fast.video.outcome import Outcome
 from vqe_fast.video.plan import Wishes
-from vqe_fast.video.planes import load_planes
-from vqe_fast.video.qp.estimate import find_estimator
-from vqe_fast.video.qp.track import QPTrack
 from vqe_fast.video.report import EnhanceReport
+from vqe_fast.video.running import run
+from vqe_fast.video.segmented import (
+    Division,
+    SegmentedOutcome,
+    enhance_segmented,
+    refuse_leftovers,
+)
 from vqe_fast.video.sink import VideoSink
 from vqe_fast.video.source import VideoSource
-from vqe_fast.video.steps import Step, in_steps
-from vqe_fast.video.timings import Timings
-from vqe_fast.video.views import View, view_for
+from vqe_fast.video.steps import in_steps
 from vqe_fast.video.watch import Watch
 
 __all__ = ["EnhanceReport", "enhance_video"]
@@ -59,6 +56,9 @@ def enhance_video(
     max_memory: int | str | None = None,
     clip_frames: int | None = None,
     overwrite: bool = False,
+    segment_seconds: float | None = None,
+    workers: int = 1,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> EnhanceReport:
     """Enhances every frame of a video file; everything else is kept as it is.
@@ -100,6 +100,15 @@ def enhance_video(
         clip_frames: frames that a recurrent model sees together, at least 13, six of them shared
             with each neighbour; None for up to 48 as memory allows.
         overwrite: replace a target that exists.
+        segment_seconds: enhance the video in segments of about that length, and join them. Each
+            sees as much of its neighbours as the model needs: the frames are what one pass gives,
+            under a recurrent model within what a seam between its clips changes. Finished segments
+            are kept in the folder TARGET.parts until the target is complete.
+        workers: processes that enhance segments at once, each on a GPU of its own, or on a CPU
+            with its share of the cores; segments last 30 seconds unless ``segment_seconds`` says
+            otherwise.
+        resume: go on with what an interrupted run has left in TARGET.parts, if there is such a
+            folder; source and options have to be the same. Without it such a folder is refused.
         progress: called in the calling thread after each frame with the number of frames enhanced
             and an estimate of how many there are, or None.
 
@@ -113,60 +122,104 @@ def enhance_video(
     start = time.perf_counter()
     source, target = Path(source), Path(target)
     _check_paths(source, target, overwrite)
+    refuse_leftovers(target, resume)
     if frames is not None and frames < 1:
         raise VideoError(f"the number of frames must be at least 1, got {frames}")
+    division = None
+    if segment_seconds is not None or workers != 1 or resume:
+        division = Division(segment_seconds, workers, resume)
+        if frames is not None:
+            raise VideoError(
+                "a number of frames is for one pass; leave out segments, workers and resume"
+            )
     wishes = Wishes(tile, None if max_memory is None else parse_bytes(max_memory), clip_frames)
-    place = pick_device(device)
-    network = find_model(model, None if weights is None else Path(weights))
-    with ExitStack() as opened:
-        video = opened.enter_context(VideoSource(source, threads=_decoder_threads(place)))
-        settings = EncoderSettings.choose(codec, crf, preset, video.facts.codec)
-        fields = works_on_fields(video, interlaced)
-        video.convert(settings.pixel_format(video.facts.pixel_format, pix_fmt))
-        view = view_for(
-            spec_of(network).planes,
-            video.first_frame,
-            chroma_location=video.facts.chroma_location,
-            fields=fields,
-        )
-        sink = opened.enter_context(
-            VideoSink(target.resolve(), video, settings, with_chapters=frames is None)
-        )
-        qps = _qp_track(network, source, qp, place)
-        reset_peak(place)
-        enhancer = Enhancer(
-            network,
-            device=place,
+    bench = Workbench(
+        Job(
+            source=source,
+            target=target.resolve(),
+            model=model,
+            weights=None if weights is None else Path(weights),
+            device=device,
             precision=precision,
-            view=view,
-            probe=video.first_frame,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            pix_fmt=pix_fmt,
+            interlaced=interlaced,
+            qp=qp,
             wishes=wishes,
         )
-        watch = Watch(
-            planes=view.planes,
-            temporal=enhancer.is_temporal,
-            qp=_reader_of(qps, view_for("y", video.first_frame, fields=fields), place),
+    )
+    with bench.open() as video:
+        facts, settings = video.facts, bench.settings(video)
+        if division is None:
+            outcome = _enhance_in_one_pass(bench, video, frames, progress)
+            result = SegmentedOutcome(outcome, None, 0, 0)
+        else:
+            result = enhance_segmented(bench, division, progress or _no_progress)
+    outcome = result.outcome
+    return EnhanceReport(
+        source=str(source),
+        target=str(target),
+        frames_in=outcome.frames_in,
+        frames_out=outcome.frames_out,
+        frames_damaged=outcome.frames_damaged,
+        damaged_packets=outcome.damaged_packets,
+        not_kept=not_kept(outcome.extras, settings.codec),
+        width=facts.width,
+        height=facts.height,
+        seconds=time.perf_counter() - start,
+        segments=result.segments,
+        resumed=result.resumed,
+        frames_resumed=result.frames_resumed,
+        model=model_name(model),
+        precision=outcome.precision,
+        device=str(bench.device),
+        codec=settings.codec,
+        pixel_format=facts.pixel_format,
+        crf=settings.crf,
+        preset=settings.preset,
+        qp_sources=outcome.qp_sources,
+        duplicated=outcome.duplicated,
+        scene_cuts=outcome.scene_cuts,
+        tile=outcome.tile,
+        tiles_exact=outcome.tiles_exact,
+        clip_frames=outcome.clip_frames,
+        timings=outcome.timings,
+        peak_memory=outcome.peak_memory,
+    )
+
+
+def _enhance_in_one_pass(
+    bench: Workbench, video: VideoSource, limit: int | None, progress: Progress | None
+) -> Outcome:
+    bench.view(video)  # refuses what no temporary file need be made for
+    with VideoSink(
+        bench.job.target, video, bench.settings(video), with_chapters=limit is None
+    ) as sink:
+        qps = bench.qp_track()
+        reset_peak(bench.device)
+        enhancer = bench.enhancer(video)
+        watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+        tell_qps = bench.telling_qps(qps, video)
+        facts = video.facts
+        items = video.items()
+        if limit is not None:
+            audio = [stream.index for stream in video.container.streams.audio]
+            items = first_frames(items, limit, audio)
+        total = min((n for n in (facts.frame_count, limit) if n is not None), default=None)
+        report = progress or _no_progress
+        done, timings = run(
+            tell_qps(watch(in_steps(items))), enhancer, sink, lambda done: report(done, total)
         )
-        done, timings = _run(video, sink, watch, enhancer, frames, progress)
         sink.commit()
-        return EnhanceReport(
-            source=str(source),
-            target=str(target),
+        return Outcome(
             frames_in=done,
             frames_out=sink.frames_encoded,
             frames_damaged=video.damaged_frames,
             damaged_packets=video.damaged_packets + sink.damaged_packets,
-            not_kept=not_kept(video.extras, settings.codec),
-            width=video.facts.width,
-            height=video.facts.height,
-            seconds=time.perf_counter() - start,
-            model=model_name(model),
+            extras=tuple(sorted(video.extras)),
             precision=enhancer.precision,
-            device=str(place),
-            codec=settings.codec,
-            pixel_format=video.facts.pixel_format,
-            crf=settings.crf,
-            preset=settings.preset,
             qp_sources={} if qps is None else dict(qps.sources),
             duplicated=watch.repeats,
             scene_cuts=watch.scene_cuts,
@@ -174,65 +227,12 @@ def enhance_video(
             tiles_exact=enhancer.is_exact,
             clip_frames=enhancer.clip_frames,
             timings=timings,
-            peak_memory=peak_memory(place),
+            peak_memory=peak_memory(bench.device),
         )
 
 
-def _qp_track(
-    model: nn.Module, source: Path, given: float | None, device: torch.device
-) -> QPTrack | None:
-    if spec_of(model).takes_qp:
-        return QPTrack(source, given, find_estimator(device))
-    if given is not None:
-        raise VideoError("a QP was given, but the model takes none; leave it out")
-    return None
-
-
-def _reader_of(
-    qps: QPTrack | None, luma: View, device: torch.device
-) -> Callable[[VideoFrame], float] | None:
-    if qps is None:
-        return None
-    return lambda frame: qps.of(frame.pts, luma.values(load_planes(frame, 1, device))[:1])
-
-
-def _run(
-    video: VideoSource,
-    sink: VideoSink,
-    watch: Watch,
-    enhancer: Enhancer,
-    limit: int | None,
-    progress: Progress | None,
-) -> tuple[int, dict[str, float]]:
-    """Runs the three stages; returns the number of frames, and how long each stage worked."""
-    items = video.items()
-    if limit is not None:
-        audio = [stream.index for stream in video.container.streams.audio]
-        items = first_frames(items, limit, audio)
-    total = min((n for n in (video.facts.frame_count, limit) if n is not None), default=None)
-    timings, done = Timings(), 0
-
-    def work(steps: Iterable[Step]) -> Iterator[Step]:
-        nonlocal done
-        enhanced = timings.making("enhance", enhancer(timings.making("starve", steps)))
-        for step in timings.using("block", enhanced):
-            if step.frame is not None:
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-            yield step
-
-    def write(steps: Iterable[Step]) -> None:
-        put_result = ResultWriter(enhancer.view.planes)
-        for step in timings.using("encode", steps):
-            put_result(step)
-            for item in step.items():
-                sink.write(item)
-        with timings.span("encode"):
-            sink.finish()
-
-    run_pipeline(timings.making("decode", watch(in_steps(items))), work, write)
-    return done, timings.report()
+def _no_progress(done: int, total: int | None) -> None:
+    """What is called where nobody wants to know."""
 
 
 def _check_paths(source: Path, target: Path, overwrite: bool) -> None:
@@ -252,8 +252,3 @@ def _check_paths(source: Path, target: Path, overwrite: bool) -> None:
         raise VideoError(f"{target} is not a file but a device or a pipe; give the name of a file")
     if not overwrite:
         raise VideoError(f"{target} exists already; give another name, or ask to overwrite it")
-
-
-def _decoder_threads(device: torch.device) -> int:
-    """One on a CPU: the model needs the cores, and decoding takes a thousandth of its time."""
-    return 1 if device.type == "cpu" else 0

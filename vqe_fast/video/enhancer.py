@@ -14,7 +14,7 @@ from vqe_fast.models.inference import DTYPES, PROBE_SIDE, Precision, prepare_inf
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.plan import Plan, Wishes, make_plan
 from vqe_fast.video.planes import load_planes, plane_view, store_planes
-from vqe_fast.video.recurrent import RecurrentRunner
+from vqe_fast.video.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
@@ -26,7 +26,9 @@ from vqe_fast.video.windowed import WindowedRunner
 _TYPICAL_QP = 32.0
 _PAN = 2  # pixels from frame to frame of what stands for a clip before there is one
 _CLIP = 3
-_STILL = 5
+
+STILL = 5
+"""Repeats after which a frame counts as a still."""
 
 
 class Enhancer:
@@ -91,9 +93,14 @@ class Enhancer:
         self._repeated = 0
 
     @property
+    def reach(self) -> int:
+        """Frames on each side that a frame's result is made from, or for a clip should be."""
+        return OVERLAP if self._spec.recurrent else self._spec.temporal_radius
+
+    @property
     def is_temporal(self) -> bool:
         """Whether the model sees several frames together."""
-        return self._spec.recurrent or self._spec.temporal_radius > 0
+        return self.reach > 0
 
     @property
     def tile(self) -> int | None:
@@ -114,12 +121,15 @@ class Enhancer:
     def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Gives each step back once its frame has a result, in order.
 
+        Can be called again, for other frames of the same shape, once it has given back all.
+
         Args:
             steps: as :class:`vqe_fast.video.watch.Watch` leaves them.
 
         Raises:
             VideoError: the model changes the size, or memory does not suffice.
         """
+        self._repeated = 0
         for step in steps:
             self._waiting.append(step)
             for enhanced in self._results(step):
@@ -141,7 +151,7 @@ class Enhancer:
             yield from self._runner.push(shot)
             return
         self._repeated += 1
-        if self._repeated == _STILL:
+        if self._repeated == STILL:
             yield from self._runner.flush()
 
     @torch.inference_mode()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from typing import Any
 
 import av
 from av.codec.context import Flags
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vqe_fast.video.container import content_tags
@@ -39,6 +43,7 @@ def add_video(
     )
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
+    context.thread_count = settings.threads
     _describe(context, facts)
     if codec == "libx265" and output.format.name in {"mp4", "mov"}:
         context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
@@ -57,6 +62,69 @@ def add_video(
             + ("libsvtav1, libvpx-vp9 or ffv1, which take odd sizes" if odd else "another encoder")
         ) from error
     return stream
+
+
+def parameter_sets(stream: VideoStream) -> str:
+    """The sha256 of the headers that the opened encoder of ``stream`` keeps apart from packets."""
+    return hashlib.sha256(stream.codec_context.extradata or b"").hexdigest()
+
+
+class FrameEncoder:
+    """Encodes frames, and makes sure that each comes back.
+
+    Args:
+        stream: what :func:`add_video` returned.
+        codec: the encoder's name, for messages.
+
+    Attributes:
+        frames_encoded: frames that the encoder has given back so far.
+    """
+
+    def __init__(self, stream: VideoStream, codec: str) -> None:
+        self.frames_encoded = 0
+        self._stream = stream
+        self._codec = codec
+        self._frames_sent = 0
+
+    def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
+        """The packets that are ready after ``frame``.
+
+        Raises:
+            VideoError: the encoder refuses the frame.
+        """
+        return self._encode(frame)
+
+    def finish(self) -> list[Packet[Any]]:
+        """The packets that the encoder still holds.
+
+        Raises:
+            VideoError: it fails.
+        """
+        return self._encode(None) if self._frames_sent else []
+
+    def refuse_losses(self) -> None:
+        """Makes sure, at the end, that all frames have come back.
+
+        Raises:
+            VideoError: frames are missing.
+        """
+        if self.frames_encoded != self._frames_sent:
+            raise VideoError(
+                f"{self._codec} gave back {self.frames_encoded} of {self._frames_sent} frames; "
+                "choose another encoder"
+            )
+
+    def _encode(self, frame: VideoFrame | None) -> list[Packet[Any]]:
+        try:
+            packets = self._stream.encode(frame)
+        except av.error.FFmpegError as error:
+            raise VideoError(
+                f"{self._codec} failed at frame {self._frames_sent} "
+                f"({error.strerror}); choose another encoder"
+            ) from error
+        self._frames_sent += frame is not None
+        self.frames_encoded += len(packets)
+        return packets
 
 
 def _describe(context: VideoCodecContext, facts: VideoFacts) -> None:

@@ -39,11 +39,13 @@ class Wishes:
         tile: side of a tile in pixels.
         max_memory: bytes that the model may take beside its weights, on its device.
         clip_frames: frames that a recurrent model sees together.
+        processes: how many run the model on the same device.
     """
 
     tile: int | None = None
     max_memory: int | None = None
     clip_frames: int | None = None
+    processes: int = 1
 
 
 @dataclass
@@ -88,7 +90,7 @@ def make_plan(
     if wishes.clip_frames is not None and not spec.recurrent:
         raise VideoError("a clip length was given, but the model is not recurrent; leave it out")
     tiling = Tiling(spec, size, wishes.tile)
-    budget = wishes.max_memory or int(_SHARE * available_memory(device))
+    budget = (wishes.max_memory or int(_SHARE * available_memory(device))) // wishes.processes
     is_strict = wishes.max_memory is not None or device.type != "cuda"
 
     def taken(frames: int) -> float:

@@ -24,6 +24,9 @@ class EnhanceReport:
         width: samples per row of luma.
         height: rows of luma.
         seconds: wall-clock time from call to finished file.
+        segments: how many the video was cut into; None if it was enhanced in one pass.
+        resumed: segments that an interrupted run had finished.
+        frames_resumed: of the frames, those of these segments.
         model: the registered name, or the class of the module that was passed.
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
         device: where the model ran.
@@ -41,9 +44,9 @@ class EnhanceReport:
         clip_frames: frames that a recurrent model saw together, at the end; None for another.
         timings: seconds of work of each stage, which run at the same time: ``decode`` (with what
             is looked at before the model), ``model``, ``encode``; and ``waiting``, those that the
-            model waited for the other two.
-        peak_memory: bytes taken at most: of the GPU by tensors, or on a CPU by this process since
-            its start.
+            model waited for the other two. Those of several workers add up.
+        peak_memory: bytes taken at most: of the GPU by tensors, or on a CPU by the process since
+            its start; of several workers, by the one that took most.
     """
 
     source: str
@@ -56,6 +59,9 @@ class EnhanceReport:
     width: int
     height: int
     seconds: float
+    segments: int | None
+    resumed: int
+    frames_resumed: int
     model: str
     precision: str
     device: str
@@ -79,8 +85,8 @@ class EnhanceReport:
 
     @property
     def fps(self) -> float:
-        """Frames per second of wall-clock time."""
-        return self.frames_out / self.seconds
+        """Frames enhanced per second of wall-clock time."""
+        return (self.frames_out - self.frames_resumed) / self.seconds
 
     def to_dict(self) -> dict[str, object]:
         """All fields and ``fps``, ready for JSON."""

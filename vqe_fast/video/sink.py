@@ -20,7 +20,7 @@ from vqe_fast.video.copying import PacketCopier
 from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.misfits import refuse_misfits
-from vqe_fast.video.output_stream import add_video
+from vqe_fast.video.output_stream import FrameEncoder, add_video, parameter_sets
 from vqe_fast.video.source import VideoSource
 
 _BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
@@ -34,7 +34,6 @@ class VideoSink:
     a file that has the target's name already is not touched.
 
     Attributes:
-        frames_encoded: frames that the encoder has given back so far.
         damaged_packets: packets of other streams so far that the container did not take.
     """
 
@@ -45,6 +44,7 @@ class VideoSink:
         settings: EncoderSettings,
         *,
         with_chapters: bool,
+        folder: Path | None = None,
     ) -> None:
         """Opens the file and the encoder and writes the header.
 
@@ -53,19 +53,18 @@ class VideoSink:
             source: where facts, metadata and the other streams come from.
             settings: the encoder.
             with_chapters: copy the chapters, which only fit a video of full length.
+            folder: for the temporary file, on the same disk; None for that of the target.
 
         Raises:
             VideoError: the target's container or the encoder cannot hold what the source has, or
                 the file cannot be written.
         """
-        self.frames_encoded = 0
         self.damaged_packets = 0
         self._target = target
-        self._settings = settings
-        self._frames_sent = 0
+        self._joined = 0
         refuse_misfits(target, source, settings)
         copied = streams_to_copy(source, target)
-        self._partial = _partial_name(target)
+        self._partial = _partial_name(target, folder or target.parent)
         self._output: OutputContainer = av.open(
             str(self._partial),
             "w",
@@ -77,6 +76,7 @@ class VideoSink:
             for stream in source.container.streams:
                 if stream.index == source.video_stream.index:
                     self._video = add_video(self._output, source, settings)
+                    self._encoder = FrameEncoder(self._video, settings.codec)
                 elif stream in copied:
                     copy = add_copy(self._output, stream, source.picture(stream))
                     if copy is not None:
@@ -108,12 +108,33 @@ class VideoSink:
             VideoError: the encoder refuses the frame, or the file cannot be written.
         """
         if isinstance(item, VideoFrame):
-            self._encode(item)
+            for packet in self._encoder.encode(item):
+                self._mux(packet)
             return
         copier = self._copiers.get(item.stream.index)
         if copier is not None:
             copier.adopt(item)
             self._mux(item)
+
+    def join(self, packet: Packet[Any]) -> None:
+        """Writes a packet of the video that an encoder with the same settings has made.
+
+        Raises:
+            VideoError: the file cannot be written.
+        """
+        packet.stream = self._video
+        self._joined += 1
+        self._mux(packet)
+
+    @property
+    def parameter_sets(self) -> str:
+        """Tells the headers of the video, see :func:`.output_stream.parameter_sets`."""
+        return parameter_sets(self._video)
+
+    @property
+    def frames_encoded(self) -> int:
+        """Frames that the encoder has given back so far, and those joined."""
+        return self._encoder.frames_encoded + self._joined
 
     def finish(self) -> None:
         """Writes what the encoder still holds, and the end of the file.
@@ -121,7 +142,8 @@ class VideoSink:
         Raises:
             VideoError: as :meth:`write`.
         """
-        self._encode(None)
+        for packet in self._encoder.finish():
+            self._mux(packet)
         with self._counting_damage():
             self._output.close()
         if self.damaged_packets:
@@ -133,28 +155,11 @@ class VideoSink:
         Raises:
             VideoError: frames are missing, or the file cannot be renamed.
         """
-        if self.frames_encoded != self._frames_sent:
-            raise VideoError(
-                f"{self._settings.codec} gave back {self.frames_encoded} of "
-                f"{self._frames_sent} frames; choose another encoder"
-            )
+        self._encoder.refuse_losses()
         try:
             os.replace(self._partial, self._target)
         except OSError as error:
             raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
-
-    def _encode(self, frame: VideoFrame | None) -> None:
-        try:
-            packets = self._video.encode(frame)
-        except av.error.FFmpegError as error:
-            raise VideoError(
-                f"{self._settings.codec} failed at frame {self._frames_sent} "
-                f"({error.strerror}); choose another encoder"
-            ) from error
-        self._frames_sent += frame is not None
-        self.frames_encoded += len(packets)
-        for packet in packets:
-            self._mux(packet)
 
     def _mux(self, packet: Packet[Any]) -> None:
         with self._counting_damage():
@@ -191,5 +196,5 @@ class VideoSink:
         self._partial.unlink(missing_ok=True)
 
 
-def _partial_name(target: Path) -> Path:
-    return target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}")
+def _partial_name(target: Path, folder: Path) -> Path:
+    return folder / f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}"

@@ -46,6 +46,7 @@ class VideoSource:
         damaged_packets: video packets met so far that did not decode.
         damaged_frames: frames met so far that decoded with errors, and are delivered all the same.
         extras: what the frames met so far carry that an encoder may lose, in words.
+        entry: timestamp of the first keyframe in decoding order, once it is read.
     """
 
     def __init__(self, path: Path, *, threads: int) -> None:
@@ -73,6 +74,11 @@ class VideoSource:
             self._decoded = 0
             self._ahead: deque[Item] = deque()
             self._convert: Converter | None = None
+            self.entry: int | None = None
+            self._sought: int | None = None
+            self._entry_pts: int | None = None
+            self._shape: str | None = None
+            self._span: tuple[int | None, int | None] = (None, None)
             self._reader = self._read()
             self._look_ahead()
             self.facts: VideoFacts = read_facts(self._container, self._stream, self.first_frame)
@@ -146,6 +152,42 @@ class VideoSource:
                 item = self._convert(item)
             yield item
 
+    def seek(self, ticks: int) -> bool:
+        """Lets :meth:`items` begin anew, at the last keyframe at or before ``ticks``.
+
+        Packets of other streams are then left out. To be called before :meth:`items`.
+
+        Args:
+            ticks: of ``facts.time_base``.
+
+        Returns:
+            Whether that can be done; if not, the source is of no more use.
+        """
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except av.error.FFmpegError:
+            return False
+        self._ahead.clear()
+        self._last_pts, self._sent, self._decoded = None, 0, 0
+        self.entry = self._entry_pts = None
+        self._sought = ticks
+        self._reader = self._read()
+        return True
+
+    def count_within(self, start: int | None, end: int | None) -> None:
+        """Counts damage from ``start`` to before ``end`` only, in ticks; None for an open end."""
+        self._span = start, end
+        if start is not None:
+            self.damaged_packets = self.damaged_frames = 0
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        """The packets of all streams in the order of the file, once, instead of :meth:`items`.
+
+        Of the video stream, those are missing that the first frames were decoded from.
+        """
+        yield from (item for item in self._ahead if isinstance(item, Packet))
+        yield from (packet for packet in self._packets() if packet.size or packet.dts is not None)
+
     def _look_ahead(self) -> None:
         frames = 0
         for item in self._reader:
@@ -163,6 +205,9 @@ class VideoSource:
                 if not (is_empty and packet.dts is None):
                     yield packet
             elif not is_empty:  # an empty one would make the decoder drain too early
+                if self.entry is None and packet.is_keyframe:
+                    self.entry = packet.pts if packet.dts is None else packet.dts
+                    self._entry_pts = packet.pts
                 self._sent += not packet.is_discard
                 yield from self._frames(packet)
         yield from self._frames(None)
@@ -175,45 +220,67 @@ class VideoSource:
         PyAV cannot go on emptying a decoder after an error; with one thread there is no such error.
         """
         with VideoSource(self.path, threads=1) as again:
+            again.count_within(*self._span)
+            if self._sought is not None:
+                again.seek(self._sought)
             frames = (item for item in again.items() if isinstance(item, VideoFrame))
             yield from islice(frames, self._decoded, None)
             self.damaged_packets = again.damaged_packets
             self.damaged_frames = again.damaged_frames
 
     def _packets(self) -> Iterator[Packet[Any]]:
-        if (yield from read_packets(self._container, self.path)):
-            self.damaged_packets += 1
+        streams = () if self._sought is None else (self._stream,)
+        if (yield from read_packets(self._container, self.path, *streams)):
+            self.damaged_packets += self._span[1] is None
 
     def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:
         try:
             frames = self._stream.decode(packet)
         except av.error.FFmpegError:
-            self.damaged_packets += 1
+            self.damaged_packets += self._counts(None if packet is None else packet.pts)
             return
         for frame in frames:
+            if self._sought is not None and not self._is_entered(frame):
+                continue
             self._refuse_change(frame)
             self._stamp(frame)
             take_over(frame)
             self._decoded += 1
-            self.damaged_frames += frame.is_corrupt
+            self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
             self.extras |= extras_of(frame)
             yield frame
+
+    def _is_entered(self, frame: VideoFrame) -> bool:
+        """False for frames shown before the keyframe, which may lack what they refer to."""
+        entry = self._entry_pts
+        return entry is not None and (frame.pts is None or frame.pts >= entry)
+
+    def _counts(self, pts: int | None) -> bool:
+        start, end = self._span
+        if pts is None:
+            return end is None
+        return (start is None or start <= pts) and (end is None or pts < end)
 
     def _refuse_change(self, frame: VideoFrame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format.name}"
         scan = "interlaced" if frame.interlaced_frame else "progressive"
-        if self._decoded == 0:
+        if self._shape is None:
             self._shape, self._scan = shape, scan
         if shape != self._shape:
             raise VideoError(
-                f"{self.path} changes from {self._shape} to {shape} at frame {self._decoded}; "
+                f"{self.path} changes from {self._shape} to {shape} at {self._place(frame)}; "
                 "split it there and enhance the parts one by one"
             )
         if scan != self._scan:
             raise VideoError(
-                f"{self.path} changes from {self._scan} to {scan} at frame {self._decoded}, as "
+                f"{self.path} changes from {self._scan} to {scan} at {self._place(frame)}, as "
                 "telecined film does; undo that first, or deinterlace it"
             )
+
+    def _place(self, frame: VideoFrame) -> str:
+        if self._sought is None or frame.pts is None:
+            return f"frame {self._decoded}"
+        return f"{float(frame.pts * time_base_of(self._stream)):.2f} s"
 
     def _stamp(self, frame: VideoFrame) -> None:
         frame.time_base = time_base_of(self._stream)

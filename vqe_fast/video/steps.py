@@ -26,6 +26,7 @@ class Step:
         repeats: whether what the model sees of the frame is what it saw of the one before.
         begins_scene: whether the frame is known not to continue the ones before it.
         qp: what the model is told; None if it is told none.
+        is_kept: whether the frame is to be written, not only looked at by those beside it.
         result: the enhanced planes once they are known, and whether their values were finite.
     """
 
@@ -34,11 +35,12 @@ class Step:
     repeats: bool = False
     begins_scene: bool = False
     qp: float | None = None
+    is_kept: bool = True
     result: tuple[list[Tensor], Tensor] | None = None
 
     def items(self) -> list[Item]:
-        """Packets and frame, in the order of the file."""
-        return [*self.packets, *(() if self.frame is None else (self.frame,))]
+        """Packets and frame, in the order of the file, as far as they are to be written."""
+        return [*self.packets, *((self.frame,) if self.frame and self.is_kept else ())]
 
 
 def in_steps(items: Iterable[Item]) -> Iterator[Step]:

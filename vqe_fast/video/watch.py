@@ -1,9 +1,9 @@
-"""Looks at frames before a model does: repeats, scene cuts, and the QPs it is to be told."""
+"""Looks at frames before a model does: repeats and scene cuts."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,20 +22,17 @@ class Watch:
     Args:
         planes: how many planes the model sees.
         temporal: whether it sees several frames together, and so scene cuts matter.
-        qp: tells the QP of a frame; None for a model that takes none.
 
     Attributes:
-        scene_cuts: how many there were so far; None if they are not looked for.
-        repeats: how many frames repeated the one before.
+        scene_cuts: how many there were so far among frames to be written; None if they are not
+            looked for.
+        repeats: how many of these frames repeated the one before.
     """
 
-    def __init__(
-        self, *, planes: int, temporal: bool, qp: Callable[[VideoFrame], float] | None
-    ) -> None:
+    def __init__(self, *, planes: int, temporal: bool) -> None:
         self.scene_cuts = 0 if temporal else None
         self.repeats = 0
         self._repeats = Repeats(planes)
-        self._qp = qp
 
     def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yields the steps in order; where scene cuts matter, two frames later than they come."""
@@ -45,7 +42,8 @@ class Watch:
         for step in steps:
             waiting.append(step)
             if step.frame is not None:
-                self._look_at(step, step.frame)
+                step.repeats = self._repeats(step.frame)
+                self.repeats += step.repeats and step.is_kept
                 if cuts is None:
                     answers.append(False)
                 else:
@@ -55,18 +53,12 @@ class Watch:
         answers.extend(cuts.flush() if cuts is not None else ())
         yield from self._settled(waiting, answers)
 
-    def _look_at(self, step: Step, frame: VideoFrame) -> None:
-        step.repeats = self._repeats(frame)
-        self.repeats += step.repeats
-        if self._qp is not None and not step.repeats:
-            step.qp = self._qp(frame)
-
     def _settled(self, waiting: deque[Step], answers: deque[bool]) -> Iterator[Step]:
         while waiting and (waiting[0].frame is None or answers):
             step = waiting.popleft()
             if step.frame is not None and answers.popleft():
                 step.begins_scene = True
-                self.scene_cuts = (self.scene_cuts or 0) + 1
+                self.scene_cuts = (self.scene_cuts or 0) + step.is_kept
             yield step
 
 

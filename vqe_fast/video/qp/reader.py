@@ -39,11 +39,18 @@ def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
     return list(iterate_qp(source))
 
 
-def iterate_qp(source: str | os.PathLike[str] | BinaryIO) -> Generator[FrameQP, None, None]:
+def iterate_qp(
+    source: str | os.PathLike[str] | BinaryIO, start: int | None = None
+) -> Generator[FrameQP, None, None]:
     """Yields what :func:`read_qp` returns, in memory that does not depend on the length.
 
     Headers of HEVC and AV1 are read from FFmpeg's log: PyAV's log level and captures are changed
     while a packet is looked at, and restored each time. Any number of threads may do so at once.
+
+    Args:
+        source: as for :func:`read_qp`.
+        start: begin at the last keyframe at or before so many ticks of the video stream; None for
+            the beginning.
 
     Raises:
         VideoError: missing, not a video, cannot be read on, or no frame of it can be shown.
@@ -51,6 +58,8 @@ def iterate_qp(source: str | os.PathLike[str] | BinaryIO) -> Generator[FrameQP, 
     origin = Path(source) if isinstance(source, (str, os.PathLike)) else source
     with open_video(origin) as container:
         stream = pick_stream(container, origin)
+        if start is not None:
+            container.seek(start, stream=stream)
         codec = stream.codec_context.codec.canonical_name
         read = _WITHOUT_DECODING.get(codec, decoded_qp)
         is_empty = True

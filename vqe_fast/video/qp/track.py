@@ -50,14 +50,26 @@ class QPTrack:
         self._frames: Iterator[FrameQP] = iter(()) if given is not None else iterate_qp(source)
         self._next: FrameQP | None = None
 
-    def of(self, pts: int | None, luma: Tensor) -> float:
+    def start_at(self, ticks: int | None) -> None:
+        """Reads the stream from the last keyframe at or before ``ticks``; None: the beginning."""
+        self._next = None
+        if self._given is None:
+            self._frames = iterate_qp(self._source, ticks)
+
+    def of(self, pts: int | None, luma: Tensor, *, counts: bool = True) -> float:
         """The QP of the frame with this timestamp, in ticks of the stream.
+
+        Args:
+            pts: the timestamp.
+            luma: of the frame, (B, 1, H, W) in [0, 1].
+            counts: whether it counts for ``sources``.
 
         Raises:
             VideoError: it is unknown, and there is no predictor.
         """
         qp, source = self._found(pts, luma)
-        self.sources[source] = self.sources.get(source, 0) + 1
+        if counts:
+            self.sources[source] = self.sources.get(source, 0) + 1
         return min(max(qp, _RANGE[0]), _RANGE[1])
 
     def _found(self, pts: int | None, luma: Tensor) -> tuple[float, QPSource]:

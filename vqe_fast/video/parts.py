@@ -1,0 +1,269 @@
+"""The folder of finished segments beside an output, from which a run can go on."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from vqe_fast._version import __version__
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.excerpt import Seam
+from vqe_fast.video.job import Job
+from vqe_fast.video.outcome import Outcome
+from vqe_fast.video.part import PartFacts, checksum
+from vqe_fast.video.segments import Segment
+
+_STATE, _LOCK = "state.json", "lock"
+_END_BYTES = 1 << 20
+_ABOUT = (
+    "Finished segments of a video that vqe-fast is enhancing. To go on, give the same command "
+    "again with --resume; to start anew, delete this folder."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished segment.
+
+    Attributes:
+        facts: of its file.
+        first: the first frame as decoded; None if nothing of the segment decoded.
+        following: the first frame after it as decoded; None at the end of the video.
+        outcome: what came of it.
+    """
+
+    facts: PartFacts
+    first: Seam | None
+    following: Seam | None
+    outcome: Outcome
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Part:
+        """What :meth:`to_dict` made, or JSON of it."""
+        first, following = (
+            None if seam is None else (int(seam[0]), int(seam[1]))
+            for seam in (fields["first"], fields["following"])
+        )
+        outcome = Outcome.from_dict(fields["outcome"])
+        return cls(PartFacts(**fields["facts"]), first, following, outcome)
+
+
+@dataclass
+class State:
+    """What is written down about a job.
+
+    Attributes:
+        request: everything that decides what the frames will be, to be compared.
+        chosen: what the first run chose by itself, for all others to keep to.
+        segments: the plan.
+        parts: for each segment its finished part, or None.
+    """
+
+    request: dict[str, Any]
+    chosen: dict[str, Any]
+    segments: list[Segment]
+    parts: list[Part | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        rows = [
+            {**asdict(segment), "part": None if part is None else part.to_dict()}
+            for segment, part in zip(self.segments, self.parts, strict=True)
+        ]
+        return {
+            "about": _ABOUT,
+            "request": self.request,
+            "chosen": self.chosen,
+            "segments": rows,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> State:
+        """What :meth:`to_dict` made, or JSON of it."""
+        rows = fields["segments"]
+        return cls(
+            fields["request"],
+            fields["chosen"],
+            [Segment(row["start"], row["end"], row["frames"]) for row in rows],
+            [None if row["part"] is None else Part.from_dict(row["part"]) for row in rows],
+        )
+
+
+class PartsFolder:
+    """The folder, while this process holds it.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def part(self, number: int) -> Path:
+        """The file of the part of a segment, counted from 0."""
+        return self.path / f"segment-{number + 1:04}.packets"
+
+    def load(self) -> State | None:
+        """What an earlier run wrote down; None if there was none.
+
+        Raises:
+            VideoError: it cannot be read.
+        """
+        try:
+            return State.from_dict(json.loads((self.path / _STATE).read_text("utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise VideoError(
+                f"{self.path / _STATE} is not readable; delete {self.path} and start anew"
+            ) from error
+
+    def save(self, state: State) -> None:
+        """Writes ``state`` down, in one step.
+
+        Raises:
+            VideoError: it cannot be written.
+        """
+        file = self.path / _STATE
+        draft = file.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(state.to_dict(), indent=1), "utf-8")
+            os.replace(draft, file)
+        except OSError as error:
+            raise VideoError(f"{file} cannot be written: {error.strerror}") from error
+
+    def tidy(self, state: State) -> None:
+        """Forgets parts whose files are not what they were, and deletes all that is unfinished."""
+        for number, part in enumerate(state.parts):
+            path = self.part(number)
+            if part and not (path.is_file() and checksum(path) == part.facts.sha256):
+                state.parts[number] = None
+        finished = {self.part(number) for number, part in enumerate(state.parts) if part}
+        for path in self.path.iterdir():
+            if path not in finished and path.name not in (_STATE, _LOCK):
+                path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Deletes the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def parts_path(target: Path) -> Path:
+    """The folder that belongs to the output ``target``."""
+    target = target.resolve()
+    return target.with_name(f"{target.name}.parts")
+
+
+@contextmanager
+def hold_parts(target: Path) -> Iterator[PartsFolder]:
+    """Makes the folder of ``target`` if need be, and keeps other processes out of it.
+
+    The lock is one of the operating system, which ends with the process that has it.
+
+    Raises:
+        VideoError: another process is in it, or it cannot be made.
+    """
+    path = parts_path(target)
+    try:
+        path.mkdir(exist_ok=True)
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise VideoError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise VideoError(
+                f"process {os.read(lock, 20).decode() or 'unknown'} is working in {path}; "
+                "wait for its end"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield PartsFolder(path)
+    finally:
+        os.close(lock)
+
+
+def request_of(job: Job, network: nn.Module, device: str, name: str) -> dict[str, Any]:
+    """All that decides what the frames of a job will be, in JSON's types."""
+    wishes = job.wishes
+    return {
+        "version": __version__,
+        "source": _fingerprint(job.source),
+        "options": {
+            "model": name,
+            "weights": _weights_hash(network),
+            "device": device,
+            "precision": job.precision,
+            "codec": job.codec,
+            "crf": job.crf,
+            "preset": job.preset,
+            "pix_fmt": job.pix_fmt,
+            "interlaced": job.interlaced,
+            "qp": job.qp,
+            "tile": wishes.tile,
+            "clip_frames": wishes.clip_frames,
+        },
+    }
+
+
+def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Makes sure that a job is the one that was begun.
+
+    Raises:
+        VideoError: it is another; the text names what has changed.
+    """
+    changed = []
+    if before["version"] != now["version"]:
+        changed.append(f"the version of vqe-fast ({before['version']} → {now['version']})")
+    of_source = [key for key in now["source"] if key != "path"]
+    if any(before["source"].get(key) != now["source"][key] for key in of_source):
+        changed.append(f"the source {now['source']['path']}")
+    for key, value in now["options"].items():
+        old = before["options"].get(key)
+        if old != value:
+            shown = "" if key == "weights" else f" ({old} → {value})"
+            changed.append(f"{key}{shown}")
+    if changed:
+        raise VideoError(
+            f"{folder} was begun with something else, what has changed: {', '.join(changed)}; "
+            "put that back, or delete the folder to start anew"
+        )
+
+
+def _fingerprint(source: Path) -> dict[str, Any]:
+    facts = source.stat()
+    digest = hashlib.sha256()
+    with source.open("rb") as file:
+        digest.update(file.read(_END_BYTES))
+        with suppress(OSError):  # shorter than that
+            file.seek(-_END_BYTES, os.SEEK_END)
+        digest.update(file.read())
+    return {
+        "path": str(source.resolve()),
+        "bytes": facts.st_size,
+        "modified_ns": facts.st_mtime_ns,
+        "sha256_of_ends": digest.hexdigest(),
+    }
+
+
+def _weights_hash(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().double().numpy().tobytes())
+    return digest.hexdigest()
