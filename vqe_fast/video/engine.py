@@ -18,6 +18,7 @@ from vqe_fast.video.job import Job, Workbench
 from vqe_fast.video.memory import parse_bytes, peak_memory, reset_peak
 from vqe_fast.video.model import model_name
 from vqe_fast.video.outcome import Outcome
+from vqe_fast.video.parts import is_complete
 from vqe_fast.video.plan import Wishes
 from vqe_fast.video.report import EnhanceReport
 from vqe_fast.video.running import run
@@ -121,7 +122,8 @@ def enhance_video(
     """
     start = time.perf_counter()
     source, target = Path(source), Path(target)
-    _check_paths(source, target, overwrite)
+    is_there = resume and is_complete(target)
+    _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, resume)
     if frames is not None and frames < 1:
         raise VideoError(f"the number of frames must be at least 1, got {frames}")

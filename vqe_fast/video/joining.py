@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Any
 
@@ -12,20 +12,18 @@ from av.packet import Packet
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Workbench
 from vqe_fast.video.part import read_part
-from vqe_fast.video.parts import Part, PartsFolder
+from vqe_fast.video.parts import Part, PartsFolder, State
 from vqe_fast.video.sink import VideoSink
 from vqe_fast.video.source import VideoSource
 
 
-def join_parts(bench: Workbench, folder: PartsFolder, parts: Sequence[Part]) -> int:
-    """Writes the target of ``bench`` from finished parts, all of them.
-
-    Returns:
-        How many packets of other streams the container did not take.
+def join_parts(bench: Workbench, folder: PartsFolder, state: State) -> None:
+    """Writes the target of ``bench`` from the parts of ``state``, which are finished.
 
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.
     """
+    parts = [part for part in state.parts if part is not None]
     with bench.open() as video:
         _refuse_gaps(video, parts)
         settings, target = bench.settings(video), bench.job.target
@@ -48,8 +46,9 @@ def join_parts(bench: Workbench, folder: PartsFolder, parts: Sequence[Part]) -> 
             for one in encoded:
                 sink.join(one)
             sink.finish()
+            state.joined = sink.inode, sink.damaged_packets
+            folder.save(state)
             sink.commit()
-            return sink.damaged_packets
 
 
 def _refuse_gaps(video: VideoSource, parts: Iterable[Part]) -> None:

@@ -71,12 +71,15 @@ class State:
         chosen: what the first run chose by itself, for all others to keep to.
         segments: the plan.
         parts: for each segment its finished part, or None.
+        joined: once all are joined, the inode of the file that gets the target's name next, and
+            how many packets of other streams it did not take.
     """
 
     request: dict[str, Any]
     chosen: dict[str, Any]
     segments: list[Segment]
     parts: list[Part | None]
+    joined: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
@@ -89,6 +92,7 @@ class State:
             "request": self.request,
             "chosen": self.chosen,
             "segments": rows,
+            "joined": self.joined,
         }
 
     @classmethod
@@ -100,6 +104,7 @@ class State:
             fields["chosen"],
             [Segment(row["start"], row["end"], row["frames"]) for row in rows],
             [None if row["part"] is None else Part.from_dict(row["part"]) for row in rows],
+            None if fields["joined"] is None else (fields["joined"][0], fields["joined"][1]),
         )
 
 
@@ -160,6 +165,15 @@ class PartsFolder:
     def remove(self) -> None:
         """Deletes the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def is_complete(target: Path) -> bool:
+    """Whether ``target`` has been joined from the parts that its folder still holds."""
+    folder = PartsFolder(parts_path(target))
+    state = folder.load() if target.exists() else None
+    return (
+        state is not None and state.joined is not None and state.joined[0] == target.stat().st_ino
+    )
 
 
 def parts_path(target: Path) -> Path:

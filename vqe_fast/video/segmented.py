@@ -19,6 +19,7 @@ from vqe_fast.video.parts import (
     PartsFolder,
     State,
     hold_parts,
+    is_complete,
     parts_path,
     refuse_changes,
     request_of,
@@ -211,9 +212,10 @@ def _finish(
     else:
         del enhancer
         enhance_together(bench.job, division.workers, orders, on_frames, on_part)
-    parts = [part for part in state.parts if part is not None]
-    damaged = join_parts(bench, folder, parts)
+    if not is_complete(bench.job.target):
+        join_parts(bench, folder, state)
     folder.remove()
-    outcome = Outcome.total([part.outcome for part in parts])
-    outcome = replace(outcome, damaged_packets=outcome.damaged_packets + damaged)
-    return SegmentedOutcome(outcome, len(parts), resumed, frames_resumed)
+    outcome = Outcome.total([part.outcome for part in state.parts if part is not None])
+    assert state.joined is not None
+    outcome = replace(outcome, damaged_packets=outcome.damaged_packets + state.joined[1])
+    return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed)

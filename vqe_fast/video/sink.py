@@ -149,6 +149,11 @@ class VideoSink:
         if self.damaged_packets:
             self._refuse_losses()
 
+    @property
+    def inode(self) -> int:
+        """What tells the file from all others, before and after :meth:`commit`."""
+        return self._partial.stat().st_ino
+
     def commit(self) -> None:
         """Gives the finished file its name, in one step.
 

@@ -1,0 +1,386 @@
+"""Interrupted runs: what they leave, and what --resume makes of it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from support.media import full_disk, write_clip
+from support.modules import Pointwise, brighter
+from support.streams import assert_same_frames, contents
+from vqe_fast.video import VideoError, enhance_video, segmented
+
+FRAMES = 200
+SEGMENTS = 8
+
+PROGRAM = """
+import os, signal, sys, time
+import torch
+import vqe_fast.video.joining as joining
+from vqe_fast.models import ModelSpec, register_model
+
+class Slow(torch.nn.Module):
+    spec = ModelSpec("y", 1, False, False, 1, 1, (0.0, 1.0))
+    def forward(self, frames):
+        time.sleep(0.004)
+        return frames.mean(1)
+
+@register_model
+def slow():
+    return Slow()
+
+if "{moment}" == "join":
+    read_part = joining.read_part
+    def slowly(path, time_base):
+        for packet in read_part(path, time_base):
+            time.sleep(0.01)
+            yield packet
+    joining.read_part = slowly
+
+from vqe_fast.cli.app import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "in.mkv"
+    return write_clip(path, frames=FRAMES, size=(32, 32), audio=("aac",), options={"g": "40"})
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "nothing.safetensors"
+    save_file({}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(clip, nothing, tmp_path_factory):
+    """What one pass gives."""
+    target = tmp_path_factory.mktemp("whole") / "whole.mkv"
+    done = program(clip, target, nothing).communicate(timeout=60)
+    assert target.exists(), done
+    return target
+
+
+def program(clip, target, nothing, *options, moment="work"):
+    """Starts vqe-fast enhance with a slow model of three frames."""
+    code = PROGRAM.replace("{moment}", moment)
+    command = [sys.executable, "-P", "-c", code, "enhance", clip, target, *options]
+    fixed = ["--model", "slow", "--weights", nothing, "--precision", "fp32", "--codec", "ffv1"]
+    return subprocess.Popen(
+        [str(word) for word in (*command, *fixed)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def parts_in(folder):
+    return [path for path in folder.glob("*.packets")] if folder.exists() else []
+
+
+MOMENTS = {
+    "first segment": ("work", lambda parts: any(parts.glob("*.draft"))),
+    "one finished": ("work", lambda parts: len(parts_in(parts)) == 1),
+    "some finished": ("work", lambda parts: len(parts_in(parts)) == 4),
+    "join": ("join", lambda parts: any(parts.glob(".target.*.part.mkv"))),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_and_resumed(clip, nothing, whole, tmp_path, moment, number):
+    target, parts = tmp_path / "target.mkv", tmp_path / "target.mkv.parts"
+    slowed, reached = MOMENTS[moment]
+    process = program(clip, target, nothing, "--segment-seconds", "1", moment=slowed)
+    wait_for(lambda: reached(parts), process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert not target.exists()
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert (process.returncode, out, err.count("\n")) == (130, "", 1)
+        assert ("go on with --resume" in err) == parts.exists()
+        assert [path for path in tmp_path.iterdir() if path != parts] == []
+    there = len(parts_in(parts))
+    again = program(clip, target, nothing, "--resume", *([] if there else RESTART))
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    assert (f"{there} of 8 segments were there" in out) == (there > 0)
+    assert sorted(tmp_path.iterdir()) == [target]
+    assert_same_frames(whole, target)
+    assert contents(whole) == contents(target)
+
+
+RESTART = ("--segment-seconds", "1")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments_again_and_again(clip, nothing, whole, tmp_path, seed):
+    """Each run gets at least a little further."""
+    chance, target = random.Random(seed), tmp_path / "target.mkv"
+    for _ in range(4):
+        process = program(clip, target, nothing, "--resume", *RESTART)
+        wait_for(lambda: any(tmp_path.iterdir()), process)
+        time.sleep(chance.uniform(0, 0.4))
+        process.kill()
+        process.communicate(timeout=30)
+        if target.exists():
+            break
+    else:
+        last = program(clip, target, nothing, "--resume", *RESTART)
+        assert last.wait(timeout=60) == 0, last.communicate()
+    assert_same_frames(whole, target)
+
+
+class Stops(Exception):
+    pass
+
+
+def interrupted(clip, target, model="identity", after=60, **options):
+    """Leaves a folder with the segments that are finished after so many frames."""
+
+    def stop(done, _):
+        if done > after:
+            raise Stops
+
+    with pytest.raises(Stops):
+        enhance_video(clip, target, model, segment_seconds=1, progress=stop, **options)
+    return target.with_name(f"{target.name}.parts")
+
+
+def resumed(clip, target, model="identity", **options):
+    return enhance_video(clip, target, model, resume=True, **options)
+
+
+def test_what_a_person_reads(clip, tmp_path):
+    folder = interrupted(clip, tmp_path / "out.mkv", codec="ffv1")
+    state = json.loads((folder / "state.json").read_text())
+    assert "--resume" in state["about"]
+    assert state["request"]["source"]["path"] == str(clip)
+    assert state["request"]["options"]["codec"] == "ffv1"
+    done = [segment["part"] is not None for segment in state["segments"]]
+    assert done == [True, True] + [False] * 6
+    assert sum(segment["frames"] for segment in state["segments"]) == FRAMES
+
+
+def test_report_and_progress_of_a_resumed_run(clip, tmp_path):
+    target, seen = tmp_path / "out.mkv", []
+    interrupted(clip, target)
+    report = resumed(clip, target, progress=lambda *figures: seen.append(figures))
+    assert (report.segments, report.resumed, report.frames_resumed) == (SEGMENTS, 2, 50)
+    assert (report.frames_in, report.frames_out) == (FRAMES, FRAMES)
+    assert seen == [(done, FRAMES) for done in range(50, FRAMES + 1)]
+    assert report.fps * report.seconds == pytest.approx(150)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_nothing_to_resume_begins_anew(clip, tmp_path):
+    report = resumed(clip, tmp_path / "out.mkv")
+    assert (report.segments, report.resumed) == (1, 0)
+
+
+def test_interrupted_before_anything_was_finished(clip, tmp_path):
+    """There is nothing to go on from, and so nothing in the way of another start."""
+    interrupted(clip, tmp_path / "out.mkv", after=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_are_refused(clip, tmp_path):
+    target = tmp_path / "out.mkv"
+    folder = interrupted(clip, target)
+    for options in ({}, {"segment_seconds": 1}, {"workers": 2}, {"frames": 3}):
+        with pytest.raises(VideoError, match=r"out\.mkv\.parts .*--resume, or delete"):
+            enhance_video(clip, target, "identity", **options)
+    assert len(parts_in(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"codec": "ffv1"}, r"codec \(libx264 → ffv1\)"),
+        ({"crf": 30}, r"crf \(None → 30\)"),
+        ({"preset": "fast"}, r"preset"),
+        ({"pix_fmt": "yuv444p"}, r"pix_fmt \(None → yuv444p\)"),
+        ({"tile": 64}, r"tile \(None → 64\)"),
+        ({"segment_seconds": 2}, r"segment_seconds \(1 → 2\)"),
+        ({"precision": "fp32", "crf": 20}, r"precision \(auto → fp32\), crf"),
+    ],
+)
+def test_changed_options(clip, tmp_path, options, words):
+    folder = interrupted(clip, tmp_path / "out.mkv")
+    with pytest.raises(VideoError, match=rf"out\.mkv\.parts was begun .*{words}.*; put"):
+        resumed(clip, tmp_path / "out.mkv", **options)
+    assert len(parts_in(folder)) == 2
+
+
+def test_changed_model(clip, tmp_path):
+    class Scale(Pointwise):
+        def __init__(self, factor):
+            super().__init__()
+            self.register_buffer("factor", factor)
+
+        def forward(self, luma):
+            return luma * self.factor
+
+    target = tmp_path / "out.mkv"
+    interrupted(clip, target, Scale(torch.tensor(0.5)))
+    with pytest.raises(VideoError, match=r"changed: weights;"):
+        resumed(clip, target, Scale(torch.tensor(0.6)))
+    with pytest.raises(VideoError, match=r"changed: model \(Scale → Pointwise\), weights;"):
+        resumed(clip, target, brighter(1))
+    assert resumed(clip, target, Scale(torch.tensor(0.5))).resumed == 2
+
+
+def test_changed_source(clip, tmp_path):
+    source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    source.write_bytes(clip.read_bytes())
+    interrupted(source, target)
+    moved = tmp_path / "moved.mkv"
+    source.rename(moved)
+    assert resumed(moved, target).resumed == 2
+    target.unlink()
+    interrupted(moved, target)
+    os.utime(moved, (1, 1))
+    with pytest.raises(VideoError, match=r"changed: the source .*moved\.mkv;"):
+        resumed(moved, target)
+
+
+def test_changed_version(clip, tmp_path, monkeypatch):
+    interrupted(clip, tmp_path / "out.mkv")
+    monkeypatch.setattr("vqe_fast.video.parts.__version__", "9.9")
+    with pytest.raises(VideoError, match=r"the version of vqe-fast \(.* → 9\.9\)"):
+        resumed(clip, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
+def test_a_part_that_is_not_what_it_was(clip, tmp_path, harm):
+    """It is made again: a power failure may leave names without contents."""
+    whole, target = tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    enhance_video(clip, whole, "identity", codec="ffv1")
+    victim = sorted(parts_in(interrupted(clip, target, codec="ffv1")))[1]
+    data = bytearray(victim.read_bytes())
+    data[-1] ^= 1
+    victim.write_bytes(data[: len(data) // 2] if harm == "cut" else data)
+    if harm == "gone":
+        victim.unlink()
+    assert resumed(clip, target, codec="ffv1").resumed == 1
+    assert_same_frames(whole, target)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"request": 3'])
+def test_a_state_that_cannot_be_read(clip, tmp_path, text):
+    folder = interrupted(clip, tmp_path / "out.mkv")
+    (folder / "state.json").write_text(text)
+    with pytest.raises(VideoError, match=r"state\.json is not readable; delete"):
+        resumed(clip, tmp_path / "out.mkv")
+    assert len(parts_in(folder)) == 2
+
+
+def test_two_runs_do_not_share_a_folder(clip, tmp_path):
+    target, sentences = tmp_path / "out.mkv", []
+
+    def meanwhile(done, _):
+        if done == 40:
+            with pytest.raises(VideoError) as refusal:
+                resumed(clip, target)
+            sentences.append(str(refusal.value))
+
+    enhance_video(clip, target, "identity", segment_seconds=1, progress=meanwhile)
+    assert len(sentences) == 1 and f"process {os.getpid()} is working in" in sentences[0]
+
+
+def test_the_lock_of_a_dead_process_is_no_hindrance(clip, tmp_path):
+    folder = interrupted(clip, tmp_path / "out.mkv")
+    (folder / "lock").write_text("1")
+    assert resumed(clip, tmp_path / "out.mkv").resumed == 2
+
+
+@pytest.mark.parametrize("moment", ["part", "join"])
+def test_full_disk(clip, tmp_path, monkeypatch, moment):
+    """The finished segments stay; with room again the run goes on."""
+    target = tmp_path / "out.mkv"
+    if moment == "part":
+        sizes = iter((1 << 30, 1 << 30, 9000))
+        enhance_segment = segmented.enhance_segment
+
+        def in_little_room(*arguments):
+            with full_disk(next(sizes)):
+                return enhance_segment(*arguments)
+
+        monkeypatch.setattr(segmented, "enhance_segment", in_little_room)
+        there, name = 2, r"segment-0003\.draft"
+    else:
+        join_parts = segmented.join_parts
+
+        def in_little_room(*arguments):
+            with full_disk(9000):
+                return join_parts(*arguments)
+
+        monkeypatch.setattr(segmented, "join_parts", in_little_room)
+        there, name = SEGMENTS, r"out\.mkv"
+    with pytest.raises(VideoError, match=rf"{name} cannot be written: File too large"):
+        enhance_video(clip, target, "identity", segment_seconds=1, codec="ffv1")
+    monkeypatch.undo()
+    folder = tmp_path / "out.mkv.parts"
+    assert list(tmp_path.iterdir()) == [folder] and len(parts_in(folder)) == there
+    assert len(list(folder.iterdir())) == there + 2
+    assert resumed(clip, target, codec="ffv1").resumed == there
+
+
+def test_other_headers_are_refused(clip, tmp_path):
+    """A stream has its headers once, so all parts must have been encoded alike."""
+    target = tmp_path / "out.mkv"
+    folder = interrupted(clip, target)
+    state = json.loads((folder / "state.json").read_text())
+    state["segments"][0]["part"]["facts"]["parameter_sets"] = "other"
+    (folder / "state.json").write_text(json.dumps(state))
+    with pytest.raises(VideoError, match="libx264 gave its streams different headers"):
+        resumed(clip, target)
+    assert not target.exists()
+
+
+def test_killed_between_the_last_two_steps(clip, tmp_path, monkeypatch):
+    """The target has its name, and the folder is still there."""
+    target = tmp_path / "out.mkv"
+
+    def killed(*_):
+        raise Stops
+
+    monkeypatch.setattr(segmented.PartsFolder, "remove", killed)
+    with pytest.raises(Stops):
+        enhance_video(clip, target, "identity", segment_seconds=1)
+    monkeypatch.undo()
+    assert target.exists() and (tmp_path / "out.mkv.parts").exists()
+    before = target.stat()
+    report = resumed(clip, target)
+    assert (report.segments, report.resumed, report.frames_out) == (SEGMENTS, SEGMENTS, FRAMES)
+    assert target.stat().st_ino == before.st_ino
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_target_that_was_there_before_is_refused(clip, tmp_path):
+    target = tmp_path / "out.mkv"
+    folder = interrupted(clip, target)
+    target.write_text("precious")
+    with pytest.raises(VideoError, match="exists already"):
+        resumed(clip, target)
+    assert target.read_text() == "precious" and len(parts_in(folder)) == 2
