@@ -153,6 +153,7 @@ def enhance_together(
                     raise RuntimeError(f"a worker failed:\n{message.trace}")
                 else:
                     del crew[worker.connection]
+                    worker.process.join(_END_SECONDS)
                     worker.end()
                     if attempts[worker.order.number] == _ATTEMPTS:
                         raise _dead(worker)
