@@ -1,22 +1,15 @@
-"""``vqe-fast enhance``: one file in, a better file out."""
+"""``vqe-fast enhance``: files in, better files out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
 
-if TYPE_CHECKING:
-    from vqe_fast.video import EnhanceReport
-
-_DONE_WITH_DAMAGE = 1
 _REFUSED = 2
 
 
@@ -33,18 +26,20 @@ class _Precision(StrEnum):
 
 
 def enhance(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="INPUT", help="The video to enhance; - for standard input.", allow_dash=True
+            metavar="INPUT...",
+            help="The video to enhance, several, or a directory; - for standard input.",
+            allow_dash=True,
         ),
     ],
-    target: Annotated[
-        Path,
+    output: Annotated[
+        str,
         typer.Argument(
             metavar="OUTPUT",
-            help="The file to write: .mp4, .mov, .mkv or .webm; - for standard output.",
-            allow_dash=True,
+            help="The file to write: .mp4, .mov, .mkv or .webm; - for standard output. "
+            "For several inputs a directory.",
         ),
     ],
     model: Annotated[
@@ -128,6 +123,14 @@ def enhance(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the segments in OUTPUT.parts.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Write what was done as JSON; - for standard output.",
+            allow_dash=True,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
@@ -135,130 +138,62 @@ def enhance(
 
     Standard input is read to its end first; standard output is written when all is done.
 
-    Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted.
+    Of a directory all videos are enhanced, those in sub-directories too. A file that cannot be
+    enhanced does not keep others from it; a table at the end tells what became of each.
+
+    Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted; of
+    several inputs the largest.
     """
+    target, code, is_one = Path(output), 0, True
     try:
         with interruptible():
-            from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
-            from vqe_fast.video import VideoError, enhance_video
+            from vqe_fast.cli.folders import is_several
+            from vqe_fast.cli.one import enhance_one
+            from vqe_fast.cli.report_file import refuse_report
+            from vqe_fast.cli.several import enhance_several
+            from vqe_fast.video import VideoError
             from vqe_fast.weights import WeightsError
 
+            options = {
+                "model": model,
+                "weights": weights,
+                "device": device,
+                "precision": precision.value,
+                "codec": codec,
+                "crf": crf,
+                "preset": preset,
+                "pix_fmt": pix_fmt,
+                "interlaced": interlaced.value,
+                "frames": frames,
+                "qp": qp,
+                "tile": tile,
+                "max_memory": max_memory,
+                "clip_frames": clip_frames,
+                "segment_seconds": segment_seconds,
+                "workers": workers,
+                "resume": resume,
+                "overwrite": overwrite,
+            }
             try:
-                if segment_seconds is not None or workers != 1 or resume:
-                    refuse_segments(source, target)
-                with (
-                    writable(target, container) as output,
-                    readable(source) as input_file,
-                    _progress_bar(quiet) as progress,
-                ):
-                    report = enhance_video(
-                        input_file,
-                        output,
-                        model,
-                        weights=weights,
-                        device=device,
-                        precision=precision.value,
-                        codec=codec,
-                        crf=crf,
-                        preset=preset,
-                        pix_fmt=pix_fmt,
-                        interlaced=interlaced.value,
-                        frames=frames,
-                        qp=qp,
-                        tile=tile,
-                        max_memory=max_memory,
-                        clip_frames=clip_frames,
-                        overwrite=overwrite,
-                        segment_seconds=segment_seconds,
-                        workers=workers,
-                        resume=resume,
-                        progress=progress,
-                    )
+                is_one = not is_several(sources, output)
+                if report is not None:
+                    refuse_report(report, target)
+                if is_one:
+                    code = enhance_one(sources[0], target, container, options, report, quiet)
+                else:
+                    code = enhance_several(sources, target, options, report, quiet)
             except (VideoError, WeightsError) as error:
                 typer.echo(f"vqe-fast: {error}", err=True)
                 raise typer.Exit(_REFUSED) from error
     except KeyboardInterrupt as error:
-        typer.echo(f"vqe-fast: interrupted, {target} was not written{_rest(target)}", err=True)
+        state = f"was not written{_rest(target)}" if is_one else "lacks files; go on with --resume"
+        typer.echo(f"vqe-fast: interrupted, {target} {state}", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    _conclude(replace(report, source=str(source), target=str(target)), quiet, target == PIPE)
-
-
-def _conclude(report: EnhanceReport, quiet: bool, to_stderr: bool) -> None:
-    if not quiet:
-        typer.echo(
-            f"{report.target}: {report.frames_out} frames in {report.seconds:.1f} s "
-            f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
-            + _tiles(report)
-            + _segments(report),
-            err=to_stderr,
-        )
-    if report.not_kept:
-        typer.echo(
-            f"vqe-fast: {report.codec} does not keep these of {report.source}: "
-            f"{', '.join(report.not_kept)}",
-            err=True,
-        )
-    if report.is_damaged:
-        typer.echo(
-            f"vqe-fast: {report.source} is damaged: {report.damaged_packets} packets could not "
-            f"be decoded or copied, {report.frames_damaged} frames decoded with errors",
-            err=True,
-        )
-        raise typer.Exit(_DONE_WITH_DAMAGE)
+    if code:
+        raise typer.Exit(code)
 
 
 def _rest(target: Path) -> str:
-    """What to do after an interruption."""
     from vqe_fast.video.parts import parts_path
 
     return "; go on with --resume" if parts_path(target).exists() else ""
-
-
-def _segments(report: EnhanceReport) -> str:
-    if report.segments is None:
-        return ""
-    return f", {report.resumed} of {report.segments} segments were there" if report.resumed else ""
-
-
-def _tiles(report: EnhanceReport) -> str:
-    if report.tile is None:
-        return ""
-    change = "" if report.tiles_exact else ", a little different from whole frames"
-    return f", in tiles of {report.tile} pixels{change}"
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar with frames per second and time left, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]}"),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console)
-    task = bar.add_task("enhance", total=None, fps="")
-
-    def show(done: int, total: int | None) -> None:
-        bar.start()  # only now: a refusal leaves no empty bar behind
-        speed = bar.tasks[0].speed
-        fps = "" if speed is None else f"{speed:.1f} fps"
-        bar.update(task, completed=done, total=total, fps=fps)
-
-    try:
-        yield show
-    finally:
-        bar.stop()

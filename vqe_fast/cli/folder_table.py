@@ -1,0 +1,58 @@
+"""What became of each file of an enhancement of several, as a table for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_WIDTH = 80
+_NAME = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """A file and what became of it.
+
+    Attributes:
+        name: of the file.
+        result: a word or two.
+        frames: how many were written; None if the file was not enhanced.
+        fps: frames per second.
+        notes: sentences about it.
+    """
+
+    name: str
+    result: str
+    frames: int | None = None
+    fps: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def table(rows: Iterable[Row], passed_over: Sequence[Path]) -> str:
+    """The rows, each with its notes below it; then the files that were passed over."""
+    lines = [_line("file", "frames", "fps", "result")]
+    for row in rows:
+        frames = "-" if row.frames is None else str(row.frames)
+        fps = "-" if row.fps is None else f"{row.fps:.1f}"
+        lines.append(_line(_shortened(row.name), frames, fps, row.result))
+        for note in row.notes:
+            lines += _wrapped(note)
+    if passed_over:
+        lines.append("passed over, as their names are not those of videos:")
+        for path in passed_over:
+            lines += _wrapped(str(path))
+    return "\n".join(lines)
+
+
+def _line(name: str, frames: str, fps: str, result: str) -> str:
+    return f"{name:<{_NAME}} {frames:>8} {fps:>8}  {result}"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")

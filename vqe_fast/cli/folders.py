@@ -1,0 +1,110 @@
+"""Which files an enhancement of several inputs reads, and which it writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqe_fast.video import VideoError
+from vqe_fast.video.container import FORMATS
+from vqe_fast.video.encoders import ENCODERS
+
+_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("3gp", "asf", "avi", "divx", "dv", "f4v", "flv", "m2ts", "m2v", "m4v", "mkv", "mov"),
+        *("mp4", "mpeg", "mpg", "mts", "mxf", "nut", "ogv", "qt", "rm", "rmvb", "ts", "vob"),
+        *("webm", "wmv", "264", "265", "h264", "h265", "hevc", "ivf", "obu", "y4m"),
+    )
+)
+"""What names of video files end in."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to read, and the file to write."""
+
+    source: Path
+    target: Path
+
+
+def is_several(sources: Sequence[Path], target: str) -> bool:
+    """Whether ``target`` names a directory for any number of outputs."""
+    return (
+        len(sources) > 1 or sources[0].is_dir() or target.endswith(os.sep) or Path(target).is_dir()
+    )
+
+
+def tasks_of(sources: Iterable[Path], target: Path, codec: str) -> tuple[list[Task], list[Path]]:
+    """The files to enhance, and those passed over because their names are not those of videos.
+
+    A directory stands for the files in it and in its sub-directories, which the outputs keep. A
+    file that is named itself is never passed over. An output has its input's name, with ``.mkv``
+    after it if that is of a container that cannot be written or does not hold ``codec``.
+
+    Raises:
+        VideoError: there is nothing to enhance, or two outputs would have the same name.
+    """
+    tasks: list[Task] = []
+    others: list[Path] = []
+    for source in sources:
+        if not source.is_dir():
+            tasks.append(Task(source, target / _output_name(Path(source.name), codec)))
+            continue
+        for path in _files_in(source, target):
+            if path.suffix.lower() in _SUFFIXES:
+                name = _output_name(path.relative_to(source), codec)
+                tasks.append(Task(path, target / name))
+            else:
+                others.append(path)
+    _refuse_collisions(tasks)
+    if not tasks:
+        raise VideoError(
+            f"there is no video among {', '.join(map(str, sources))}; name a file to have it tried"
+        )
+    return tasks, others
+
+
+def make_folder(path: Path) -> None:
+    """Creates a directory, and those above it.
+
+    Raises:
+        VideoError: that cannot be done.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VideoError(f"the directory {path} cannot be created: {error.strerror}") from error
+
+
+def _files_in(folder: Path, target: Path) -> Iterator[Path]:
+    """Files below ``folder`` by name; not hidden ones, outputs, or parts of unfinished ones."""
+    outputs = target.resolve()
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not name.endswith(".parts")
+            and Path(here, name).resolve() != outputs
+        )
+        yield from (Path(here, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _output_name(name: Path, codec: str) -> Path:
+    suffix = name.suffix.lower()
+    holds = ENCODERS[codec].suffixes if codec in ENCODERS else tuple(FORMATS)
+    return name if suffix in FORMATS and suffix in holds else name.with_name(f"{name.name}.mkv")
+
+
+def _refuse_collisions(tasks: Iterable[Task]) -> None:
+    seen: dict[Path, Path] = {}
+    for task in tasks:
+        other = seen.setdefault(task.target, task.source)
+        if other is not task.source:
+            raise VideoError(
+                f"{other} and {task.source} would both be written to {task.target}; "
+                "enhance them one after the other, into different directories"
+            )

@@ -1,0 +1,52 @@
+"""How far an enhancement has got, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(
+    quiet: bool, title: str | None = None
+) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar with frames per second and time left, on a terminal only.
+
+    Args:
+        quiet: show none.
+        title: what to write before it.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        *((TextColumn(escape(title)),) if title else ()),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]}"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("enhance", total=None, fps="")
+
+    def show(done: int, total: int | None) -> None:
+        bar.start()  # only now: a refusal leaves no empty bar behind
+        speed = bar.tasks[0].speed
+        fps = "" if speed is None else f"{speed:.1f} fps"
+        bar.update(task, completed=done, total=total, fps=fps)
+
+    try:
+        yield show
+    finally:
+        bar.stop()

@@ -1,0 +1,49 @@
+"""The file that ``--report`` asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from vqe_fast.cli.pipes import PIPE
+from vqe_fast.video import VideoError
+
+
+def refuse_report(path: Path, target: Path) -> None:
+    """Makes sure, before any work, that a report can be written.
+
+    Raises:
+        VideoError: it cannot.
+    """
+    if path == PIPE:
+        if target == PIPE:
+            raise VideoError("standard output can take the video or the report, not both")
+        return
+    if path.is_dir():
+        raise VideoError(f"the report {path} is a directory; give the name of a file")
+    if not path.absolute().parent.is_dir():
+        raise VideoError(f"there is no directory {path.parent} for the report; create it first")
+
+
+def write_report(path: Path, content: object) -> None:
+    """Writes ``content`` as JSON, in one step; to standard output for ``-``.
+
+    Raises:
+        VideoError: the file cannot be written.
+    """
+    text = json.dumps(content, indent=2) + "\n"
+    if path == PIPE:
+        sys.stdout.write(text)
+        return
+    draft = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            draft.write_text(text, "utf-8")
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise VideoError(f"the report {path} cannot be written: {error.strerror}") from error
