@@ -44,7 +44,7 @@ def enhance_one(
     with (
         writable(target, container) as output,
         readable(source) as input_file,
-        progress_bar(quiet) as progress,
+        progress_bar(quiet=quiet, frames=True) as progress,
     ):
         report = enhance_video(input_file, output, progress=progress, **options)
     report = replace(report, source=str(source), target=str(target))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.bar import progress_bar
 from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from vqe_fast.training.prepared import Plan, Prepared

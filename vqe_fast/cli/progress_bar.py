@@ -1,4 +1,4 @@
-"""How far an enhancement has got, on a terminal."""
+"""How far a long piece of work has got, on a terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(
-    quiet: bool, title: str | None = None
+    title: str | None = None, *, quiet: bool = False, frames: bool = False
 ) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar with frames per second and time left, on a terminal only.
+    """A bar with the number done and the time left, on a terminal only.
 
     Args:
-        quiet: show none.
         title: what to write before it.
+        quiet: show none.
+        frames: what is counted are frames: tell how many a second.
+
+    Yields:
+        To be told how much is done, and of how much if that is known; None if none is shown.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -34,11 +38,11 @@ def progress_bar(
         *((TextColumn(escape(title)),) if title else ()),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]}"),
+        *((TextColumn("{task.fields[fps]}"),) if frames else ()),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=console)
-    task = bar.add_task("enhance", total=None, fps="")
+    task = bar.add_task("", total=None, fps="")
 
     def show(done: int, total: int | None) -> None:
         bar.start()  # only now: a refusal leaves no empty bar behind

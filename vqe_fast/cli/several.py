@@ -80,7 +80,7 @@ def _enhance(
         return DONE, Row(name, "was there"), about | {"was_there": True}
     try:
         make_folder(task.target.parent)
-        with progress_bar(quiet, title) as progress:
+        with progress_bar(title, quiet=quiet, frames=True) as progress:
             report = enhance_video(task.source, task.target, progress=progress, **options)
     except (VideoError, WeightsError) as error:
         return REFUSED, Row(name, "refused", notes=(str(error),)), about | {"error": str(error)}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.bar import progress_bar
 from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
