@@ -223,7 +223,9 @@ def test_leftovers_are_refused(clip, tmp_path):
 )
 def test_changed_options(clip, tmp_path, options, words):
     folder = interrupted(clip, tmp_path / "out.mkv")
-    with pytest.raises(VideoError, match=rf"out\.mkv\.parts was begun .*{words}.*; put"):
+    with pytest.raises(
+        VideoError, match=rf"out\.mkv\.parts was begun there have changed: .*{words}.*; put"
+    ):
         resumed(clip, tmp_path / "out.mkv", **options)
     assert len(parts_in(folder)) == 2
 

@@ -1,6 +1,7 @@
 """Several processes that share the segments of a video."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -131,6 +132,10 @@ def test_workers_end_with_the_program(tmp_path, number):
         time.sleep(0.005)
     children = children_of(process)
     assert len(children) >= 2
+    masks = [Path(f"/proc/{child}/status").read_text() for child in children]
+    blocked = [int(re.search(r"SigBlk:\s+(\w+)", mask)[1], 16) >> 1 & 1 for mask in masks]
+    ignored = [int(re.search(r"SigIgn:\s+(\w+)", mask)[1], 16) >> 1 & 1 for mask in masks]
+    assert all(map(max, blocked, ignored))
     if number == signal.SIGKILL:
         process.kill()
     else:

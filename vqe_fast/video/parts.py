@@ -254,7 +254,7 @@ def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) ->
             changed.append(f"{key}{shown}")
     if changed:
         raise VideoError(
-            f"{folder} was begun with something else, what has changed: {', '.join(changed)}; "
+            f"since {folder} was begun there have changed: {', '.join(changed)}; "
             "put that back, or delete the folder to start anew"
         )
 

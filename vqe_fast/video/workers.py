@@ -10,7 +10,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -65,6 +65,8 @@ class _Worker:
             target=_work, args=(theirs, job, threads), daemon=True
         )
         # Ctrl-C goes to all processes of a terminal; these leave it to the one that started them.
+        # Python starts its tracker of resources with the first of them, and unblocks signals then.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process.start()
@@ -235,7 +237,7 @@ def _work(connection: Connection, pickled: bytes, threads: int) -> None:
                 lambda frames: connection.send(_Progress(frames)),
             )
             connection.send(part)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         sys.exit(1)  # whoever started this process is gone
     except (VideoError, WeightsError) as error:
         connection.send(_Refusal(str(error)))
