@@ -155,7 +155,7 @@ def lasting(*lengths):
 
 
 @pytest.mark.parametrize(
-    "lengths", [(2,), (3, 1), (7, 1, 1), (6,), (4,), (60, 1, 1), (5, 1), (22, 8, 1, 2)], ids=str
+    "lengths", [(2,), (3, 1), (7, 1, 1), (6,), (60, 1, 1), (22, 8, 1, 2)], ids=str
 )
 @pytest.mark.parametrize("radius", [0, 1, 3])
 @pytest.mark.parametrize("group", [1, 9])
@@ -164,7 +164,7 @@ def test_repeats_across_boundaries(tmp_path, lengths, radius, group):
     source = write_clip(
         tmp_path / "in.mkv",
         codec="ffv1",
-        frames=FRAMES,
+        frames=82,
         options={"g": str(group)},
         draw=lasting(*lengths),
         size=(32, 32),

@@ -114,7 +114,7 @@ def is_alive(number):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_the_program(tmp_path, number):
     """Ctrl-C reaches all processes of a terminal, and is answered once."""
-    clip = write_clip(tmp_path / "in.mkv", frames=2000, size=(32, 32))
+    clip = write_clip(tmp_path / "in.mkv", frames=1200, size=(32, 32))
     target = tmp_path / "out.mkv"
     start = "from vqe_fast.cli.app import main; main()"
     options = ["--model", "identity", "--segment-seconds", "1", "--workers", "2"]
@@ -150,4 +150,4 @@ def test_workers_end_with_the_program(tmp_path, number):
         time.sleep(0.01)
     assert not target.exists()
     report = enhance_video(clip, target, "identity", resume=True)
-    assert report.resumed >= 1 and report.frames_out == 2000
+    assert report.resumed >= 1 and report.frames_out == 1200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +56,6 @@ def enhance_segment(
         writer.abandon()
         raise
     os.replace(draft, path)
-    gc.collect()  # PyAV's containers and streams refer to each other, and to their buffers
     outcome = Outcome(
         frames_in=frames,
         frames_out=facts.frames,

@@ -95,6 +95,8 @@ class VideoSource:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ahead.clear()
+        self._reader = iter(())  # it refers to this object, and so would keep frames and decoder
         self._container.close()
 
     @property
