@@ -27,6 +27,7 @@ PACKAGES = {
     "vqe_fast.training.recipes": "training/recipes",
     "vqe_fast.video": "vqe_fast/video",
     "vqe_fast.video.qp": "vqe_fast/video/qp",
+    "vqe_fast.video.segments": "vqe_fast/video/segments",
     "vqe_fast.weights": "vqe_fast/weights",
 }
 PACKAGE_DATA = {

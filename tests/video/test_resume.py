@@ -16,14 +16,15 @@ from support.media import full_disk, write_clip
 from support.modules import Pointwise, brighter
 from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
-from vqe_fast.video import VideoError, enhance_video, segmented
+from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.segments import segmented
 
 FRAMES = 200
 SEGMENTS = 8
 
 PROGRAM = """
 import sys, time
-import vqe_fast.video.joining as joining
+import vqe_fast.video.segments.joining as joining
 from vqe_fast.models.identity import Identity
 
 def slowed(function, seconds):
@@ -264,7 +265,7 @@ def test_changed_source(clip, tmp_path):
 
 def test_changed_version(clip, tmp_path, monkeypatch):
     interrupted(clip, tmp_path / "out.mkv")
-    monkeypatch.setattr("vqe_fast.video.parts.__version__", "9.9")
+    monkeypatch.setattr("vqe_fast.video.segments.parts.__version__", "9.9")
     with pytest.raises(VideoError, match=r"the version of vqe-fast \(.* → 9\.9\)"):
         resumed(clip, tmp_path / "out.mkv")
 

@@ -12,9 +12,10 @@ from support.media import add_extras, damage_packet, read_frames, texture, write
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, StreamedBlend
 from support.small_models import randomised
 from support.streams import assert_same_frames, contents, decoding_times
-from vqe_fast.video import VideoError, enhance_video, excerpt
+from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.recurrent import OVERLAP
-from vqe_fast.video.segments import Segment, plan_segments
+from vqe_fast.video.segments import excerpt
+from vqe_fast.video.segments.segment import Segment, plan_segments
 
 SECOND = 25  # frames
 FRAMES = 112  # four segments and a half of a second

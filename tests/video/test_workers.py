@@ -15,7 +15,8 @@ from support.failing import Dies, Fails, TooLarge
 from support.media import write_clip
 from support.modules import Blend, Pointwise
 from support.streams import assert_same_frames, contents
-from vqe_fast.video import VideoError, enhance_video, workers
+from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.segments import workers
 
 FRAMES = 200
 

@@ -194,6 +194,6 @@ def enhance(
 
 
 def _rest(target: Path) -> str:
-    from vqe_fast.video.parts import parts_path
+    from vqe_fast.video.segments.parts import parts_path
 
     return "; go on with --resume" if parts_path(target).exists() else ""

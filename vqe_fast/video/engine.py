@@ -18,11 +18,11 @@ from vqe_fast.video.job import Job, Workbench
 from vqe_fast.video.memory import parse_bytes, peak_memory, reset_peak
 from vqe_fast.video.model import model_name
 from vqe_fast.video.outcome import Outcome
-from vqe_fast.video.parts import is_complete
 from vqe_fast.video.plan import Wishes
 from vqe_fast.video.report import EnhanceReport
 from vqe_fast.video.running import run
-from vqe_fast.video.segmented import (
+from vqe_fast.video.segments.parts import is_complete
+from vqe_fast.video.segments.segmented import (
     Division,
     SegmentedOutcome,
     enhance_segmented,

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vqe_fast.video.enhancer import Enhancer
-from vqe_fast.video.excerpt import Excerpt
 from vqe_fast.video.job import Workbench
 from vqe_fast.video.memory import peak_memory
 from vqe_fast.video.outcome import Outcome
-from vqe_fast.video.part import PartWriter
-from vqe_fast.video.parts import Part
 from vqe_fast.video.running import run
-from vqe_fast.video.segments import Segment
+from vqe_fast.video.segments.excerpt import Excerpt
+from vqe_fast.video.segments.part import PartWriter
+from vqe_fast.video.segments.parts import Part
+from vqe_fast.video.segments.segment import Segment
 
 
 def enhance_segment(

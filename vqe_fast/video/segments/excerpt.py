@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 
 from vqe_fast.video.enhancer import STILL
 from vqe_fast.video.planes import luma_view
-from vqe_fast.video.segments import Segment
+from vqe_fast.video.segments.segment import Segment
 from vqe_fast.video.source import VideoSource
 from vqe_fast.video.steps import Step, in_steps
 from vqe_fast.video.watch import Watch

@@ -20,9 +20,9 @@ import torch
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Job, Workbench
 from vqe_fast.video.memory import is_out_of_memory
-from vqe_fast.video.parts import Part
-from vqe_fast.video.segment_run import enhance_segment
-from vqe_fast.video.segments import Segment
+from vqe_fast.video.segments.parts import Part
+from vqe_fast.video.segments.run import enhance_segment
+from vqe_fast.video.segments.segment import Segment
 from vqe_fast.weights import WeightsError
 
 _ATTEMPTS = 2

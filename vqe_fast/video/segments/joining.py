@@ -11,8 +11,8 @@ from av.packet import Packet
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Workbench
-from vqe_fast.video.part import read_part
-from vqe_fast.video.parts import Part, PartsFolder, State
+from vqe_fast.video.segments.part import read_part
+from vqe_fast.video.segments.parts import Part, PartsFolder, State
 from vqe_fast.video.sink import VideoSink
 from vqe_fast.video.source import VideoSource
 

@@ -17,11 +17,11 @@ from torch import nn
 
 from vqe_fast._version import __version__
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.excerpt import Seam
 from vqe_fast.video.job import Job
 from vqe_fast.video.outcome import Outcome
-from vqe_fast.video.part import PartFacts, checksum
-from vqe_fast.video.segments import Segment
+from vqe_fast.video.segments.excerpt import Seam
+from vqe_fast.video.segments.part import PartFacts, checksum
+from vqe_fast.video.segments.segment import Segment
 
 _STATE, _LOCK = "state.json", "lock"
 _END_BYTES = 1 << 20

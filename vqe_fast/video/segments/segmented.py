@@ -10,11 +10,11 @@ from typing import Any
 from vqe_fast.video.enhancer import Enhancer
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Workbench
-from vqe_fast.video.joining import join_parts
 from vqe_fast.video.memory import reset_peak
 from vqe_fast.video.model import model_name
 from vqe_fast.video.outcome import Outcome
-from vqe_fast.video.parts import (
+from vqe_fast.video.segments.joining import join_parts
+from vqe_fast.video.segments.parts import (
     Part,
     PartsFolder,
     State,
@@ -24,10 +24,10 @@ from vqe_fast.video.parts import (
     refuse_changes,
     request_of,
 )
-from vqe_fast.video.segment_run import enhance_segment
-from vqe_fast.video.segments import DEFAULT_SECONDS, plan_segments
+from vqe_fast.video.segments.run import enhance_segment
+from vqe_fast.video.segments.segment import DEFAULT_SECONDS, plan_segments
+from vqe_fast.video.segments.workers import Order, cores_of_each, enhance_together, worker_devices
 from vqe_fast.video.sink import VideoSink
-from vqe_fast.video.workers import Order, cores_of_each, enhance_together, worker_devices
 
 
 @dataclass(frozen=True)
