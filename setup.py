@@ -18,6 +18,7 @@ PACKAGES = {
     "vqe_fast": "vqe_fast",
     "vqe_fast.cli": "vqe_fast/cli",
     "vqe_fast.kernels": "kernels",
+    "vqe_fast.metrics": "vqe_fast/metrics",
     "vqe_fast.models": "vqe_fast/models",
     "vqe_fast.nn": "vqe_fast/nn",
     "vqe_fast.ops": "vqe_fast/ops",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.metrics import psnr
 from vqe_fast.models import spec_of
 from vqe_fast.ops import ssim
 from vqe_fast.training.color import Samples
@@ -40,11 +41,6 @@ class Measurement:
     def ssim_gain(self) -> float:
         """ΔSSIM."""
         return self.ssim_after - self.ssim_before
-
-
-def psnr(image: Tensor, original: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in [0, 1]; infinite for equal images."""
-    return float(-10 * torch.log10(torch.mean((image - original) ** 2)))
 
 
 @torch.inference_mode()
@@ -106,7 +102,7 @@ def compare(frames: Samples, original: Samples) -> tuple[float, float]:
             f"clips of one shape can be compared, not {frames.shape}, {original.shape}"
         )
     pairs = [(_as_image(a), _as_image(b)) for a, b in zip(frames, original, strict=True)]
-    return fmean(psnr(a, b) for a, b in pairs), fmean(float(ssim(a, b)) for a, b in pairs)
+    return fmean(float(psnr(a, b)) for a, b in pairs), fmean(float(ssim(a, b)) for a, b in pairs)
 
 
 def write_csv(rows: Sequence[Measurement], path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.metrics import psnr
 from vqe_fast.models import spec_of
 from vqe_fast.training.losses import build_losses
 from vqe_fast.training.pairs import PairedClip
@@ -15,6 +16,7 @@ from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.windows import Batch, WindowSampler
 
 _SHOWN = 4
+_MAX_PSNR = 100.0  # dB, that of equal frames
 
 
 class Restored(NamedTuple):
@@ -110,8 +112,7 @@ class Restoration:
 
 
 def _psnr(frames: Tensor, pristine: Tensor) -> Tensor:
-    error = (frames.clamp(0, 1) - pristine).square().mean((1, 2, 3))
-    return -10 * error.clamp_min(1e-10).log10()
+    return psnr(frames.clamp(0, 1), pristine).clamp_max(_MAX_PSNR)
 
 
 def _checked(qp: Tensor) -> Tensor:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
+from vqe_fast.metrics import psnr
 from vqe_fast.training.color import Luma
 
 _CROP = (96, 72)
@@ -53,8 +56,9 @@ def draw_before_after(clips: Mapping[str, Versions], path: Path) -> None:
 
 
 def _psnr(image: Luma, original: Luma) -> str:
-    error = np.mean((image.astype(np.float64) - original) ** 2)
-    return f"{10 * np.log10(255**2 / error):.2f}" if error else "∞"
+    shown, expected = (torch.tensor(plane)[None, None] for plane in (image, original))
+    value = float(psnr(shown, expected, peak=255))
+    return "∞" if isinf(value) else f"{value:.2f}"
 
 
 def _worst_crop(versions: Versions, frame: int) -> tuple[slice, slice]:
