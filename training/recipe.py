@@ -112,10 +112,12 @@ class StageRecipe(Strict):
 
     ``modules`` are parts of the model that the frames go through one after the other; the last is
     trained, those before it are kept as they are. Without any it is the model as a whole.
+    ``freeze`` are parts of what is trained that are kept as they are, such as ``stage1.spynet``.
     """
 
     name: str = "training"
     modules: list[str] = Field([])
+    freeze: list[str] = Field([])
     steps: int = Field(ge=1)
     loss: list[LossTerm] = Field(min_length=1)
     adversarial: AdversarialRecipe | None = None

@@ -24,6 +24,7 @@ from vqe_fast.training.checkpoint import (
     save_state,
     save_weights,
 )
+from vqe_fast.training.freezing import frozen
 from vqe_fast.training.interruption import Interruption
 from vqe_fast.training.learner import Average, Learner
 from vqe_fast.training.loader import Loader
@@ -151,10 +152,11 @@ class _Run:
             self.model.load_state_dict(state["model"])
         average = self.model
         for number in range(first, len(self.recipe.stages)):
-            stage = _Stage(self, number)
-            if state and number == first:
-                stage.restore(state)
-            average = stage.to_the_end(interruption)
+            with frozen(self.model, self.recipe.stages[number].freeze):
+                stage = _Stage(self, number)
+                if state and number == first:
+                    stage.restore(state)
+                average = stage.to_the_end(interruption)
             self.model.load_state_dict(average.state_dict())
         if self.fabric.is_global_zero:
             self.keep(average, WEIGHTS_NAME)

@@ -36,6 +36,14 @@ def test_starts_as_the_identity(clip):
     assert torch.equal(enlarged.flatten(0, 1), frames)
 
 
+def test_starts_with_what_differs_within_a_frame():
+    """Not with its brightness, which would hide the rest from the first steps."""
+    trunk = create_model("basicvsr", scale=1, width=16, blocks=1).backward_trunk
+    flat = torch.rand(1, 1, 1, 1).expand(1, 3, 9, 9)
+    inside = trunk(flat, None)[..., 3:-3, 3:-3]
+    assert inside.abs().max() < 1e-5 * trunk(torch.rand(1, 3, 9, 9), None).abs().max()
+
+
 @pytest.mark.parametrize("scale", [1, 4])
 def test_against_its_definition(scale, clip):
     """No shortcut (shared pyramids, both directions at once, in-place sums) changes the values."""

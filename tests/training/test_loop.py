@@ -145,10 +145,13 @@ def test_qp_reaches_the_model(clips, fabric, tmp_path):
 
 
 def test_stages(clips, fabric, tmp_path):
-    """The second trains its own part behind the first's, which keeps its average weights."""
+    """The second trains its own part behind the first's, which keeps its average weights, and of
+    that part leaves one layer as it is."""
     stages = [
         STAGE | {"name": "stage1", "modules": ["stage1"], "steps": 6},
-        STAGE | {"name": "detail", "modules": ["stage1", "detail"], "steps": 6},
+        STAGE
+        | {"name": "detail", "modules": ["stage1", "detail"], "steps": 6}
+        | {"freeze": ["detail.conv_hr"]},
     ]
     options = {"width": 4, "blocks": 1, "radius": 2}
     chosen = recipe("astf", options, {"window": 2, "batch": 2}, stages=stages)
@@ -162,7 +165,8 @@ def test_stages(clips, fabric, tmp_path):
 
     chosen = chosen.model_copy(update={"checkpoint_every": 5, "report_every": 6})
     end = train(chosen, clips, tmp_path, fabric=fabric, report=remember).state_dict()
-    for part, learns in (("stage1", True), ("detail", True), ("smooth", False)):
+    learning = {"stage1.conv_hr": True, "detail.conv_hr": False, "detail": True, "smooth": False}
+    for part, learns in learning.items():
         keys = [key for key in end if key.startswith(part)]
         assert any(not torch.equal(start[k], end[k]) for k in keys) == learns, part
     assert all(torch.equal(kept[k], end[k]) for k in end if k.startswith("stage1"))
@@ -203,6 +207,11 @@ def test_unknown_qps_are_refused(fabric, tmp_path):
 def test_unknown_parts_are_refused(clips, fabric, tmp_path):
     with pytest.raises(ValueError, match=r"stage training: .*has no attribute `detail`"):
         train(recipe(stage={"modules": ["detail"]}), clips, tmp_path, fabric=fabric)
+
+
+def test_unknown_frozen_parts_are_refused(clips, fabric, tmp_path):
+    with pytest.raises(ValueError, match=r"freeze: .*has no attribute `spynet`"):
+        train(recipe(stage={"freeze": ["spynet"]}), clips, tmp_path, fabric=fabric)
 
 
 def test_two_processes_are_one_with_the_whole_batch(clips, fabric, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vqe_fast.models.blocks import he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.models.spynet import FLOW_REACH, SPyNet
 from vqe_fast.models.warp import flow_warp
@@ -46,6 +48,13 @@ class _Trunk(nn.Module):
         super().__init__()
         self.head = nn.Conv2d(3 + width, width, 3, padding=1)
         self.blocks = nn.ModuleList(_ResidualBlock(width) for _ in range(blocks))
+        he_init(self.head, _SLOPE)
+        # At first only differences within the frame pass, as strong as the features that arrive:
+        # its brightness, the largest part of it by far, would hide them for a thousand steps.
+        with torch.no_grad():
+            seen = self.head.weight[:, :3]
+            seen -= seen.mean((1, 2, 3), keepdim=True)
+            seen *= math.sqrt(1 + width / 3)
 
     def forward(self, frame: Tensor, arrived: Tensor | None) -> Tensor:
         if arrived is None:
@@ -127,6 +136,8 @@ class BasicVSR(nn.Module):
         )
         self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, 3, 3, padding=1)
+        for module in (self.fusion, self.upsample, self.conv_hr):
+            he_init(module, _SLOPE)
         nn.init.zeros_(self.conv_last.weight)
         nn.init.zeros_(cast(Tensor, self.conv_last.bias))
         self.spec = ModelSpec(
