@@ -1,6 +1,7 @@
 """What enhance_video keeps, and what it changes."""
 
 import json
+import os
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -206,6 +207,14 @@ def test_speed_and_quality_reach_libvpx(tmp_path):
         enhance_video(source, target, "identity", codec="libvpx-vp9", **options)
         sizes.append(target.stat().st_size)
     assert sizes[1] > 3 * sizes[0]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one thread cuts no frames")
+def test_frames_are_not_cut_into_slices(tmp_path):
+    """Threads that share a frame make x264 slower and its files larger than one for each frame."""
+    source = write_clip(tmp_path / "in.mp4", size=(64, 256))
+    enhance_video(source, tmp_path / "out.mkv", "identity")
+    assert b"sliced_threads=0" in (tmp_path / "out.mkv").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

@@ -44,6 +44,7 @@ def add_video(
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.thread_count = settings.threads
+    context.thread_type = "AUTO"  # PyAV's default has x264 cut frames into slices: slower, larger
     _describe(context, facts)
     if codec == "libx265" and output.format.name in {"mp4", "mov"}:
         context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
