@@ -200,6 +200,9 @@ class OperatorContract:
             warnings.simplefilter("always")
             assert torch.equal(self.function(*tensors, **variant), expected)
             self.function(*tensors, **variant)
+            torch.compiler.reset()
+            compiled = torch.compile(self.function, fullgraph=True, backend="eager")
+            assert torch.equal(compiled(*tensors, **variant), expected)
         assert len(caught) <= 1
 
     def test_other_dtypes_and_devices_fall_back(self, variant):

@@ -73,7 +73,9 @@ def use_kernel(operator: str, *tensors: Tensor) -> bool:
         return False
     device_type = tensors[0].device.type
     problem = kernel_problem(operator, device_type)
-    if problem is not None and _forced == "auto" and device_type != "meta":
+    # Not torch.compiler.disable: that breaks graphs, and importing what it needs takes a second.
+    is_silent = device_type == "meta" or torch.compiler.is_compiling()
+    if problem is not None and _forced == "auto" and not is_silent:
         _say_once(operator, problem)
     return problem is None
 
@@ -85,10 +87,9 @@ def _triton_problem() -> str | None:
     return None if importlib.util.find_spec("triton") else "triton is not installed"
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 @functools.cache
 def _say_once(operator: str, problem: str) -> None:
     warnings.warn(
         f"vqe_fast: {operator} runs on the plain PyTorch reference, because {problem}",
-        stacklevel=5,
+        stacklevel=4,
     )
