@@ -26,6 +26,21 @@ def test_operators_need_no_video_and_no_gpu_kernels():
     assert not {"av", "matplotlib", "vqe_fast.kernels"} & set(eval(run.stdout))
 
 
+def test_reading_qps_needs_no_torch():
+    """``vqe-fast inspect`` answers at once."""
+    code = "import sys, vqe_fast.cli.app, vqe_fast.cli.inspection, vqe_fast.cli.inspection_table"
+    run = python(f"{code}; print([*sys.modules])")
+    assert run.returncode == 0, run.stderr
+    assert not {"torch", "matplotlib"} & set(eval(run.stdout))
+
+
+def test_calling_operators_needs_no_compiler():
+    """Importing it takes longer than importing torch."""
+    run = python("import sys, vqe_fast.models, vqe_fast.video.engine; print([*sys.modules])")
+    assert run.returncode == 0, run.stderr
+    assert "torch._dynamo" not in eval(run.stdout)
+
+
 @pytest.mark.parametrize("name", vqe_fast.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(vqe_fast, name) is not None

@@ -13,7 +13,8 @@ from support.modules import LUMA_SPEC, Blend, Pointwise
 from vqe_fast.training.color import rgb_of
 from vqe_fast.video import enhance_video
 from vqe_fast.video.color import ColorFacts
-from vqe_fast.video.planes import depth_of, load_planes, plane_view
+from vqe_fast.video.planes import depth_of, plane_view
+from vqe_fast.video.samples import load_planes
 from vqe_fast.video.views import view_for
 
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")

@@ -1,8 +1,19 @@
 """From a compressed video file to a better one: decode, enhance, encode, keep everything else."""
 
-from vqe_fast.video.engine import enhance_video
+import importlib
+from typing import TYPE_CHECKING
+
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.qp import FrameQP, iterate_qp, read_qp
-from vqe_fast.video.report import EnhanceReport
+
+if TYPE_CHECKING:
+    from vqe_fast.video.engine import EnhanceReport, enhance_video
 
 __all__ = ["EnhanceReport", "FrameQP", "VideoError", "enhance_video", "iterate_qp", "read_qp"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports the engine, and with it torch, when it is asked for: QPs are read without."""
+    if name in __all__:
+        return getattr(importlib.import_module("vqe_fast.video.engine"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,9 +13,10 @@ from vqe_fast.models import spec_of
 from vqe_fast.models.inference import DTYPES, PROBE_SIDE, Precision, prepare_inference
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.plan import Plan, Wishes, make_plan
-from vqe_fast.video.planes import load_planes, plane_view, store_planes
+from vqe_fast.video.planes import plane_view
 from vqe_fast.video.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.runner import Runner, Shot
+from vqe_fast.video.samples import load_planes, store_planes
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
 from vqe_fast.video.streamed import StreamedRunner, has_stream

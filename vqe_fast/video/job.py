@@ -20,9 +20,9 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.interlacing import Interlaced, works_on_fields
 from vqe_fast.video.model import find_model, pick_device
 from vqe_fast.video.plan import Wishes
-from vqe_fast.video.planes import load_planes
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.track import QPTrack
+from vqe_fast.video.samples import load_planes
 from vqe_fast.video.source import VideoSource
 from vqe_fast.video.steps import Step
 from vqe_fast.video.views import View, view_for

@@ -11,7 +11,8 @@ from torch import Tensor
 from vqe_fast.video.chroma import Siting, enlarge, shrink
 from vqe_fast.video.color import ColorFacts
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.planes import as_samples, as_values, depth_of, values_as_samples
+from vqe_fast.video.planes import depth_of
+from vqe_fast.video.samples import as_samples, as_values, values_as_samples
 
 
 class View(Protocol):
