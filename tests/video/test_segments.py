@@ -6,10 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from support.frames import two_scenes
 from support.media import add_extras, damage_packet, read_frames, texture, write_clip
-from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, StreamedBlend
+from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, StreamedBlend
 from support.small_models import randomised
 from support.streams import assert_same_frames, contents, decoding_times
 from vqe_fast.video import VideoError, enhance_video
@@ -139,6 +140,47 @@ def test_fields(tmp_path):
 
 def test_ten_bits_converted(clip, tmp_path):
     assert_equal_both_ways(clip, tmp_path, Blend(1.0, 2.0, 1.0), pix_fmt="yuv444p10le")
+
+
+BLUR_SPEC = replace(LUMA_SPEC, receptive_field=3)
+
+
+def blurred(frames):
+    """Sums over an odd number: none lies halfway between two steps, to be rounded either way."""
+    return avg_pool2d(frames, 3, 1, 1)
+
+
+class BlurredBlend(StreamedBlend):
+    def forward(self, frames):
+        return blurred(super().forward(frames))
+
+
+BLURS = {
+    "single": Pointwise(blurred, spec=BLUR_SPEC),
+    "streamed": BlurredBlend(2.0, 2.0, 1.0, spec=BLUR_SPEC),
+    "five frames": BlurredBlend(5.0, 4.0, 3.0, 2.0, 1.0, spec=BLUR_SPEC),
+}
+
+
+@pytest.mark.parametrize("model", BLURS.values(), ids=BLURS)
+def test_tiles(clip, tmp_path, model):
+    """Of one pass, of segments and whole frames: the same bits."""
+    report = assert_equal_both_ways(clip, tmp_path, model, tile=32)
+    assert (report.tile, report.tiles_exact, report.segments) == (32, True, 4)
+    untiled = tmp_path / "untiled.mkv"
+    enhance_video(clip, untiled, model, codec="ffv1", precision="fp32")
+    assert_same_frames(untiled, tmp_path / "joined.mkv")
+
+
+def test_memory_runs_out_within_a_segment(clip, tmp_path):
+    """The frame is enhanced again in tiles, and so are those of the segments that follow."""
+    whole, joined = tmp_path / "whole.mkv", tmp_path / "joined.mkv"
+    options = {"codec": "ffv1", "precision": "fp32"}
+    enhance_video(clip, whole, BLURS["single"], **options)
+    model = RunsOut(BLURS["single"], 40)
+    report = enhance_video(clip, joined, model, segment_seconds=1, **options)
+    assert (report.tile, report.frames_out, report.segments) == (32, FRAMES, 4)
+    assert_same_frames(whole, joined)
 
 
 def lasting(*lengths):
