@@ -159,15 +159,10 @@ def enhance_video(
             result = SegmentedOutcome(outcome, None, 0, 0)
         else:
             result = enhance_segmented(bench, division, progress or _no_progress)
-    outcome = result.outcome
     return EnhanceReport(
+        **vars(result.outcome),
         source=str(source),
         target=str(target),
-        frames_in=outcome.frames_in,
-        frames_out=outcome.frames_out,
-        frames_damaged=outcome.frames_damaged,
-        damaged_packets=outcome.damaged_packets,
-        not_kept=not_kept(outcome.extras, settings.codec),
         width=facts.width,
         height=facts.height,
         seconds=time.perf_counter() - start,
@@ -175,20 +170,11 @@ def enhance_video(
         resumed=result.resumed,
         frames_resumed=result.frames_resumed,
         model=model_name(model),
-        precision=outcome.precision,
         device=str(bench.device),
         codec=settings.codec,
         pixel_format=facts.pixel_format,
         crf=settings.crf,
         preset=settings.preset,
-        qp_sources=outcome.qp_sources,
-        duplicated=outcome.duplicated,
-        scene_cuts=outcome.scene_cuts,
-        tile=outcome.tile,
-        tiles_exact=outcome.tiles_exact,
-        clip_frames=outcome.clip_frames,
-        timings=outcome.timings,
-        peak_memory=outcome.peak_memory,
     )
 
 
@@ -196,9 +182,8 @@ def _enhance_in_one_pass(
     bench: Workbench, video: VideoSource, limit: int | None, progress: Progress | None
 ) -> Outcome:
     bench.view(video)  # refuses what no temporary file need be made for
-    with VideoSink(
-        bench.job.target, video, bench.settings(video), with_chapters=limit is None
-    ) as sink:
+    settings = bench.settings(video)
+    with VideoSink(bench.job.target, video, settings, with_chapters=limit is None) as sink:
         qps = bench.qp_track()
         reset_peak(bench.device)
         enhancer = bench.enhancer(video)
@@ -220,7 +205,7 @@ def _enhance_in_one_pass(
             frames_out=sink.frames_encoded,
             frames_damaged=video.damaged_frames,
             damaged_packets=video.damaged_packets + sink.damaged_packets,
-            extras=tuple(sorted(video.extras)),
+            not_kept=not_kept(video.extras, settings.codec),
             precision=enhancer.precision,
             qp_sources={} if qps is None else dict(qps.sources),
             duplicated=watch.repeats,

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self, cast
+from typing import Any
 
 from vqe_fast.video.qp.track import QPSource
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Those figures of an :class:`~vqe_fast.video.report.EnhanceReport` that segments add up to.
+    """Figures that segments add up to.
 
-    Attributes are those of the report.
+    Attributes:
+        frames_in: frames decoded and enhanced.
+        frames_out: frames encoded; equal to ``frames_in``.
+        frames_damaged: of these, frames that decoded with errors.
+        damaged_packets: packets of the source's video stream that did not decode, and packets of
+            other streams that could not be copied.
+        not_kept: what frames of the source carry beside their samples and the output does not, in
+            words, such as ``closed captions``.
+        precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
+            empty for a model that takes none. Duplicates have none of their own.
+        duplicated: frames that repeat the one before and got its result.
+        scene_cuts: how many there were; None for a model that sees one frame at a time.
+        tile: side in pixels of the tiles that frames were cut into, at the end; None for none.
+        tiles_exact: whether tiles gave what whole frames would have given, as they do unless the
+            model is recurrent or sees the whole frame; true without tiles.
+        clip_frames: frames that a recurrent model saw together, at the end; None for another.
+        timings: seconds of work of each stage, which run at the same time: ``decode`` (with what
+            is looked at before the model), ``model``, ``encode``; and ``waiting``, those that the
+            model waited for the other two. Those of several workers add up.
+        peak_memory: bytes taken at most: of the GPU by tensors, or on a CPU by the process since
+            its start; of several workers, by the one that took most.
     """
 
     frames_in: int
     frames_out: int
     frames_damaged: int
     damaged_packets: int
-    extras: tuple[str, ...]
+    not_kept: tuple[str, ...]
     precision: str
     qp_sources: dict[QPSource, int]
     duplicated: int
@@ -32,42 +53,41 @@ class Outcome:
     timings: dict[str, float]
     peak_memory: int
 
-    @classmethod
-    def total(cls, outcomes: Sequence[Self]) -> Self:
-        """Of all segments together, at least one."""
-        cuts = [each.scene_cuts for each in outcomes if each.scene_cuts is not None]
-        return cls(
-            frames_in=sum(each.frames_in for each in outcomes),
-            frames_out=sum(each.frames_out for each in outcomes),
-            frames_damaged=sum(each.frames_damaged for each in outcomes),
-            damaged_packets=sum(each.damaged_packets for each in outcomes),
-            extras=tuple(sorted({extra for each in outcomes for extra in each.extras})),
-            precision=outcomes[0].precision,
-            qp_sources=_sum(each.qp_sources for each in outcomes),
-            duplicated=sum(each.duplicated for each in outcomes),
-            scene_cuts=sum(cuts) if cuts else None,
-            tile=min((each.tile for each in outcomes if each.tile is not None), default=None),
-            tiles_exact=all(each.tiles_exact for each in outcomes),
-            clip_frames=min(
-                (each.clip_frames for each in outcomes if each.clip_frames is not None),
-                default=None,
-            ),
-            timings=_sum(each.timings for each in outcomes),
-            peak_memory=max(each.peak_memory for each in outcomes),
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """What :meth:`to_dict` made, or JSON of it."""
-        return cls(**fields | {"extras": tuple(fields["extras"])})
+
+def read_outcome(fields: Mapping[str, Any]) -> Outcome:
+    """What :meth:`Outcome.to_dict` made, or JSON of it."""
+    return Outcome(**{**fields, "not_kept": tuple(fields["not_kept"])})
 
 
-def _sum(amounts: Iterable[Any]) -> Any:
-    total: Counter[str] = Counter()
+def total(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of all segments together, at least one."""
+    cuts = [each.scene_cuts for each in outcomes if each.scene_cuts is not None]
+    return Outcome(
+        frames_in=sum(each.frames_in for each in outcomes),
+        frames_out=sum(each.frames_out for each in outcomes),
+        frames_damaged=sum(each.frames_damaged for each in outcomes),
+        damaged_packets=sum(each.damaged_packets for each in outcomes),
+        not_kept=tuple(sorted({name for each in outcomes for name in each.not_kept})),
+        precision=outcomes[0].precision,
+        qp_sources=_sum(each.qp_sources for each in outcomes),
+        duplicated=sum(each.duplicated for each in outcomes),
+        scene_cuts=sum(cuts) if cuts else None,
+        tile=min((each.tile for each in outcomes if each.tile is not None), default=None),
+        tiles_exact=all(each.tiles_exact for each in outcomes),
+        clip_frames=min(
+            (each.clip_frames for each in outcomes if each.clip_frames is not None), default=None
+        ),
+        timings=_sum(each.timings for each in outcomes),
+        peak_memory=max(each.peak_memory for each in outcomes),
+    )
+
+
+def _sum(amounts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    total: Counter[Any] = Counter()
     for each in amounts:
-        total.update(cast("dict[str, int]", each))
+        total.update(each)
     return dict(total)

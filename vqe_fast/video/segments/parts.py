@@ -18,7 +18,7 @@ from torch import nn
 from vqe_fast._version import __version__
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Job
-from vqe_fast.video.outcome import Outcome
+from vqe_fast.video.outcome import Outcome, read_outcome
 from vqe_fast.video.segments.excerpt import Seam
 from vqe_fast.video.segments.part import PartFacts, checksum
 from vqe_fast.video.segments.segment import Segment
@@ -58,7 +58,7 @@ class Part:
             None if seam is None else (int(seam[0]), int(seam[1]))
             for seam in (fields["first"], fields["following"])
         )
-        outcome = Outcome.from_dict(fields["outcome"])
+        outcome = read_outcome(fields["outcome"])
         return cls(PartFacts(**fields["facts"]), first, following, outcome)
 
 

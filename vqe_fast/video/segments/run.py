@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vqe_fast.video.enhancer import Enhancer
+from vqe_fast.video.extras import not_kept
 from vqe_fast.video.job import Workbench
 from vqe_fast.video.memory import peak_memory
 from vqe_fast.video.outcome import Outcome
@@ -61,7 +62,7 @@ def enhance_segment(
         frames_out=facts.frames,
         frames_damaged=excerpt.damaged_frames,
         damaged_packets=excerpt.damaged_packets,
-        extras=tuple(sorted(excerpt.extras)),
+        not_kept=not_kept(excerpt.extras, settings.codec),
         precision=enhancer.precision,
         qp_sources={} if qps is None else dict(qps.sources),
         duplicated=excerpt.duplicated,

@@ -12,7 +12,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.job import Workbench
 from vqe_fast.video.memory import reset_peak
 from vqe_fast.video.model import model_name
-from vqe_fast.video.outcome import Outcome
+from vqe_fast.video.outcome import Outcome, total
 from vqe_fast.video.segments.joining import join_parts
 from vqe_fast.video.segments.parts import (
     Part,
@@ -186,7 +186,7 @@ def _finish(
     """Enhances the segments that are missing, and joins them all."""
     finished = [part for part in state.parts if part is not None]
     resumed, done = len(finished), sum(part.facts.frames for part in finished)
-    frames_resumed, total = done, sum(segment.frames for segment in state.segments)
+    frames_resumed, planned = done, sum(segment.frames for segment in state.segments)
     orders = [
         Order(number, segment, folder.part(number))
         for number, segment in enumerate(state.segments)
@@ -194,7 +194,7 @@ def _finish(
     ]
 
     def on_frames(under_way: int) -> None:
-        on_frame(done + under_way, total)
+        on_frame(done + under_way, planned)
 
     def on_part(number: int, part: Part) -> None:
         nonlocal done
@@ -215,7 +215,7 @@ def _finish(
     if not is_complete(bench.job.target):
         join_parts(bench, folder, state)
     folder.remove()
-    outcome = Outcome.total([part.outcome for part in state.parts if part is not None])
+    outcome = total([part.outcome for part in state.parts if part is not None])
     assert state.joined is not None
     outcome = replace(outcome, damaged_packets=outcome.damaged_packets + state.joined[1])
     return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed)
