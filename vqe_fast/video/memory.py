@@ -8,7 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vqe_fast.video.errors import VideoError
+
+T = TypeVar("T")
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
@@ -95,10 +97,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
 
 
-def free_memory(device: torch.device) -> None:
-    """Gives back what PyTorch keeps for later on a GPU."""
+def run_if_memory_allows(run: Callable[[], T], device: torch.device) -> tuple[T] | None:
+    """What ``run`` gives, in a tuple; None if memory on ``device`` ran out, and is free again."""
+    try:
+        return (run(),)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Not while the error is handled: its traceback holds on to all tensors.
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    return None
 
 
 class _Ledger(TorchDispatchMode):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.memory import free_memory, is_out_of_memory
+from vqe_fast.video.memory import run_if_memory_allows
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.tiles import Tiling
 
@@ -92,12 +92,9 @@ class RecurrentRunner:
 
         if self.clip_frames == SHORTEST:
             return self._tiling.attempt(run, device)
-        try:
-            return run()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        free_memory(device)
+        result = run_if_memory_allows(run, device)
+        if result is not None:
+            return result[0]
         self.clip_frames = max(min(self.clip_frames, len(shots)) // 2, SHORTEST)
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.video.memory import free_memory, is_out_of_memory
+from vqe_fast.video.memory import run_if_memory_allows
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.tiles import Tiling
 
@@ -60,11 +60,8 @@ class SingleRunner:
 
         if len(shots) == 1:
             return self._tiling.attempt(run, values.device)
-        try:
-            return run()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        free_memory(values.device)
+        result = run_if_memory_allows(run, values.device)
+        if result is not None:
+            return result[0]
         self._batch = len(shots) // 2
         return None

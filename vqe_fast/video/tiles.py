@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.memory import free_memory, is_out_of_memory
+from vqe_fast.video.memory import run_if_memory_allows
 
 T = TypeVar("T")
 
@@ -110,13 +110,9 @@ class Tiling:
             VideoError: it does not suffice for the smallest tiles.
         """
         while True:
-            try:
-                return run()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Not while the error is handled: its traceback holds on to all tensors.
-            free_memory(device)
+            result = run_if_memory_allows(run, device)
+            if result is not None:
+                return result[0]
             self.shrink()
 
     def shrink(self) -> None:
