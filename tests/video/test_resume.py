@@ -265,7 +265,7 @@ def test_changed_source(clip, tmp_path):
 
 def test_changed_version(clip, tmp_path, monkeypatch):
     interrupted(clip, tmp_path / "out.mkv")
-    monkeypatch.setattr("vqe_fast.video.segments.parts.__version__", "9.9")
+    monkeypatch.setattr("vqe_fast.video.segments.request.__version__", "9.9")
     with pytest.raises(VideoError, match=r"the version of vqe-fast \(.* → 9\.9\)"):
         resumed(clip, tmp_path / "out.mkv")
 

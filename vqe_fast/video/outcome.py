@@ -87,7 +87,7 @@ def total(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _sum(amounts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
-    total: Counter[Any] = Counter()
+    sums: Counter[Any] = Counter()
     for each in amounts:
-        total.update(each)
-    return dict(total)
+        sums.update(each)
+    return dict(sums)

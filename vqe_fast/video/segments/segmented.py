@@ -21,9 +21,8 @@ from vqe_fast.video.segments.parts import (
     hold_parts,
     is_complete,
     parts_path,
-    refuse_changes,
-    request_of,
 )
+from vqe_fast.video.segments.request import refuse_changes, request_of
 from vqe_fast.video.segments.run import enhance_segment
 from vqe_fast.video.segments.segment import DEFAULT_SECONDS, plan_segments
 from vqe_fast.video.segments.workers import Order, cores_of_each, enhance_together, worker_devices
