@@ -29,7 +29,32 @@ def test_times(times, expected):
         for pts, dts in times:
             packet = av.Packet(b"sound")
             packet.pts, packet.dts = pts, dts
-            copier.adopt(packet)
+            assert copier.adopt(packet) == [packet]
             assert packet.stream is stream
             found.append((packet.pts, packet.dts))
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (
+            [(20, None), (140, None), (60, 20), (100, 60)],
+            [(20, -60), (140, -20), (60, 20), (100, 60)],
+        ),
+        ([(0, None), (120, None), (40, None)], [(0, -120), (120, -80), (40, -40)]),
+        ([(0, 0), (120, None), (40, None), (80, 40)], [(0, 0), (120, 1), (40, 2), (80, 40)]),
+        ([(7, None)], [(7, 7)]),
+    ],
+)
+def test_decoding_times_of_reordered_video(times, expected):
+    """Those that are missing come before that of any frame shown: no frame is shown later."""
+    with av.open(io.BytesIO(), "w", format="matroska") as output:
+        copier = PacketCopier(output.add_stream("libx264", 25, width=64, height=48))
+        found = []
+        for pts, dts in times:
+            packet = av.Packet(b"picture")
+            packet.pts, packet.dts, packet.duration = pts, dts, 40
+            found += copier.adopt(packet)
+        found += copier.flush()
+    assert [(packet.pts, packet.dts) for packet in found] == expected

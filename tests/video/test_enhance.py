@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -225,6 +226,33 @@ def test_audio_packets_are_copied_byte_for_byte(tmp_path, suffix):
     enhance_video(source, target, Pointwise())
     assert read_packets(target, "audio") == read_packets(source, "audio")
     assert [time for time, _ in read_frames(target)] == [time for time, _ in read_frames(source)]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_video_stream_is_copied(tmp_path, suffix):
+    """Of Matroska's packets with B-frames the first ones have no decoding times."""
+    first = write_clip(tmp_path / "first.mp4", options={"bf": "2"})
+    options = {"bf": "3", "x264-params": "b-adapt=0"}
+    second = write_clip(tmp_path / "second.mp4", size=(48, 32), options=options)
+    source, target = tmp_path / "in.mkv", tmp_path / f"out{suffix}"
+    joined([first, second], source)
+    with av.open(str(source)) as container:
+        assert next(container.demux(video=1)).dts is None
+    enhance_video(source, target, "identity")
+    before, after = (sorted(read_packets(path, "video")[1]) for path in (source, target))
+    assert [(time, data) for time, _, data in before] == [(time, data) for time, _, data in after]
+
+
+def joined(paths, target):
+    """Writes the streams of several files into one."""
+    with av.open(str(target), "w") as output, ExitStack() as stack:
+        inputs = [stack.enter_context(av.open(str(path))) for path in paths]
+        streams = [output.add_stream_from_template(each.streams[0]) for each in inputs]
+        for container, stream in zip(inputs, streams, strict=True):
+            for packet in container.demux(0):
+                if packet.size:
+                    packet.stream = stream
+                    output.mux(packet)
 
 
 def test_everything_else_in_a_matroska_file_is_kept(tmp_path):

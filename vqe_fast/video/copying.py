@@ -7,6 +7,9 @@ from typing import Any
 from av.packet import Packet
 from av.stream import Stream
 
+_MAX_DELAY = 16
+"""Packets of reordered video that may come before the first whose decoding time is known."""
+
 
 class PacketCopier:
     """Makes the packets of one stream those of another, in another file."""
@@ -14,16 +17,50 @@ class PacketCopier:
     def __init__(self, stream: Stream) -> None:
         """Prepares for ``stream`` of the file to write."""
         self._stream = stream
+        self._held: list[Packet[Any]] = []
         self._last: int | None = None
 
-    def adopt(self, packet: Packet[Any]) -> None:
+    def adopt(self, packet: Packet[Any]) -> list[Packet[Any]]:
         """Moves ``packet`` to the stream.
 
-        Damaged files lack times or have them run backwards, which no container takes.
+        Of reordered video in Matroska the first packets lack decoding times, which are not their
+        times of display: they wait for the first that has one. Damaged files lack times anywhere or
+        have them run backwards, which no container takes.
+
+        Returns:
+            The packets that can be written now.
         """
+        self._held.append(packet)
+        is_unknown = self._stream.type == "video" and packet.dts is None and self._last is None
+        return [] if is_unknown and len(self._held) <= _MAX_DELAY else self.flush()
+
+    def flush(self) -> list[Packet[Any]]:
+        """The packets that wait."""
+        held, self._held = self._held, []
+        if len(held) > 1:
+            _reckon_back(held)
+        for packet in held:
+            self._set_times(packet)
+            packet.stream = self._stream
+        return held
+
+    def _set_times(self, packet: Packet[Any]) -> None:
         dts = packet.pts if packet.dts is None else packet.dts
         if self._last is not None:
+            if packet.dts is None and self._stream.type == "video":
+                dts = self._last + 1
             dts = self._last if dts is None else max(dts, self._last)
         packet.dts = self._last = dts or 0
         packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
-        packet.stream = self._stream
+
+
+def _reckon_back(packets: list[Packet[Any]]) -> None:
+    """Gives packets decoding times before that of the last, or before the first that is shown."""
+    *leading, last = packets
+    dts = last.dts
+    if dts is None:
+        leading = packets
+        dts = min((packet.pts for packet in packets if packet.pts is not None), default=0)
+    for packet in reversed(leading):
+        dts -= packet.duration or 1
+        packet.dts = dts

@@ -113,8 +113,8 @@ class VideoSink:
             return
         copier = self._copiers.get(item.stream.index)
         if copier is not None:
-            copier.adopt(item)
-            self._mux(item)
+            for packet in copier.adopt(item):
+                self._mux(packet)
 
     def join(self, packet: Packet[Any]) -> None:
         """Writes a packet of the video that an encoder with the same settings has made.
@@ -144,6 +144,9 @@ class VideoSink:
         """
         for packet in self._encoder.finish():
             self._mux(packet)
+        for copier in self._copiers.values():
+            for packet in copier.flush():
+                self._mux(packet)
         with self._counting_damage():
             self._output.close()
         if self.damaged_packets:
