@@ -196,6 +196,17 @@ def test_the_container_alone_says_so(tmp_path):
     refused(source, "the container of", "correct the container's flag", interlaced="fields")
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+@pytest.mark.parametrize("kind", ["interlace=tff", "interlace=bff", "interlace=tff:field=1"])
+def test_hevc_with_fields_is_refused(tmp_path, kind, suffix):
+    """Its pictures are fields, or not flagged: both would be enhanced as what they are not."""
+    options = {"x265-params": f"log-level=none:{kind}"}
+    source = write_clip(tmp_path / f"in{suffix}", codec="libx265", options=options)
+    for interlaced in ("refuse", "fields"):
+        with pytest.raises(VideoError, match=r"is interlaced HEVC, .*; deinterlace it first"):
+            enhance_video(source, tmp_path / "out.mkv", "identity", interlaced=interlaced)
+
+
 @pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9"])
 def test_encoders_that_cannot(tmp_path, codec):
     source = interlaced(tmp_path / "in.mkv", frames=6)

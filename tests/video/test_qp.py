@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from av.video.frame import PictureType
 
+from support.field_coded import field_coded
 from support.media import png, write_clip
 from vqe_fast.video import VideoError, iterate_qp, read_qp
 from vqe_fast.video.log import captured_log
@@ -145,6 +146,15 @@ class TestH264:
     def test_interlaced(self, tmp_path):
         path = write_clip(tmp_path / "in.mp4", size=(64, 64), options={"qp": "30"} | x264("tff=1"))
         assert {frame.qp for frame in read_qp(path)} == {27, 30, 31, 32}
+
+    def test_fields_coded_apart(self):
+        """A frame is both of its fields; their rows of blocks take turns."""
+        frames = [((20 + n, 22, 24, 26), (30 + n, 33, 36, 39)) for n in range(3)]
+        found = read_qp(io.BytesIO(field_coded(frames)))
+        assert [frame.qp for frame in found] == [np.mean(fields) for fields in frames]
+        for frame, (top, bottom) in zip(found, frames, strict=True):
+            rows = [top[:2], bottom[:2], top[2:], bottom[2:]]
+            assert frame.blocks.tolist() == [list(row) for row in rows]
 
     def test_adaptive_quantisation(self, tmp_path):
         """The mean over the blocks is what x264 says of each frame."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import islice
 from typing import Literal
 
+import av
+
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.opening import open_video, pick_stream
+from vqe_fast.video.qp.headers import HeaderReader
+from vqe_fast.video.qp.packets import VideoPackets
 from vqe_fast.video.source import VideoSource
 
 Interlaced = Literal["refuse", "fields"]
 """What to do with interlaced video."""
 
 _INTERLACED_ORDERS = (2, 3, 4, 5)  # FFmpeg's field orders: TT, BB, TB, BT
+
+# HEVC's slices, and source_scan_type of its picture timing
+_SLICES, _INTERLACED_SCAN = "0-31", 0
+_LOOK_AHEAD = 4  # packets: the first may be damaged
 
 
 def works_on_fields(source: VideoSource, interlaced: Interlaced) -> bool:
@@ -41,3 +52,34 @@ def works_on_fields(source: VideoSource, interlaced: Interlaced) -> bool:
             "deinterlace it first"
         )
     return True
+
+
+def refuse_interlaced_hevc(source: VideoSource) -> None:
+    """Makes sure that ``source`` is not HEVC with fields, which FFmpeg does not weave.
+
+    Either each picture is one field, or two are woven and FFmpeg does not flag that.
+
+    Raises:
+        VideoError: it is.
+    """
+    if source.facts.codec != "hevc":
+        return
+    if source.facts.scan != "progressive" or _has_interlaced_scan(source):
+        raise VideoError(
+            f"{source.path} is interlaced HEVC, whose fields cannot be enhanced here; "
+            "deinterlace it first"
+        )
+
+
+def _has_interlaced_scan(source: VideoSource) -> bool:
+    """Whether messages between the first pictures say so."""
+    with suppress(av.error.FFmpegError), open_video(source.path) as container:
+        stream = pick_stream(container, source.path)
+        headers = HeaderReader(stream, _SLICES)
+        packets = VideoPackets(container, stream, source.path)
+        return any(
+            fields.get("source_scan_type") == _INTERLACED_SCAN
+            for packet in islice(packets, _LOOK_AHEAD)
+            for _, fields in headers.read(packet)
+        )
+    return False

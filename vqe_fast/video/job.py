@@ -17,7 +17,7 @@ from vqe_fast.models.inference import Precision
 from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.enhancer import Enhancer
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.interlacing import Interlaced, works_on_fields
+from vqe_fast.video.interlacing import Interlaced, refuse_interlaced_hevc, works_on_fields
 from vqe_fast.video.model import find_model, pick_device
 from vqe_fast.video.plan import Wishes
 from vqe_fast.video.qp.estimate import find_estimator
@@ -101,6 +101,7 @@ class Workbench:
         video = VideoSource(self.job.source, threads=_decoder_threads(self.device))
         try:
             settings = self.settings(video)
+            refuse_interlaced_hevc(video)
             works_on_fields(video, self.job.interlaced)
             video.convert(settings.pixel_format(video.facts.pixel_format, self.job.pix_fmt))
         except BaseException:

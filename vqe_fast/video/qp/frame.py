@@ -28,7 +28,8 @@ class FrameQP:
         qp: mean over the frame, not rounded; None if it is unknown.
         blocks: QP of each block, rounded, (rows, columns) int8, from the top left; those at the
             right and at the bottom may reach beyond the frame. Where H.264 has no coefficients, it
-            is the QP of the block coded before. None if it is unknown.
+            is the QP of the block coded before; where its fields are coded apart, their rows of
+            blocks take turns. None if it is unknown.
         block_size: width and height of a block in pixels: 16 for H.264, 8 for VP9; None without
             ``blocks``.
         origin: what ``qp`` comes from: ``"blocks"`` their mean, ``"slices"`` the slice headers and
