@@ -287,6 +287,16 @@ def test_threads_that_wait_leave_the_cores_to_the_codecs():
     assert done.stdout == "passive False\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+@pytest.mark.parametrize("words", [("models",), ("info", "--json"), ("--version",)])
+def test_standard_output_is_full(words):
+    command = [sys.executable, "-P", "-c", "import vqe_fast.cli.app as a; a.main()", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    sentence = "vqe-fast: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
+
+
 def test_models():
     result = run("models")
     assert result.exit_code == 0

@@ -1,15 +1,17 @@
 """The command ``vqe-fast inspect``: its table, its files, its exit codes."""
 
 import json
+import os
 import re
 import sys
+import threading
 
 import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from support.media import damage_packet, read_frames, write_clip
+from support.media import damage_packet, full_disk, read_frames, write_clip
 from vqe_fast.cli.app import app
 from vqe_fast.cli.inspection import read_frame
 from vqe_fast.video import read_qp
@@ -166,6 +168,29 @@ def test_refusing_leaves_no_file(tmp_path):
     result = run(tmp_path / "in.mp4", "--json", tmp_path / "out.json")
     assert_refused(result, "is not a video")
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("--json", "json"), ("--picture", "png")])
+def test_a_full_disk_leaves_no_half_a_file(clip, tmp_path, kind, suffix):
+    target = tmp_path / f"out.{suffix}"
+    target.write_text("what was there before")
+    with full_disk(500):
+        result = run(clip, kind, target)
+    assert_refused(result, f"{target} cannot be written: File too large")
+    assert target.read_text() == "what was there before"
+    assert sorted(tmp_path.iterdir()) == [clip, target]
+
+
+def test_json_into_a_pipe(clip, tmp_path):
+    """A file put in its place would leave its reader waiting."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text()))
+    reader.start()
+    assert run(clip, "--json", pipe).exit_code == 0
+    reader.join(30)
+    assert len(json.loads(heard[0])["frames"]) == 10
 
 
 def test_damage_in_the_middle(tmp_path):

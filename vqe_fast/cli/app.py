@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -56,4 +57,11 @@ def main() -> None:
     # OpenMP reads it when torch is imported: threads that spin while they wait for work take the
     # cores from the codecs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    app()
+    try:
+        app()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        typer.echo(f"vqe-fast: standard output cannot be written: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
+        sys.exit(2)

@@ -61,7 +61,7 @@ def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int |
 
         number = len(inspection.frames) // 2 if frame is None else frame
         chosen, luma = read_frame(source, number)
-        with writing(picture, source):
-            draw(inspection, number, chosen, luma, picture)
+        with writing(picture, source) as draft:
+            draw(inspection, number, chosen, luma, draft)
     if json != STDOUT:
         print_table(inspection)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from vqe_fast.cli.whole_file import whole_file
 from vqe_fast.video import FrameQP, iterate_qp
 from vqe_fast.video.opening import open_video, pick_stream
 from vqe_fast.video.planes import luma_view
@@ -92,12 +93,17 @@ def read_frame(source: Path, number: int) -> tuple[FrameQP, npt.NDArray[np.uint8
 
 
 @contextmanager
-def writing(target: Path, source: Path) -> Iterator[None]:
-    """Turns failures of writing ``target`` into :class:`CannotInspect`."""
+def writing(target: Path, source: Path) -> Iterator[Path]:
+    """Yields the path to write in the place of ``target``, which it replaces if all is well.
+
+    Raises:
+        CannotInspect: that fails, or it is the source.
+    """
     if os.path.exists(target) and os.path.samefile(target, source):
         raise CannotInspect(f"{target} is the video itself; give another name to write to")
     try:
-        yield
+        with whole_file(target) as draft:
+            yield draft
     except OSError as error:
         raise CannotInspect(f"{target} cannot be written: {error.strerror}") from error
 
@@ -121,7 +127,7 @@ def _write_json(
     target: Path, source: Path, facts: StreamFacts, frames: Iterable[FrameQP]
 ) -> Iterator[FrameQP]:
     """Passes frames on, and writes each into ``target`` as it goes by, a line for each."""
-    with writing(target, source), _open(target) as text:
+    with _written(target, source) as text:
         separator = json.dumps(asdict(facts), default=str)[:-1] + ', "frames": [\n'
         for frame in frames:
             text.write(separator + json.dumps(vars(frame), default=np.ndarray.tolist))
@@ -130,5 +136,10 @@ def _write_json(
         text.write("\n]}\n")
 
 
-def _open(target: Path) -> AbstractContextManager[TextIO]:
-    return nullcontext(sys.stdout) if target == STDOUT else open(target, "w", encoding="utf-8")
+@contextmanager
+def _written(target: Path, source: Path) -> Iterator[TextIO]:
+    if target == STDOUT:
+        yield sys.stdout
+        return
+    with writing(target, source) as draft, draft.open("w", encoding="utf-8") as text:
+        yield text

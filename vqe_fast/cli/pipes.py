@@ -23,8 +23,14 @@ def readable(source: Path) -> Iterator[Path]:
         yield source
         return
     with _stand_in("standard input") as path:
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            with path.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        except OSError as error:
+            raise VideoError(
+                f"standard input cannot be kept in {path.parent} ({error.strerror}); "
+                "set TMPDIR to a directory with more room"
+            ) from error
         yield path
 
 
@@ -62,6 +68,8 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             raise VideoError("the program that was to take standard output is gone") from error
+        except OSError as error:
+            raise VideoError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def refuse_segments(source: Path, target: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import sys
 from pathlib import Path
 
 from vqe_fast.cli.pipes import PIPE
+from vqe_fast.cli.whole_file import whole_file
 from vqe_fast.video import VideoError
 
 
@@ -38,12 +37,8 @@ def write_report(path: Path, content: object) -> None:
     if path == PIPE:
         sys.stdout.write(text)
         return
-    draft = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
-        try:
+        with whole_file(path) as draft:
             draft.write_text(text, "utf-8")
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise VideoError(f"the report {path} cannot be written: {error.strerror}") from error
