@@ -274,6 +274,24 @@ def test_an_ignored_signal_stays_ignored(clip, tmp_path, weights, monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_imports(clip, number):
+    """An exception in the midst of importing torch would show as another one."""
+    code = (
+        "import builtins, os, sys\n"
+        "from vqe_fast.cli.app import main\n"
+        "original = builtins.__import__\n"
+        "def importing(name, *rest):\n"
+        f"    name == 'torch._C' and os.kill(os.getpid(), {int(number)})\n"
+        "    return original(name, *rest)\n"
+        "builtins.__import__ = importing\n"
+        "main()"
+    )
+    command = [sys.executable, "-P", "-c", code, "enhance", str(clip), str(clip.parent / "out.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "vqe-fast: interrupted\n")
+
+
 def test_threads_that_wait_leave_the_cores_to_the_codecs():
     """OpenMP asks its environment once, when torch is imported."""
     code = (

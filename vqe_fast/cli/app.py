@@ -14,6 +14,7 @@ from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
+from vqe_fast.cli.interrupt import quit_when_interrupted
 from vqe_fast.cli.models import models
 from vqe_fast.cli.prepare import prepare
 from vqe_fast.cli.train import train
@@ -57,6 +58,7 @@ def main() -> None:
     # OpenMP reads it when torch is imported: threads that spin while they wait for work take the
     # cores from the codecs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    quit_when_interrupted()
     try:
         app()
     except OSError as error:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
 _REFUSED = 2
 
 
@@ -17,10 +19,14 @@ def demo(
     from vqe_fast.cli.demonstration import FootageMissing, demonstrate
 
     try:
-        report = demonstrate(output)
+        with interruptible():
+            report = demonstrate(output)
     except FootageMissing as error:
         typer.echo(f"vqe-fast: {error}", err=True)
         raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from error
     for file, row in report["clips"].items():
         typer.echo(
             f"{file}: PSNR {row['psnr_before']:.2f} → {row['psnr_after']:.2f} dB, "

@@ -144,56 +144,51 @@ def enhance(
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted; of
     several inputs the largest.
     """
+    from vqe_fast.cli.folders import is_several
+    from vqe_fast.cli.one import enhance_one
+    from vqe_fast.cli.report_file import refuse_report
+    from vqe_fast.cli.several import enhance_several
+    from vqe_fast.video import VideoError
+    from vqe_fast.video.segments.parts import parts_path
+    from vqe_fast.weights import WeightsError
+
+    options = {
+        "model": model,
+        "weights": weights,
+        "device": device,
+        "precision": precision.value,
+        "codec": codec,
+        "crf": crf,
+        "preset": preset,
+        "pix_fmt": pix_fmt,
+        "interlaced": interlaced.value,
+        "frames": frames,
+        "qp": qp,
+        "tile": tile,
+        "max_memory": max_memory,
+        "clip_frames": clip_frames,
+        "segment_seconds": segment_seconds,
+        "workers": workers,
+        "resume": resume,
+        "overwrite": overwrite,
+    }
     target, code, is_one = Path(output), 0, True
     try:
         with interruptible():
-            from vqe_fast.cli.folders import is_several
-            from vqe_fast.cli.one import enhance_one
-            from vqe_fast.cli.report_file import refuse_report
-            from vqe_fast.cli.several import enhance_several
-            from vqe_fast.video import VideoError
-            from vqe_fast.weights import WeightsError
-
-            options = {
-                "model": model,
-                "weights": weights,
-                "device": device,
-                "precision": precision.value,
-                "codec": codec,
-                "crf": crf,
-                "preset": preset,
-                "pix_fmt": pix_fmt,
-                "interlaced": interlaced.value,
-                "frames": frames,
-                "qp": qp,
-                "tile": tile,
-                "max_memory": max_memory,
-                "clip_frames": clip_frames,
-                "segment_seconds": segment_seconds,
-                "workers": workers,
-                "resume": resume,
-                "overwrite": overwrite,
-            }
-            try:
-                is_one = not is_several(sources, output)
-                if report is not None:
-                    refuse_report(report, target)
-                if is_one:
-                    code = enhance_one(sources[0], target, container, options, report, quiet)
-                else:
-                    code = enhance_several(sources, target, options, report, quiet)
-            except (VideoError, WeightsError) as error:
-                typer.echo(f"vqe-fast: {error}", err=True)
-                raise typer.Exit(_REFUSED) from error
+            is_one = not is_several(sources, output)
+            if report is not None:
+                refuse_report(report, target)
+            if is_one:
+                code = enhance_one(sources[0], target, container, options, report, quiet)
+            else:
+                code = enhance_several(sources, target, options, report, quiet)
+    except (VideoError, WeightsError) as error:
+        typer.echo(f"vqe-fast: {error}", err=True)
+        raise typer.Exit(_REFUSED) from error
     except KeyboardInterrupt as error:
-        state = f"was not written{_rest(target)}" if is_one else "lacks files; go on with --resume"
+        rest = "; go on with --resume" if parts_path(target).exists() else ""
+        state = f"was not written{rest}" if is_one else "lacks files; go on with --resume"
         typer.echo(f"vqe-fast: interrupted, {target} {state}", err=True)
         raise typer.Exit(INTERRUPTED) from error
     if code:
         raise typer.Exit(code)
-
-
-def _rest(target: Path) -> str:
-    from vqe_fast.video.segments.parts import parts_path
-
-    return "; go on with --resume" if parts_path(target).exists() else ""

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
 _REFUSED = 2
 
 
@@ -29,16 +31,20 @@ def inspect(
 ) -> None:
     """Tells how FILE was compressed: the types of its frames, their QPs and sizes.
 
-    Exit codes: 0 done, 2 refused.
+    Exit codes: 0 done, 2 refused, 130 interrupted.
     """
     from vqe_fast.cli.inspection import CannotInspect
     from vqe_fast.video import VideoError
 
     try:
-        _inspect(source, json, picture, frame)
+        with interruptible():
+            _inspect(source, json, picture, frame)
     except (VideoError, CannotInspect) as error:
         typer.echo(f"vqe-fast: {error}", err=True)
         raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int | None) -> None:

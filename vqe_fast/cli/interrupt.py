@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +12,27 @@ INTERRUPTED = 130
 """Exit code of an interrupted command."""
 
 
+def quit_when_interrupted() -> None:
+    """Lets Ctrl-C and SIGTERM end the program at once, while there is nothing to tidy up.
+
+    That is while it imports: an exception in the midst of torch ends in another one.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os.write(2, b"vqe-fast: interrupted\n")
+        os._exit(INTERRUPTED)
+
+    for each in _heeded():
+        signal.signal(each, leave)
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Turns Ctrl-C and SIGTERM into one KeyboardInterrupt; while that is handled, no second.
 
     A signal that the caller had ignored, as shells do for background jobs, stays ignored.
     """
-    signals = [
-        each
-        for each in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(each) is not signal.SIG_IGN
-    ]
+    signals = _heeded()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in signals:
@@ -34,3 +45,12 @@ def interruptible() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _heeded() -> list[signal.Signals]:
+    """The signals that the caller has not ignored."""
+    return [
+        each
+        for each in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(each) is not signal.SIG_IGN
+    ]
