@@ -17,6 +17,8 @@ from setuptools import Extension, setup
 PACKAGES = {
     "vqe_fast": "vqe_fast",
     "vqe_fast.cli": "vqe_fast/cli",
+    "vqe_fast.evaluation": "vqe_fast/evaluation",
+    "vqe_fast.evaluation.protocols": "vqe_fast/evaluation/protocols",
     "vqe_fast.kernels": "kernels",
     "vqe_fast.metrics": "vqe_fast/metrics",
     "vqe_fast.models": "vqe_fast/models",
@@ -33,6 +35,7 @@ PACKAGES = {
 }
 PACKAGE_DATA = {
     "vqe_fast": ["py.typed"],
+    "vqe_fast.evaluation.protocols": ["*.yaml"],
     "vqe_fast.training.comparisons": ["*.yaml"],
     "vqe_fast.training.recipes": ["*.yaml"],
     "vqe_fast.weights": ["*.toml", "*.safetensors"],

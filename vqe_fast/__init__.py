@@ -8,16 +8,19 @@ from vqe_fast._version import __version__
 if TYPE_CHECKING:
     from vqe_fast import models, nn, ops, reference, video, weights
     from vqe_fast._info import info
+    from vqe_fast.evaluation import Evaluation, evaluate
     from vqe_fast.models import create_model, list_models
     from vqe_fast.ops._backend import backend
     from vqe_fast.video.engine import EnhanceReport, enhance_video
 
 __all__ = [
     "EnhanceReport",
+    "Evaluation",
     "__version__",
     "backend",
     "create_model",
     "enhance_video",
+    "evaluate",
     "info",
     "list_models",
     "models",
@@ -30,9 +33,11 @@ __all__ = [
 
 _HOMES = {
     "EnhanceReport": "vqe_fast.video.engine",
+    "Evaluation": "vqe_fast.evaluation",
     "backend": "vqe_fast.ops._backend",
     "create_model": "vqe_fast.models",
     "enhance_video": "vqe_fast.video.engine",
+    "evaluate": "vqe_fast.evaluation",
     "info": "vqe_fast._info",
     "list_models": "vqe_fast.models",
 }

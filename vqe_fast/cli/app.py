@@ -12,6 +12,7 @@ from vqe_fast._version import __version__
 from vqe_fast.cli.ablate import ablate
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
+from vqe_fast.cli.evaluate import evaluate
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted
@@ -32,6 +33,7 @@ app.command()(info)
 app.command()(prepare)
 app.command()(train)
 app.command()(ablate)
+app.command()(evaluate)
 app.command(hidden=True)(demo)
 
 

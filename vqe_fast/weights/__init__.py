@@ -62,8 +62,8 @@ def read_checkpoint(path: str | Path) -> object:
         raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
 
 
-def options_in(path: str | Path) -> dict[str, Any]:
-    """The options of the model that a ``.safetensors`` file was trained with, as far as it says.
+def metadata_of(path: str | Path) -> dict[str, str]:
+    """What a ``.safetensors`` file says of itself: ``model`` and ``options`` if trained here.
 
     Raises:
         WeightsError: the file is missing or is not safetensors.
@@ -75,9 +75,21 @@ def options_in(path: str | Path) -> dict[str, Any]:
         raise WeightsError(f"there is no weights file {path}")
     try:
         with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-        options: dict[str, Any] = json.loads(about.get("options", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+            about: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+    return about
+
+
+def options_in(path: str | Path) -> dict[str, Any]:
+    """The options of the model that a ``.safetensors`` file was trained with, as far as it says.
+
+    Raises:
+        WeightsError: the file is missing or is not safetensors.
+    """
+    try:
+        options: dict[str, Any] = json.loads(metadata_of(path).get("options", "{}"))
+    except json.JSONDecodeError as error:
         raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
     return options
 

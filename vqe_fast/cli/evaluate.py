@@ -1,0 +1,186 @@
+"""``vqe-fast evaluate``: what models gain, in tables and curves."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.prepare import size_in_words
+from vqe_fast.cli.progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    from vqe_fast.evaluation import Evaluation
+    from vqe_fast.training.prepared import Plan
+
+_INCOMPLETE, _REFUSED = 1, 2
+
+
+def evaluate(
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIPS...", help="Pristine video and photographs, files or folders."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for tables, plots and what is measured.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model's name; NAME:FILE with weights; a .safetensors file or the folder of a "
+            "training; spp; or 'cmd:PROGRAM {input} {output}'. May be given several times.",
+            show_default="carcnn_small",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="carcnn, carcnn-240p, pequenet, pequenet-release, or a .yaml file.",
+        ),
+    ] = None,
+    codec: Annotated[
+        str, typer.Option(help="libx264, libx265, libvpx-vp9 or libsvtav1.")
+    ] = "libx264",
+    qp: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Constant QPs, such as 22,27,32,37.")
+    ] = None,
+    crf: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Constant rate factors, such as 29,35.")
+    ] = None,
+    max_bitrate: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="With --crf: each of them under each of these kbit/s."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames of a clip at most.", show_default="all")
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="lpips, dists, niqe, brisque, fid: through pyiqa."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.onnx", help="Detector of objects: adds mAP@0.5."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the compressed clips.", show_default="OUTPUT/encodes"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+) -> None:
+    """Compresses CLIPS, restores them, and measures what was gained.
+
+    Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
+    it goes on. Exit codes: 0 done, 1 done but some rows failed, 2 refused, 130 interrupted.
+    """
+    try:
+        with interruptible():
+            from vqe_fast.evaluation import evaluate as run
+
+            try:
+                settings = _settings(protocol, codec, qp, crf, max_bitrate)
+                with ExitStack() as first, progress_bar("measure") as measuring:
+                    encoding = first.enter_context(progress_bar("encode"))
+
+                    def progress(done: int, total: int) -> None:
+                        first.close()  # a terminal shows one bar at a time
+                        if measuring is not None:
+                            measuring(done, total)
+
+                    done = run(
+                        clips,
+                        model or ["carcnn_small"],
+                        settings,
+                        output=output,
+                        cache=cache,
+                        frames=frames,
+                        metrics=[] if metrics is None else _words(metrics),
+                        detector=detector,
+                        device=device,
+                        announce=_announce,
+                        encoding=encoding,
+                        progress=progress,
+                    )
+                done.write(output)
+            except (ValueError, OSError) as error:
+                typer.echo(f"vqe-fast: {error}", err=True)
+                raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    _print(done, output)
+    if done.failed:
+        raise typer.Exit(_INCOMPLETE)
+
+
+def _settings(
+    protocol: str | None, codec: str, qp: str | None, crf: str | None, max_bitrate: str | None
+) -> str | list[dict[str, Any]]:
+    given = [name for name, text in (("--qp", qp), ("--crf", crf)) if text is not None]
+    if protocol is not None:
+        if given or max_bitrate is not None:
+            raise ValueError("a protocol has its own settings: leave --qp, --crf and others out")
+        return protocol
+    if len(given) != 1:
+        raise ValueError("give --protocol, or one of --qp and --crf, such as --qp 22,27,32,37")
+    if max_bitrate is not None and crf is None:
+        raise ValueError("--max-bitrate goes with --crf")
+    mode = given[0].removeprefix("--")
+    grid: dict[str, Any] = {"codec": codec, "mode": mode, "values": _numbers(given[0], qp or crf)}
+    if max_bitrate is not None:
+        grid["max_bitrates"] = _numbers("--max-bitrate", max_bitrate)
+    return [grid]
+
+
+def _numbers(option: str, text: str | None) -> list[int]:
+    try:
+        return [int(word) for word in _words(text or "")]
+    except ValueError as error:
+        raise ValueError(f"{option} takes whole numbers like 22,27,32, got {text!r}") from error
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def _announce(plan: Plan) -> None:
+    kept = f", {plan.kept} kept" if plan.kept else ""
+    typer.echo(
+        f"{plan.clips} clips, {plan.frames} frames: {plan.streams} to encode, "
+        f"about {size_in_words(plan.bytes)}{kept}"
+    )
+
+
+def _print(evaluation: Evaluation, output: Path) -> None:
+    """The tables that fit a terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from vqe_fast.evaluation.files import REPORT_NAME
+    from vqe_fast.evaluation.tables import bjontegaard, failures, summary
+
+    console = Console()
+    tight: dict[str, Any] = {"pad_edge": False, "collapse_padding": True}
+    names = [name for name in evaluation.tables if name in evaluation.means[0].figures]
+    for found in (summary(evaluation, names), bjontegaard(evaluation), failures(evaluation)):
+        if found is None:
+            continue
+        table = Table(
+            title=found.title, title_justify="left", title_style="bold", box=None, **tight
+        )
+        for number, title in enumerate(found.header):
+            is_left = number < found.left
+            table.add_column(escape(title), justify="left" if is_left else "right", overflow="fold")
+        for number, row in enumerate(found.rows):
+            if number and number in found.sections:
+                table.add_section()
+            table.add_row(*map(escape, row))
+        console.print(table)
+        console.print()
+    for note in evaluation.protocol.notes:
+        console.print(f"Note: {escape(note)}")
+    console.print(f"{escape(str(output / REPORT_NAME))} has more, and plots are beside it.")

@@ -1,0 +1,118 @@
+"""Files of an evaluation; each gets its name when it is complete."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vqe_fast.evaluation.evaluation import Evaluation
+from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.evaluation.row import COMPRESSED
+
+REPORT_NAME = "report.md"
+
+
+def write(evaluation: Evaluation, folder: Path) -> None:
+    """Writes ``rows.csv``, ``frames.csv``, ``results.json``, ``report.md`` and the plots.
+
+    Args:
+        evaluation: what was measured.
+        folder: made if it does not exist.
+    """
+    from vqe_fast.evaluation.plots import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(list(_rows(evaluation)), folder / "rows.csv")
+    _write_csv(list(_frames(evaluation)), folder / "frames.csv")
+    with replacing(folder / "results.json") as path:
+        path.write_text(json.dumps(_results(evaluation), indent=1) + "\n", "utf-8")
+    with replacing(folder / REPORT_NAME) as path:
+        path.write_text(evaluation.to_markdown(), "utf-8")
+    draw(evaluation, folder)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives the path of a partial file, which gets its name if all goes well, and else goes."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    names = _measured(evaluation)
+    for row in evaluation.rows:
+        stream = evaluation.streams[row.clip, row.setting]
+        line: dict[str, Any] = {
+            "clip": row.clip,
+            "setting": row.setting,
+            "codec": stream.degradation.codec,
+            "mode": stream.degradation.mode,
+            "value": stream.degradation.value,
+            "max_bitrate": stream.degradation.max_bitrate,
+            "restorer": row.restorer,
+            "frames": row.count,
+            "kbit_per_s": round(row.bitrate, 3),
+        }
+        line |= {name: row.figures.get(name) for name in names}
+        if row.restorer == COMPRESSED:
+            line |= dict.fromkeys((f"{name}_gain" for name in names), None)
+        else:
+            line |= {f"{name}_gain": evaluation.gain(row, name) for name in names}
+        line |= {"fps": row.fps, "timed": row.timed, "note": row.note, "error": row.error}
+        yield line
+
+
+def _frames(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    names = list(dict.fromkeys(name for row in evaluation.rows for name in row.frames))
+    for row in evaluation.rows:
+        stream = evaluation.streams[row.clip, row.setting]
+        for number in range(row.count if row.frames else 0):
+            yield {
+                "clip": row.clip,
+                "setting": row.setting,
+                "restorer": row.restorer,
+                "frame": number,
+                "type": stream.types[number],
+                "qp": stream.qp[number],
+                "bytes": stream.sizes[number],
+                **{name: row.frames[name][number] for name in names if name in row.frames},
+            }
+
+
+def _results(evaluation: Evaluation) -> dict[str, Any]:
+    rows = []
+    for row in evaluation.rows:
+        content = row.to_dict()
+        for name in ("frames", "matches"):
+            del content[name]
+        names = [] if row.restorer == COMPRESSED else row.figures
+        rows.append(content | {"gains": {name: evaluation.gain(row, name) for name in names}})
+    return {
+        "facts": dict(evaluation.facts),
+        "protocol": evaluation.protocol.model_dump(mode="json"),
+        "rows": rows,
+        "means": [asdict(mean) for mean in evaluation.means],
+        "bjontegaard": [asdict(delta) for delta in evaluation.deltas],
+    }
+
+
+def _measured(evaluation: Evaluation) -> list[str]:
+    """The figures that some row has, in the usual order."""
+    return [name for name in FIGURES if any(name in row.figures for row in evaluation.rows)]
+
+
+def _write_csv(lines: list[dict[str, Any]], path: Path) -> None:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]) if lines else [])
+        writer.writeheader()
+        writer.writerows(lines)

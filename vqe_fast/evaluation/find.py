@@ -1,0 +1,106 @@
+"""Restorers by what people call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from vqe_fast.evaluation.commands import command_of, spp
+from vqe_fast.evaluation.networks import Network
+from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
+from vqe_fast.evaluation.row import COMPRESSED
+from vqe_fast.models import create_model, list_models
+from vqe_fast.models.inference import Precision
+from vqe_fast.models.published import load_published
+from vqe_fast.training.checkpoint import WEIGHTS_NAME
+from vqe_fast.weights import metadata_of
+
+Wanted = str | nn.Module | Restorer | Tuned
+
+_COMMAND = "cmd:"
+_PUBLISHED = (".pt", ".pth")
+
+
+def find_restorers(
+    models: Sequence[str] | Mapping[str, Wanted],
+    *,
+    device: str,
+    precision: Precision,
+    qp: Literal["frame", "base"],
+) -> list[Restorer | Tuned]:
+    """The restorers of an evaluation: first the one that does nothing, then those asked for.
+
+    Args:
+        models: what to compare, as :func:`vqe_fast.evaluate` takes it.
+        device: where models run.
+        precision: of their weights.
+        qp: what they are told.
+
+    Raises:
+        ValueError: one is not known, two have the same name, or weights do not fit.
+        VideoError: a model that cannot enhance video.
+    """
+
+    def network(name: str, model: str | nn.Module, weights: Path | None = None) -> Network:
+        return Network(name, model, weights, device=device, precision=precision, qp=qp)
+
+    named = models if isinstance(models, Mapping) else {text: text for text in models}
+    found: list[Restorer | Tuned] = [Compressed()]
+    for name, wanted in named.items():
+        if wanted == COMPRESSED:
+            continue
+        if isinstance(wanted, str):
+            found.append(_found(name, wanted, network, own_name=not isinstance(models, Mapping)))
+        elif isinstance(wanted, nn.Module):
+            found.append(network(name, wanted))
+        else:
+            found.append(wanted)
+    names = [restorer.name for restorer in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"two models are called {', '.join(sorted(twice))}: give each once, from Python by "
+            "names of your own"
+        )
+    return found
+
+
+def _found(
+    name: str, text: str, network: Callable[..., Network], *, own_name: bool
+) -> Restorer | Tuned:
+    if text == "spp":
+        return spp()
+    if text.startswith(_COMMAND):
+        command = command_of(text.removeprefix(_COMMAND).strip())
+        return command if own_name else type(command)(name, command.words)
+    path = Path(text)
+    if text not in list_models() and path.exists():
+        file = path / WEIGHTS_NAME if path.is_dir() else path
+        return network(name, _model_of(file), file)
+    model, colon, file_name = text.partition(":")
+    if model not in list_models():
+        raise ValueError(
+            f"there is no model {text!r}: give none, spp, cmd:…, a file of weights, a folder of "
+            f"vqe-fast train, or one of {', '.join(list_models())}"
+        )
+    if not colon:
+        return network(name, model)
+    if Path(file_name).suffix in _PUBLISHED:
+        module = create_model(model)
+        try:
+            load_published(module, file_name)
+        except TypeError as error:
+            raise ValueError(f"{text}: {error}") from error
+        return network(name, module)
+    return network(name, model, Path(file_name))
+
+
+def _model_of(file: Path) -> str:
+    """The model that weights of ``vqe-fast train`` belong to."""
+    model = metadata_of(file).get("model")
+    if model not in list_models():
+        raise ValueError(f"{file} does not say whose weights it holds: name the model, NAME:{file}")
+    return str(model)

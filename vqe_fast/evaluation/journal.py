@@ -1,0 +1,82 @@
+"""What has been measured so far, on disk: an interrupted evaluation goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+JOURNAL_NAME = "measured.jsonl"
+
+
+class Journal:
+    """A file of JSON lines, one for each thing measured, under the key of all it depends on.
+
+    A line that an interruption cut off is dropped.
+
+    Args:
+        folder: where it lies.
+
+    Raises:
+        ValueError: the file is not one of this kind.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / JOURNAL_NAME
+        self._known = self._read()
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def get(self, key: Mapping[str, Any]) -> Any | None:
+        """What is known under a key; None if nothing is."""
+        return self._known.get(_digest(key))
+
+    def put(self, key: Mapping[str, Any], value: Any) -> None:
+        """Adds a line, at once."""
+        digest = _digest(key)
+        self._known[digest] = value
+        self._file.write(_line(digest, value))
+        self._file.flush()
+
+    def _read(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {}
+        known = {}
+        whole, _, rest = self._path.read_bytes().rpartition(b"\n")
+        for line in whole.splitlines():
+            try:
+                entry = json.loads(line)
+                known[entry["key"]] = entry["value"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{self._path} is not what an evaluation has written: delete it, or choose "
+                    "another output folder"
+                ) from error
+        if rest:
+            partial = self._path.with_name(f"{JOURNAL_NAME}.partial")
+            partial.write_text("".join(_line(*each) for each in known.items()), "utf-8")
+            os.replace(partial, self._path)
+        return known
+
+
+def _digest(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def _line(digest: str, value: Any) -> str:
+    return json.dumps({"key": digest, "value": value}) + "\n"

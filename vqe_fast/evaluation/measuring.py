@@ -1,0 +1,161 @@
+"""From restored frames to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from torch import Tensor
+
+from vqe_fast.evaluation.case import Case
+from vqe_fast.evaluation.conversion import Chroma, Conversion, ToRGB, to_rgb
+from vqe_fast.evaluation.detection import Detections, Detector, Matches
+from vqe_fast.evaluation.pictures import Pictures
+from vqe_fast.evaluation.row import PerFrame
+from vqe_fast.metrics import Flicker, fluctuation, peak_valley_difference, psnr
+from vqe_fast.metrics.perceptual import Perceptual
+from vqe_fast.ops import ms_ssim, ssim
+from vqe_fast.training.color import Samples
+from vqe_fast.video.planes import luma_view
+
+BEST_PSNR = 100.0
+"""PSNR in dB of equal frames, and the most that a frame can have: means stay finite."""
+
+_SMALLEST_SSIM = 11
+_SMALLEST_MS_SSIM = 161
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of a restored clip; fields as :class:`vqe_fast.evaluation.row.Row` has them."""
+
+    figures: Mapping[str, float | None]
+    frames: PerFrame
+    matches: Matches | None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured, and in which colours.
+
+    Attributes:
+        perceptual: pyiqa's measures.
+        chroma: see :mod:`vqe_fast.evaluation.conversion`.
+        conversion: the same.
+        detector: of objects; None to do without.
+        detector_name: what identifies it.
+        folder: where there is room for frames as PNGs.
+    """
+
+    perceptual: Perceptual
+    chroma: Chroma
+    conversion: Conversion
+    detector: Detector | None
+    detector_name: str
+    folder: Path
+    _truths: dict[str, list[Detections]] = field(default_factory=dict)
+
+    def identity(self) -> Mapping[str, object]:
+        """All that decides about figures beside the frames, as JSON has it."""
+        return {
+            "perceptual": [*self.perceptual.names, self.perceptual.version],
+            "chroma": self.chroma,
+            "conversion": self.conversion,
+            "detector": self.detector_name,
+        }
+
+    def of(self, case: Case, frames: Iterable[VideoFrame]) -> Measured:
+        """Compares restored frames to the originals.
+
+        Args:
+            case: the clip.
+            frames: 8-bit 4:2:0, as many as the clip has.
+
+        Raises:
+            ValueError: the detector does not do what a detector does.
+        """
+        rgb = to_rgb(self.chroma, self.conversion, case.color)
+        values: list[dict[str, float | None]] = []
+        flicker = Flicker()
+        matches = None if self.detector is None else Matches()
+        truths = self._truths_of(case, rgb) if self.detector else []
+        with Pictures(self.folder, wanted=self.perceptual.of_clips) as pictures:
+            for number, (frame, original) in enumerate(zip(frames, case.originals(), strict=True)):
+                lumas = _tensor(luma_view(frame)), _tensor(luma_view(original))
+                flicker.push(lumas[0][0, 0], lumas[1][0, 0])
+                colours = rgb(frame, original), rgb(original, original)
+                values.append(
+                    _compared("y", *lumas)
+                    | _compared("rgb", _tensor(colours[0]), _tensor(colours[1]))
+                    | self.perceptual.of_frame(*colours)
+                )
+                pictures.add(*colours)
+                if self.detector is not None and matches is not None:
+                    matches.add(_detected(self.detector, colours[0]), truths[number])
+            of_clip = self.perceptual.of_folders(pictures.restored, pictures.originals)
+        per_frame = {name: [each[name] for each in values] for name in values[0]}
+        psnrs = [each["psnr_y"] or 0.0 for each in values]
+        figures: dict[str, float | None] = {
+            **{name: _mean(column) for name, column in per_frame.items()},
+            "fluctuation": fluctuation(psnrs),
+            "peak_valley": peak_valley_difference(psnrs),
+            "flicker": flicker.value,
+            **of_clip,
+        }
+        if matches is not None:
+            figures["map"] = matches.mean_average_precision()
+        return Measured(figures, per_frame, matches)
+
+    def _truths_of(self, case: Case, rgb: ToRGB) -> list[Detections]:
+        """What the detector finds in the originals; kept for the clip that was asked for last."""
+        key = f"{case.clip.source.model_dump_json()} {case.stream.first} {case.stream.step}"
+        if key not in self._truths:
+            assert self.detector is not None
+            self._truths.clear()
+            self._truths[key] = [
+                _detected(self.detector, rgb(original, original)) for original in case.originals()
+            ]
+        return self._truths[key]
+
+
+def luma_psnr(case: Case, frames: Iterable[VideoFrame]) -> float:
+    """PSNR of luma in dB, mean over the frames."""
+    pairs = zip(frames, case.originals(), strict=True)
+    return fmean(
+        _psnr(_tensor(luma_view(frame)), _tensor(luma_view(original))) for frame, original in pairs
+    )
+
+
+def _psnr(image: Tensor, original: Tensor) -> float:
+    return min(float(psnr(image, original, peak=255)), BEST_PSNR)
+
+
+def _compared(planes: str, image: Tensor, original: Tensor) -> dict[str, float | None]:
+    """PSNR, SSIM and MS-SSIM of (1, C, H, W), 0 to 255; None where frames are too small."""
+    side = min(image.shape[-2:])
+    shown, expected = image.float() / 255, original.float() / 255
+    return {
+        f"psnr_{planes}": _psnr(image, original),
+        f"ssim_{planes}": float(ssim(shown, expected)) if side >= _SMALLEST_SSIM else None,
+        f"ms_ssim_{planes}": float(ms_ssim(shown, expected)) if side >= _SMALLEST_MS_SSIM else None,
+    }
+
+
+def _tensor(samples: Samples) -> Tensor:
+    """(1, C, H, W) of (H, W) or (C, H, W)."""
+    image = torch.tensor(samples)
+    return image[None, None] if image.dim() == 2 else image[None]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _detected(detector: Detector, rgb: Samples) -> Detections:
+    return Detections.of(detector(np.ascontiguousarray(rgb.transpose(1, 2, 0))))

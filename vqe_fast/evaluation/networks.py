@@ -1,0 +1,137 @@
+"""Models as restorers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from torch import nn
+
+from vqe_fast.evaluation.case import Case
+from vqe_fast.evaluation.restorer import Timed, Work
+from vqe_fast.evaluation.store import FrameStore
+from vqe_fast.models import spec_of
+from vqe_fast.models.inference import Precision
+from vqe_fast.video.job import Job, Workbench
+from vqe_fast.video.plan import Wishes
+from vqe_fast.video.running import run
+from vqe_fast.video.steps import in_steps
+from vqe_fast.video.watch import Watch
+
+
+class Network:
+    """A model, run as :func:`vqe_fast.enhance_video` runs it, without the encoder at the end.
+
+    Args:
+        name: for tables.
+        model: a registered name, or a module with a ``spec``.
+        weights: ``.safetensors`` file for it; None for those that ship, or the module's own.
+        device: where to run.
+        precision: of the weights.
+        qp: what a model is told that takes QPs: that of each frame in its stream, or the one that
+            the encoder was asked for.
+
+    Raises:
+        VideoError: there is no such model or device.
+        WeightsError: the weights are missing, unreadable, or another model's.
+    """
+
+    timed: Timed = "model"
+
+    def __init__(
+        self,
+        name: str,
+        model: str | nn.Module,
+        weights: Path | None = None,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        qp: Literal["frame", "base"] = "frame",
+    ) -> None:
+        self.name = name
+        self._bench = Workbench(
+            Job(
+                source=Path(),
+                target=Path(),
+                model=model,
+                weights=weights,
+                device=device,
+                precision=precision,
+                codec="ffv1",
+                crf=None,
+                preset=None,
+                pix_fmt=None,
+                interlaced="refuse",
+                qp=None,
+                wishes=Wishes(),
+            )
+        )
+        self._spec = spec_of(self._bench.network)
+        self._qp = qp
+        self.planes = "luma" if self._spec.planes == "y" else "RGB"
+        self.weights_hash = weights_hash(self._bench.network)
+
+    def identity(self, case: Case) -> Mapping[str, Any]:
+        """Structure and weights, device and precision, and what QP it is told."""
+        return {
+            "kind": "network",
+            "weights": self.weights_hash,
+            "device": str(self._bench.device),
+            "precision": self._bench.job.precision,
+            "qp": self._told(case) if self._spec.takes_qp else None,
+        }
+
+    def restore(self, case: Case, frames: FrameStore) -> Work:
+        """Runs the model over the clip."""
+        told = self._told(case) if self._spec.takes_qp else None
+        bench = self._bench.adjusted(source=case.path, qp=None if told == "frame" else told)
+        with bench.open() as video:
+            enhancer = bench.enhancer(video)
+            watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+            tell_qps = bench.telling_qps(bench.qp_track(), video)
+            steps = tell_qps(watch(in_steps(video.items())))
+            _, timings = run(steps, enhancer, _Kept(frames), lambda done: None)
+            note = enhancer.precision
+            if enhancer.tile is not None:
+                exact = "" if enhancer.is_exact else ", which change the result a little"
+                note += f", tiles of {enhancer.tile} pixels{exact}"
+        return Work(timings["model"], note)
+
+    def _told(self, case: Case) -> float | Literal["frame"]:
+        if self._qp == "frame":
+            return "frame"
+        asked = case.degradation.base_qp
+        if asked is None:
+            raise ValueError(
+                f"{case.setting} has no QP that the encoder was asked for: "
+                "tell the model that of each frame"
+            )
+        return asked
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 of a model's structure and weights."""
+    digest = hashlib.sha256(f"{model}\n".encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class _Kept:
+    """Where the engine's frames go instead of an encoder."""
+
+    def __init__(self, frames: FrameStore) -> None:
+        self._frames = frames
+
+    def write(self, item: VideoFrame | Packet[Any]) -> None:
+        if isinstance(item, VideoFrame):
+            self._frames.append(item)
+
+    def finish(self) -> None:
+        """Nothing is left to do."""

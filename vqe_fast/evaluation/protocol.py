@@ -1,0 +1,66 @@
+"""Protocols: how clips are degraded, what is compared, and how tables are laid out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from vqe_fast.evaluation.conversion import Chroma, Conversion
+from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.training.spec import PrepareSpec, read_yaml
+
+PROTOCOLS = Path(__file__).parent / "protocols"
+
+
+class Protocol(PrepareSpec):
+    """A file of settings: what ``vqe-fast prepare`` takes, and how to compare and to show.
+
+    Attributes:
+        title: of the report.
+        notes: sentences that stand with every table.
+        qp: what models are told that take QPs: that of each frame, or that the encoder was asked
+            for.
+        chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.conversion`.
+        conversion: to RGB.
+        layout: of the main tables: settings beside each other as in CAR-CNN's, or clips below each
+            other as in PeQuENet's.
+        tables: the figures that get a main table each; a restored one is followed by what it
+            gained where ``gains`` is set.
+        gains: see ``tables``.
+    """
+
+    title: str = "Evaluation"
+    notes: list[str] = Field([])
+    qp: Literal["frame", "base"] = "frame"
+    chroma: Chroma = "decoded"
+    conversion: Conversion = "stream"
+    layout: Literal["settings", "clips"] = "settings"
+    tables: list[str] = Field(["psnr_y", "ssim_y"], min_length=1)
+    gains: bool = True
+
+    @model_validator(mode="after")
+    def _knows_its_figures(self) -> Protocol:
+        unknown = [name for name in self.tables if name not in FIGURES]
+        if unknown:
+            raise ValueError(
+                f"tables: there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}"
+            )
+        return self
+
+
+def find_protocol(name: str) -> Protocol:
+    """Reads a protocol: a YAML file, or the name of one that ships.
+
+    Raises:
+        ValueError: there is none, or it is not a protocol.
+    """
+    shipped = {path.stem: path for path in PROTOCOLS.glob("*.yaml")}
+    path = Path(name) if Path(name).is_file() else shipped.get(name)
+    if path is None:
+        raise ValueError(
+            f"there is no protocol {name}: give a .yaml file, or one of "
+            f"{', '.join(sorted(shipped))}"
+        )
+    return read_yaml(path, Protocol)

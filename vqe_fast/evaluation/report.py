@@ -1,0 +1,82 @@
+"""An evaluation as a page of Markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from vqe_fast.evaluation.evaluation import Evaluation
+from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.evaluation.row import COMPRESSED
+from vqe_fast.evaluation.tables import Table, bjontegaard, failures, gains_of_clips, main_tables
+from vqe_fast.evaluation.tables import summary as summary_of
+
+_QUALITY = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "ms_ssim_rgb")
+_TIME = ("fluctuation", "peak_valley", "flicker")
+
+
+def report(evaluation: Evaluation) -> str:
+    """The page: the papers' tables, means, Bjøntegaard deltas, each clip, failures, conditions."""
+    protocol = evaluation.protocol
+    blocks = [f"# {protocol.title}"]
+    blocks += [f"> {note}" for note in protocol.notes]
+    blocks += [_section(table) for table in main_tables(evaluation)]
+    known = [name for name in FIGURES if name not in (*_QUALITY, *_TIME)]
+    blocks.append(_section(summary_of(evaluation, [*_QUALITY, *known])))
+    over_time = summary_of(evaluation, _TIME)
+    blocks.append(_section(over_time, "Quality over time"))
+    for table in (bjontegaard(evaluation), gains_of_clips(evaluation), failures(evaluation)):
+        if table is not None and table.rows:
+            blocks.append(_section(table))
+    blocks.append("## Conditions\n\n" + "\n".join(_conditions(evaluation)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _section(table: Table, title: str | None = None) -> str:
+    return f"## {title or table.title}\n\n{table.to_markdown()}"
+
+
+def _conditions(evaluation: Evaluation) -> list[str]:
+    facts = evaluation.facts
+    frames = {row.clip: row.count for row in evaluation.rows}
+    lines = [
+        f"- {len(frames)} clips, {sum(frames.values())} frames: "
+        + ", ".join(f"{clip} ({count})" for clip, count in frames.items()),
+        f"- vqe_fast {facts['vqe_fast']}, torch {facts['torch']}, {facts['date']}",
+        f"- {facts['machine']}",
+        *(f"- {codec}: {version}" for codec, version in facts["encoders"].items()),
+    ]
+    for restorer, about in facts["restorers"].items():
+        if restorer != COMPRESSED:
+            notes = {
+                mean.setting: mean.note
+                for mean in evaluation.means
+                if mean.restorer == restorer and mean.note
+            }
+            lines.append(f"- {restorer}: {_described(about)}{_noted(notes)}")
+    return lines
+
+
+def _described(about: Mapping[str, Any]) -> str:
+    """What identifies a restorer; hashes are shortened, ``results.json`` has them whole."""
+    parts = []
+    if "strengths" in about:
+        count = len(about["strengths"])
+        parts.append(
+            f"the strength, of {count}, with the greatest PSNR at each setting, mean over these "
+            "very clips"
+        )
+    for key, value in about.items():
+        if key in ("kind", "strengths") or value in (None, ""):
+            continue
+        text = f"`{shlex.join(value)}`" if key == "words" else str(value)
+        parts.append(f"{key} {text[:16]}…" if key == "weights" else f"{key} {text}")
+    return ", ".join(parts)
+
+
+def _noted(notes: Mapping[str, str]) -> str:
+    """What there is to know of each setting, once if it is the same for all."""
+    if len(set(notes.values())) <= 1:
+        return "".join(f"; {note}" for note in set(notes.values()))
+    return "; " + ", ".join(f"{setting}: `{note}`" for setting, note in notes.items())
