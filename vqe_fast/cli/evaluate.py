@@ -164,14 +164,12 @@ def _print(evaluation: Evaluation, output: Path) -> None:
     from vqe_fast.evaluation.tables import bjontegaard, failures, summary
 
     console = Console()
-    tight: dict[str, Any] = {"pad_edge": False, "collapse_padding": True}
     names = [name for name in evaluation.tables if name in evaluation.means[0].figures]
     for found in (summary(evaluation, names), bjontegaard(evaluation), failures(evaluation)):
         if found is None:
             continue
-        table = Table(
-            title=found.title, title_justify="left", title_style="bold", box=None, **tight
-        )
+        table = Table(box=None, pad_edge=False, collapse_padding=True)
+        table.title, table.title_justify, table.title_style = found.title, "left", "bold"
         for number, title in enumerate(found.header):
             is_left = number < found.left
             table.add_column(escape(title), justify="left" if is_left else "right", overflow="fold")

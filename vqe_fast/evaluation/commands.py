@@ -98,8 +98,8 @@ class Spp:
         """Filters the clip."""
         if ffmpeg_version() is None:
             raise ValueError("not installed: spp takes the program ffmpeg")
-        words = ("ffmpeg", "-nostdin", "-v", "error", "-y", "-i", "{input}", "-map", "0:v:0")
-        words += ("-vf", self.name, "-c:v", "ffv1", "{output}")
+        to_filter = f"ffmpeg -nostdin -v error -y -i {{input}} -map 0:v:0 -vf {self.name}"
+        words = tuple(f"{to_filter} -c:v ffv1 {{output}}".split())
         seconds, _ = Command(self.name, words).restore(case, frames)
         return Work(seconds, self.name)
 

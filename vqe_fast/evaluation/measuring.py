@@ -92,8 +92,8 @@ class Measures:
                 values.append(
                     _compared("y", *lumas)
                     | _compared("rgb", _tensor(colours[0]), _tensor(colours[1]))
-                    | self.perceptual.of_frame(*colours)
                 )
+                values[-1].update(self.perceptual.of_frame(*colours))
                 pictures.add(*colours)
                 if self.detector is not None and matches is not None:
                     matches.add(_detected(self.detector, colours[0]), truths[number])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
@@ -147,21 +149,21 @@ def _style(panel: Axes, title: str, across: str) -> None:
     panel.spines[:].set_visible(False)
 
 
-def _legend(panel: Axes, place: str) -> None:
+def _legend(panel: Axes, place: Literal["best", "lower right"]) -> None:
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8.5, loc=place)
 
 
-def _unique(panels: Sequence[Axes]) -> tuple[list[object], list[str]]:
+def _unique(panels: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
     """Each entry of the legends of all panels once."""
-    found: dict[str, object] = {}
+    found: dict[str, Artist] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     return list(found.values()), list(found)
 
 
-def _line(evaluation: Evaluation, restorer: str) -> dict[str, object]:
+def _line(evaluation: Evaluation, restorer: str) -> dict[str, Any]:
     """Colour, width and name of a restorer's line: the same in all plots."""
     others = evaluation.restorers[1:]
     colour = _COMPRESSED if restorer == COMPRESSED else _COLOURS[others.index(restorer) % 8]

@@ -61,7 +61,8 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
         for name in names
         if any(mean.figures.get(name) is not None for mean in evaluation.means)
     ]
-    rows, sections = [], []
+    rows: list[list[str]] = []
+    sections: list[int] = []
     setting = ""
     for mean in evaluation.means:
         if mean.setting != setting:
@@ -113,7 +114,8 @@ def gains_of_clips(evaluation: Evaluation) -> Table:
     """ΔPSNR of luma of each clip, a line for each clip and restorer."""
     figure = FIGURES["psnr_y"]
     corner, columns = _columns(evaluation.settings)
-    rows, sections = [], []
+    rows: list[list[str]] = []
+    sections: list[int] = []
     for clip in evaluation.clips:
         sections.append(len(rows))
         for number, restorer in enumerate(evaluation.restorers[1:]):
