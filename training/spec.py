@@ -152,8 +152,12 @@ def read_yaml(path: Path, model: type[M], changes: Sequence[str] = ()) -> M:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     except ValidationError as error:
-        found = (
-            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()
-        )
-        raise ValueError(f"{path} is not as it must be: {'; '.join(found)}") from error
+        raise ValueError(f"{path} is not as it must be: {problems(error)}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """What was wrong where, on one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors()
+    )

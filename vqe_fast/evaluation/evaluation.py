@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,11 +159,11 @@ class Evaluation:
         """That of a setting."""
         return self.streams[self.rows[0].clip, setting].degradation
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Writes tables (CSV, JSON, Markdown) and plots into ``folder``."""
         from vqe_fast.evaluation.files import write
 
-        write(self, folder)
+        write(self, Path(folder))
 
     def to_markdown(self) -> str:
         """The report."""

@@ -29,7 +29,7 @@ def report(evaluation: Evaluation) -> str:
     for table in (bjontegaard(evaluation), gains_of_clips(evaluation), failures(evaluation)):
         if table is not None and table.rows:
             blocks.append(_section(table))
-    blocks.append("## Conditions\n\n" + "\n".join(_conditions(evaluation)))
+    blocks.append("## Conditions\n\n" + "\n".join(conditions(evaluation)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -37,7 +37,8 @@ def _section(table: Table, title: str | None = None) -> str:
     return f"## {title or table.title}\n\n{table.to_markdown()}"
 
 
-def _conditions(evaluation: Evaluation) -> list[str]:
+def conditions(evaluation: Evaluation) -> list[str]:
+    """Clips, versions, machine and what was compared, a line of a list each."""
     facts = evaluation.facts
     frames = {row.clip: row.count for row in evaluation.rows}
     lines = [

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from pydantic import ValidationError
 from torch import nn
 
 from vqe_fast._version import __version__
@@ -30,7 +31,7 @@ from vqe_fast.metrics.perceptual import Perceptual
 from vqe_fast.models.inference import Precision
 from vqe_fast.training.prepared import Plan, prepare
 from vqe_fast.training.sources import file_checksum
-from vqe_fast.training.spec import expand
+from vqe_fast.training.spec import expand, problems
 from vqe_fast.video.model import pick_device
 
 ENCODES = "encodes"
@@ -100,7 +101,7 @@ def evaluate(
     """
     protocol = _protocol(settings)
     if frames is not None:
-        protocol = Protocol.model_validate(protocol.model_dump() | {"frames": frames})
+        protocol = _validated(protocol.model_dump() | {"frames": frames})
     sources = protocol.sources([Path(clip) for clip in clips])
     restorers = find_restorers(models, device=device, precision=precision, qp=protocol.qp)
     perceptual = Perceptual(metrics, pick_device(device))
@@ -264,7 +265,14 @@ def _protocol(settings: str | Protocol | Sequence[Mapping[str, Any]]) -> Protoco
         return settings
     if isinstance(settings, str):
         return find_protocol(settings)
-    return Protocol.model_validate({"degradations": [dict(each) for each in settings]})
+    return _validated({"degradations": [dict(each) for each in settings]})
+
+
+def _validated(fields: dict[str, Any]) -> Protocol:
+    try:
+        return Protocol.model_validate(fields)
+    except ValidationError as error:
+        raise ValueError(f"the settings are not as they must be: {problems(error)}") from error
 
 
 def _detector(

@@ -1,0 +1,129 @@
+"""Writes ``docs/results.md``: what the weights that ship do on clips they have never seen.
+
+Run: ``make results VALIDATE=FOLDER``, or ``python benchmarks/write_results.py FOLDER``; when it was
+interrupted it goes on. Tables come from the clips in FOLDER, pictures from the demo's footage.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from vqe_fast import Evaluation, evaluate
+from vqe_fast.cli.demonstration import demonstrate
+from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.evaluation.files import replacing
+from vqe_fast.evaluation.report import conditions
+from vqe_fast.evaluation.tables import (
+    Table,
+    bjontegaard,
+    failures,
+    gains_of_clips,
+    main_tables,
+    summary,
+)
+
+DOCS = Path(__file__).parents[1] / "docs"
+WORK = Path("runs/results")
+MODELS = ["carcnn_small", "galteri_very_fast", "spp"]
+QPS = [22, 27, 32, 37, 42]
+GRID = [{"codec": codec, "mode": "qp", "values": QPS} for codec in ("libx264", "libx265")]
+WORST = 12
+
+INTRODUCTION = """# Results
+
+What the weights that ship with the package do on clips that they were not trained on, the first
+{frames} frames of each. `spp` is FFmpeg's filter at its best strength for each setting, chosen on
+these very clips. Made by `make results VALIDATE=FOLDER` ([how it is measured](evaluation.md));
+compare differences on the same encodes only, never absolute figures with those of other papers."""
+
+CROPS = """The demo's footage at x264 CRF 37: the crops that compression damaged most, whatever
+came of them."""
+
+LOSSES = """## Where they lose
+
+{count} of {of} rows lose PSNR of luma; the worst {shown}:"""
+
+
+def main(folder: Path, frames: int) -> None:
+    """Measures what is not measured yet, and writes the page with its pictures."""
+
+    def run(settings: object, name: str) -> Evaluation:
+        """One evaluation; all share their encodes."""
+        print(name, flush=True)
+        return evaluate(
+            [folder],
+            MODELS,
+            settings,
+            output=WORK / name,
+            cache=WORK / "encodes",
+            frames=frames,
+            progress=lambda done, total: print(f"\r{done}/{total}", end="\n"[done < total :]),
+        )
+
+    grid = run(GRID, "grid")
+    papers = [run(name, name) for name in ("carcnn-240p", "pequenet")]
+    pictures = DOCS / "results"
+    pictures.mkdir(exist_ok=True)
+    demonstrate(WORK / "demo")
+    shutil.copy(WORK / "demo" / "before_after.png", pictures)
+    grid.write(WORK / "grid")
+    for name in ("gains.png", "rate_distortion.png"):
+        shutil.copy(WORK / "grid" / name, pictures)
+    with replacing(DOCS / "results.md") as path:
+        path.write_text(page(grid, papers, frames), "utf-8")
+
+
+def page(grid: Evaluation, papers: list[Evaluation], frames: int) -> str:
+    """The whole page."""
+    blocks = [
+        INTRODUCTION.format(frames=frames),
+        "![ΔPSNR at each QP, with a dot for each clip](results/gains.png)",
+        "![Rate and PSNR](results/rate_distortion.png)",
+        CROPS,
+        "![Compressed, enhanced by carcnn_small, original](results/before_after.png)",
+        *section(summary(grid, ["psnr_y", "ssim_y", "psnr_rgb"])),
+        *section(bjontegaard(grid)),
+        *section(summary(grid, ["fluctuation", "peak_valley", "flicker"]), "Quality over time"),
+        *section(gains_of_clips(grid)),
+        *losses(grid),
+    ]
+    for paper in papers:
+        blocks += [f"## {paper.protocol.title}", *(f"> {note}" for note in paper.protocol.notes)]
+        for table in main_tables(paper):
+            blocks += [f"**{table.title}**", table.to_markdown()]
+    for each in (grid, *papers):
+        blocks += section(failures(each))
+    blocks += ["## Conditions", "\n".join(conditions(grid))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def section(table: Table | None, title: str | None = None) -> list[str]:
+    """A table under its title; nothing if there is none."""
+    return [] if table is None else [f"## {title or table.title}", table.to_markdown()]
+
+
+def losses(evaluation: Evaluation) -> list[str]:
+    """The clips and settings at which a model takes PSNR away."""
+    gains = [
+        (gain, row)
+        for row in evaluation.rows
+        if row.restorer != "none" and (gain := evaluation.gain(row, "psnr_y")) is not None
+    ]
+    lost = sorted(((gain, row) for gain, row in gains if gain < 0), key=lambda each: each[0])
+    write = FIGURES["psnr_y"].write
+    table = Table(
+        "",
+        ["clip", "setting", "", "ΔPSNR, dB"],
+        [[r.clip, r.setting, r.restorer, write(g, signed=True)] for g, r in lost[:WORST]],
+        left=3,
+    )
+    text = LOSSES.format(count=len(lost), of=len(gains), shown=min(len(lost), WORST))
+    return [text, table.to_markdown()] if lost else []
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="pristine clips")
+    parser.add_argument("--frames", type=int, default=16, help="of each, from the first on")
+    arguments = parser.parse_args()
+    main(arguments.folder, arguments.frames)

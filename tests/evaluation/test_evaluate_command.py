@@ -1,0 +1,105 @@
+"""``vqe-fast evaluate``."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from vqe_fast.cli.app import app
+from vqe_fast.evaluation.journal import JOURNAL_NAME
+
+
+@pytest.fixture
+def call(clips, cache, tmp_path):
+    def call(*options, clips=clips):
+        command = ["evaluate", clips, "--output", tmp_path / "out", "--cache", cache]
+        command += ["--device", "cpu", *options]
+        return CliRunner().invoke(app, [str(part) for part in command])
+
+    return call
+
+
+def test_tables(call, tmp_path):
+    result = call("--model", "identity", "--qp", "30, 40")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "x264 QP 30" in result.stdout and "identity" in result.stdout
+    assert "(±0.00)" in result.stdout
+    assert "report.md has more" in result.stdout.replace("\n", "")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.md", "rows.csv", "frames.csv", "results.json", "gains.png"} <= names
+    again = call("--model", "identity", "--qp", "30,40")
+    assert "0 to encode, about 0 B, 4 kept" in again.stdout
+
+
+def test_protocols_and_grids(call):
+    result = call("--model", "none", "--crf", "35,41", "--max-bitrate", "60,40", "--frames", "2")
+    assert result.exit_code == 0, result.output
+    assert "x264 CRF 41 max 40k" in result.stdout
+    result = call("--model", "none", "--protocol", "pequenet-release", "--frames", "2")
+    assert result.exit_code == 0, result.output
+    assert "Note: NOT comparable" in result.stdout
+
+
+def test_a_row_that_fails(call):
+    result = call("--model", f"cmd:{sys.executable} -c pass {{input}} {{output}}", "--qp", "40")
+    assert result.exit_code == 1
+    assert "What failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --protocol, or one of --qp and --crf"),
+        (["--qp", "22", "--crf", "22"], "give --protocol, or one of --qp and --crf"),
+        (["--qp", "22", "--max-bitrate", "9"], "--max-bitrate goes with --crf"),
+        (["--qp", "many"], "--qp takes whole numbers like 22,27,32, got 'many'"),
+        (["--qp", "99"], "must lie in 0..51, got 99"),
+        (["--protocol", "carcnn", "--qp", "22"], "a protocol has its own settings"),
+        (["--protocol", "none"], "there is no protocol none"),
+        (["--qp", "22", "--codec", "libx263"], "libx264"),
+        (["--qp", "22", "--model", "carcn"], "there is no model 'carcn'"),
+        (["--qp", "22", "--metrics", "vmaf"], "there is no measure vmaf"),
+        (["--qp", "22", "--detector", "no.onnx"], "no.onnx"),
+    ],
+)
+def test_refusals(call, options, message, tmp_path):
+    result = call(*options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("vqe-fast: ") and result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_clips(call, tmp_path):
+    result = call("--qp", "40", clips=tmp_path / "nowhere")
+    assert result.exit_code == 2 and "holds no clip or photograph" in result.stderr
+
+
+def test_interrupted(clips, cache, tmp_path):
+    """Exit code 130, one line, and what was measured stays."""
+    slow = f"cmd:{sys.executable} -c 'import time; time.sleep(60)' {{input}} {{output}}"
+    command = ["evaluate", clips, "--output", tmp_path / "out", "--cache", cache, "--qp", "30,40"]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from vqe_fast.cli.app import main; main()"]
+        + [str(part) for part in [*command, "--model", slow]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = tmp_path / "out" / JOURNAL_NAME
+    try:
+        deadline = time.monotonic() + 60
+        while not (journal.exists() and journal.read_text().count("\n")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, err.count("\n")) == (130, 1), err
+    assert "interrupted; run it again" in err
+    assert journal.read_text().endswith("\n")
+    assert not (tmp_path / "out" / "report.md").exists()

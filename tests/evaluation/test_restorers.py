@@ -1,0 +1,271 @@
+"""Everything that can be compared, and that it is what users would get."""
+
+import sys
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from support.media import read_frames
+from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
+from support.small_models import SMALL, randomised
+from vqe_fast import create_model, enhance_video, evaluate
+from vqe_fast.evaluation import commands
+from vqe_fast.evaluation.case import Case
+from vqe_fast.evaluation.commands import Command, Spp
+from vqe_fast.evaluation.networks import Network, weights_hash
+from vqe_fast.evaluation.restorer import Tuned, Work
+from vqe_fast.evaluation.store import FrameStore
+from vqe_fast.models.published import published_names
+from vqe_fast.training.checkpoint import save_weights
+from vqe_fast.training.prepared import Prepared
+
+RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
+needs_ffmpeg = pytest.mark.skipif(
+    commands.ffmpeg_version() is None, reason="the program ffmpeg is not installed"
+)
+
+
+@pytest.fixture
+def case(run, cache):
+    """A compressed clip."""
+    run()
+    (clip,) = [clip for clip in Prepared.open(cache).index.clips if clip.name == "b"]
+    return Case(clip, "x264 QP 40", cache)
+
+
+def planes_by(restorer, case, folder):
+    """The restored frames, each as its planes."""
+    with FrameStore(folder, case.size, case.color) as frames:
+        restorer.restore(case, frames)
+        return [[np.array(p) for p in _planes(frame)] for frame in frames]
+
+
+def _planes(frame):
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)
+        yield rows[:, : plane.width]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Pointwise(lambda luma: luma * 0.9 + 0.05),
+        Pointwise(lambda rgb: rgb.flip(1) * 0.7 + 0.1, RGB_SPEC),
+        Blend(1, 2, 1),
+        Recurrent(),
+        randomised("carcnn_small"),
+    ],
+    ids=["luma", "rgb", "neighbours", "recurrent", "told QPs"],
+)
+def test_frames_are_those_of_enhance(model, case, tmp_path):
+    """Sample for sample, chroma too."""
+    enhance_video(case.path, tmp_path / "out.mkv", model, device="cpu", codec="ffv1")
+    expected = [planes for _, planes in read_frames(tmp_path / "out.mkv")]
+    found = planes_by(Network("ours", model, device="cpu"), case, tmp_path)
+    assert len(found) == len(expected) == 6
+    for ours, theirs in zip(found, expected, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_base_qp(case, tmp_path):
+    """What PeQuENet is told, and a model that takes none is not."""
+    told = []
+
+    class Listens(Pointwise):
+        def forward(self, luma, qp):
+            told.extend(qp.tolist())
+            return luma
+
+        def __deepcopy__(self, memo):
+            return self
+
+    model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
+    restorer = Network("ours", model, device="cpu", qp="base")
+    planes_by(restorer, case, tmp_path)
+    assert told[-6:] == [40] * 6
+    assert restorer.identity(case)["qp"] == 40
+    assert Network("plain", Pointwise(), device="cpu", qp="base").identity(case)["qp"] is None
+
+
+def test_weights_in_every_form(run, tmp_path):
+    """A file for a named model, a file that names it itself, and the folder of a training."""
+    model = randomised("carcnn_small")
+    (tmp_path / "run").mkdir()
+    weights = tmp_path / "run" / "weights.safetensors"
+    save_weights(model, weights, "carcnn_small", SMALL["carcnn_small"])
+    names = [f"carcnn_small:{weights}", str(weights), str(tmp_path / "run")]
+    found = run(names, [{"codec": "libx264", "mode": "qp", "values": [40]}])
+    assert found.restorers == ["none", *names]
+    first, *others = [[found.row(c, "x264 QP 40", n) for c in found.clips] for n in names]
+    for rows in others:
+        assert [row.figures for row in rows] == [row.figures for row in first]
+    hashes = {found.facts["restorers"][name]["weights"] for name in names}
+    assert len(hashes) == 1
+
+
+def test_published_weights(run, tmp_path):
+    torch.manual_seed(0)
+    model = create_model("basicvsr", scale=1)
+    state = model.state_dict()
+    names = published_names(model, "basicsr")
+    torch.save(
+        {"params": {theirs: state[ours] for theirs, ours in names.items()}}, tmp_path / "b.pth"
+    )
+    with pytest.raises(ValueError, match="does not fit"):
+        run([f"basicvsr:{tmp_path / 'b.pth'}"])
+    with pytest.raises(ValueError, match=r"carcnn:.*must be a BasicVSR"):
+        run([f"carcnn:{tmp_path / 'b.pth'}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("carcnn", "no weights ship"),
+        ("carcnn_small:nowhere.safetensors", "there is no weights file nowhere"),
+        ("pyproject", "there is no model 'pyproject': give none, spp, cmd:"),
+        ("cmd:", "cmd: takes a command"),
+        ("cmd:cp {input}", "lacks {output}"),
+        ("cmd:cp 'a", "cannot be read: No closing quotation"),
+        ("cmd:no-such-program {input} {output}", "no program no-such-program"),
+    ],
+)
+def test_refused_names(run, name, message):
+    with pytest.raises(ValueError, match=message):
+        run([name])
+
+
+def test_weights_that_do_not_say_whose(run, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match="does not say whose weights it holds: name the model"):
+        run([str(tmp_path / "w.safetensors")])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no weights file .*empty/weights.safetensors"):
+        run([str(tmp_path / "empty")])
+
+
+def test_commands(run, tmp_path):
+    """One that copies, one that writes nothing, and one that fails."""
+    python = f"cmd:{sys.executable} -c"
+    models = {
+        "copy": "cmd:cp {input} {output}",
+        "nothing": f"{python} pass {{input}} {{output}}",
+        "fails": f"{python} 'import sys; sys.exit(\"first\\nlast\")' {{input}} {{output}}",
+        "text": f'{python} \'import sys; open(sys.argv[2], "w").write("x")\' {{input}} {{output}}',
+    }
+    found = run(models, [{"codec": "libx264", "mode": "qp", "values": [40]}])
+    rows = {name: found.row("a", "x264 QP 40", name) for name in models}
+    assert found.gain(rows["copy"], "psnr_y") == 0 and rows["copy"].timed == "command"
+    assert "wrote no {output}" in rows["nothing"].error
+    assert rows["fails"].error.endswith("ended with code 1: last")
+    assert "cannot be read as video" in rows["text"].error
+    assert found.facts["restorers"]["copy"]["words"] == ["cp", "{input}", "{output}"]
+
+
+def test_rgb_from_a_command(case, tmp_path):
+    """What a program writes as RGB counts by the stream's matrix and range."""
+    script = tmp_path / "rgb.py"
+    script.write_text(
+        "import sys, av\n"
+        "with av.open(sys.argv[1]) as source, av.open(sys.argv[2], 'w') as target:\n"
+        "    stream = target.add_stream('ffv1', rate=25, width=96, height=64)\n"
+        "    stream.pix_fmt = 'bgr0'\n"
+        "    for frame in source.decode(video=0):\n"
+        "        frame = frame.reformat(format='bgr0', src_colorspace=5)\n"
+        "        target.mux(stream.encode(frame))\n"
+        "    target.mux(stream.encode(None))\n"
+    )
+    command = Command("rgb", (sys.executable, str(script), "{input}", "{output}"))
+    found = planes_by(command, case, tmp_path)
+    with av.open(str(case.path)) as container:
+        expected = [list(_planes(frame)) for frame in container.decode(video=0)]
+        for ours, theirs in zip(found, expected, strict=True):
+            assert np.abs(ours[0].astype(int) - theirs[0]).max() <= 3
+
+
+@needs_ffmpeg
+def test_spp(run, case, tmp_path):
+    """Each setting gets the strength that does best, and the report says which."""
+    plain = planes_by(Command("copy", ("cp", "{input}", "{output}")), case, tmp_path)
+    filtered = planes_by(Spp(13), case, tmp_path)
+    assert any((a[0] != b[0]).any() for a, b in zip(plain, filtered, strict=True))
+    found = run(["spp"])
+    notes = {row.setting: row.note for row in found.rows if row.restorer == "spp"}
+    assert all(note.startswith("spp=quality=6:qp=") for note in notes.values())
+    assert len({row.note for row in found.rows if row.setting == "x264 QP 30"} - {""}) == 1
+    about = found.facts["restorers"]["spp"]
+    assert len(about["strengths"]) == 8 and about["ffmpeg"].startswith("ffmpeg version")
+
+
+def test_spp_without_ffmpeg(run, monkeypatch):
+    """A row that says so, and no refusal."""
+    monkeypatch.setattr(commands, "ffmpeg_version", lambda: None)
+    found = run(["spp"])
+    assert {row.error for row in found.failed} == {"not installed: spp takes the program ffmpeg"}
+    assert len(found.failed) == 4
+    assert not found.row("a", "x264 QP 30", "none").error
+
+
+class Brighter:
+    """A restorer of anyone's."""
+
+    planes, timed = "luma", ""
+
+    def __init__(self, steps):
+        self.name = f"brighter by {steps}"
+        self.steps = steps
+        self.calls = 0
+
+    def identity(self, case):
+        return {"steps": self.steps}
+
+    def restore(self, case, frames):
+        self.calls += 1
+        for frame in case.compressed():
+            plane = frame.planes[0]
+            plane.update(bytes(min(value + self.steps, 255) for value in bytes(plane)))
+            frames.append(frame)
+        return Work(None, f"{self.steps} steps")
+
+
+def test_the_best_strength(run):
+    strengths = [Brighter(steps) for steps in (9, 1, 3)]
+    found = run({"ours": Tuned("tuned", strengths)})
+    assert found.restorers == ["none", "tuned"]
+    assert {row.note for row in found.rows if row.restorer == "tuned"} == {"1 steps"}
+    assert [each.calls for each in strengths] == [4, 8, 4]
+    run({"ours": Tuned("tuned", strengths)})
+    assert [each.calls for each in strengths] == [4, 8, 4], "trials are kept too"
+
+
+def test_too_few_frames(run):
+    class Lazy(Brighter):
+        def restore(self, case, frames):
+            return Work()
+
+    found = run({"lazy": Lazy(1)})
+    assert {row.error for row in found.failed} == {"it gave 0 frames for 6: give one for each"}
+
+
+def test_hashes():
+    torch.manual_seed(0)
+    one = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
+    same = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
+    assert weights_hash(one) != weights_hash(same)
+    same.load_state_dict(one.state_dict())
+    assert weights_hash(one) == weights_hash(same)
+    assert weights_hash(one) != weights_hash(torch.nn.Sequential(*one, torch.nn.ReLU()))
+
+
+def test_other_degradations(clips, tmp_path):
+    """Blurred and intra-coded versions, whose frames stand for several or are full range."""
+    settings = [{"codec": "mjpeg", "mode": "quality", "values": [40]}]
+    found = evaluate([clips], ["identity"], settings, output=tmp_path)
+    assert not found.failed
+    assert found.row("a", "JPEG 40", "identity").note == "fp32"
+    assert all(found.gain(row, "psnr_rgb") == 0 for row in found.rows)

@@ -1,0 +1,238 @@
+"""What an evaluation measures, and what it does not do twice."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from support.evaluations import QPS
+from support.modules import Pointwise, brighter
+from support.small_models import randomised
+from vqe_fast import evaluate
+from vqe_fast.evaluation.journal import JOURNAL_NAME, Journal
+from vqe_fast.evaluation.networks import Network
+from vqe_fast.evaluation.run import ENCODES
+from vqe_fast.ops import ssim
+from vqe_fast.training import prepared
+from vqe_fast.training.clips import read_clip
+from vqe_fast.training.color import luma_of
+
+
+class Counted(Pointwise):
+    """A model that tells how many frames it has seen, and can stop."""
+
+    def __init__(self, stop_after=None, error=None):
+        super().__init__(lambda luma: luma + 1 / 255)
+        self.seen = 0
+        self.stop_after = stop_after
+        self.error = error
+
+    def forward(self, frames):
+        if self.seen == self.stop_after:
+            raise self.error
+        self.seen += 1
+        return super().forward(frames)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.fixture
+def restored(monkeypatch):
+    """Counts the clips that networks restore."""
+    calls = []
+    original = Network.restore
+
+    def restore(self, case, frames):
+        calls.append((self.name, case.clip.name, case.setting))
+        return original(self, case, frames)
+
+    monkeypatch.setattr(Network, "restore", restore)
+    return calls
+
+
+def test_figures(run, clips):
+    """PSNR, SSIM and bit rate of the compressed clip, computed here from the files."""
+    found = run({"brighter": brighter(3)})
+    assert found.clips == ["a", "b"]
+    assert found.settings == ["x264 QP 30", "x264 QP 40"]
+    assert found.restorers == ["none", "brighter"]
+    row = found.row("b", "x264 QP 40", "none")
+    case = found.streams["b", "x264 QP 40"]
+    originals = np.stack([luma_of(frame) for frame in read_clip(clips / "b.mkv").frames])
+    assert row.count == 6 == len(case.sizes)
+    assert row.bitrate == pytest.approx(sum(case.sizes) * 8 / (6 / 25) / 1000)
+    assert row.fps is None and not row.error
+    assert row.figures["ms_ssim_y"] is None, "64 rows are too few for five scales"
+    before, after = row.frames["psnr_y"], found.row("b", "x264 QP 40", "brighter").frames["psnr_y"]
+    assert len(before) == len(after) == len(originals)
+    assert row.figures["psnr_y"] == pytest.approx(np.mean(before))
+    assert row.figures["fluctuation"] == pytest.approx(np.std(before))
+    assert row.figures["flicker"] is None or row.figures["flicker"] >= 0
+
+
+def test_figures_of_known_frames(run, cache):
+    """A model that adds a step to every sample of the stream."""
+    found = run({"brighter": brighter(3)})
+    stream = found.streams["a", "x264 QP 40"]
+    with av.open(str(cache / stream.file.path)) as container:
+        compressed = np.stack([luma_of(frame) for frame in container.decode(video=0)])
+    clip = json.loads((cache / "index.json").read_text())["clips"][0]
+    originals = [luma_of(frame) for frame in read_clip(cache / clip["pristine"]["path"]).frames]
+    row = found.row("a", "x264 QP 40", "brighter")
+    for number, (luma, original) in enumerate(zip(compressed, originals, strict=True)):
+        restored = np.minimum(luma.astype(int) + 3, 255)
+        error = ((restored - original.astype(int)) ** 2).mean()
+        psnr = 10 * np.log10(255**2 / error)
+        assert row.frames["psnr_y"][number] == pytest.approx(psnr, abs=1e-9)
+        pair = (torch.tensor(each)[None, None].float() / 255 for each in (restored, original))
+        assert row.frames["ssim_y"][number] == pytest.approx(ssim(*pair).item(), abs=1e-6)
+    assert row.fps > 0 and row.timed == "model"
+
+
+def test_a_model_that_does_nothing_gains_nothing(run):
+    found = run(["identity"])
+    for row in found.rows:
+        gains = [found.gain(row, name) for name in row.figures]
+        assert all(gain in (0, None) for gain in gains)
+    assert all(mean.worst[1] == 0 for mean in found.means)
+
+
+def test_nothing_is_done_twice(run, restored, monkeypatch):
+    first = run(["identity"])
+    assert len(restored) == 4
+    made = []
+    monkeypatch.setattr(prepared, "write_stream", lambda *_: made.append(1))
+    again = run(["identity"])
+    assert (len(restored), made) == (4, [])
+    assert [row.to_dict() for row in again.rows] == [row.to_dict() for row in first.rows]
+
+
+def test_another_model_or_measure_is_measured_anew(run, restored):
+    run({"ours": brighter(1)})
+    changed = randomised("carcnn_small")
+    run({"ours": changed})
+    assert len(restored) == 8
+    with torch.no_grad():
+        next(changed.parameters()).mul_(1.01)
+    run({"ours": changed})
+    assert len(restored) == 12
+    run({"ours": changed}, "pequenet-release", frames=2)
+    assert len(restored) == 20, "eight cases of the protocol"
+    run({"ours": changed})
+    assert len(restored) == 20
+
+
+def test_interrupted(run, restored, clips, tmp_path, monkeypatch):
+    """What was measured before Ctrl-C is kept, and nothing is encoded again."""
+    with pytest.raises(KeyboardInterrupt):
+        run({"ours": Counted(stop_after=14, error=KeyboardInterrupt())}, cache=None)
+    lines = (tmp_path / "out" / JOURNAL_NAME).read_text().splitlines()
+    assert len(lines) == 5, "three compressed clips and two restored ones"
+    assert len(restored) == 3
+    encoded = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ENCODES).rglob("*.mkv")}
+    assert len(encoded) == 4
+    found = run({"ours": Counted()}, cache=None)
+    assert len(restored) == 5 and not found.failed
+    assert {p: p.stat().st_mtime_ns for p in encoded} == encoded
+
+
+def test_a_crash_costs_one_row(run, restored):
+    """It says why, and is tried again the next time."""
+    found = run(
+        {
+            "ours": Counted(stop_after=8, error=RuntimeError("it broke\nin detail")),
+            "id": brighter(0),
+        }
+    )
+    assert [(r.clip, r.setting, r.restorer, r.error) for r in found.failed] == [
+        ("a", "x264 QP 40", "ours", "RuntimeError: it broke")
+    ] + [(r.clip, r.setting, "ours", "RuntimeError: it broke") for r in found.failed[1:]]
+    assert len([row for row in found.rows if not row.error]) == 12 - len(found.failed)
+    mean = next(m for m in found.means if (m.setting, m.restorer) == ("x264 QP 30", "ours"))
+    assert (mean.clips, mean.asked) == (1, 2)
+    before = len(restored)
+    again = run({"ours": Counted(), "id": brighter(0)})
+    assert not again.failed
+    assert len(restored) == before + len(found.failed)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Pointwise(lambda luma: luma[..., :32, :]), "size"),
+        (Pointwise(lambda luma: luma * float("nan")), "not finite"),
+    ],
+)
+def test_wrong_frames(run, model, message):
+    found = run({"ours": model})
+    assert len(found.failed) == 4
+    assert all(message in row.error for row in found.failed)
+
+
+def test_without_a_folder(clips, cache):
+    """Then nothing is kept but the compressed clips, where those were asked to be."""
+    found = evaluate([clips / "a.mkv"], [], QPS, cache=cache, frames=None)
+    assert found.clips == ["a"] and found.restorers == ["none"]
+    assert found.deltas == []
+
+
+def test_progress(run):
+    told, plans, encoding = [], [], []
+    run(
+        ["identity"],
+        announce=plans.append,
+        encoding=lambda *each: encoding.append(each),
+        progress=lambda *each: told.append(each),
+    )
+    assert told == [(n, 8) for n in range(1, 9)]
+    assert plans[0].clips == 2
+
+
+def test_the_journal(tmp_path):
+    with Journal(tmp_path) as journal:
+        journal.put({"a": 1}, {"value": [1, None]})
+        journal.put({"a": 2}, 5)
+    path = tmp_path / JOURNAL_NAME
+    path.write_text(path.read_text()[:-9])
+    with Journal(tmp_path) as journal:
+        assert journal.get({"a": 1}) == {"value": [1, None]}
+        assert journal.get({"a": 2}) is None, "its line was cut off"
+        journal.put({"a": 3}, 7)
+    with Journal(tmp_path) as journal:
+        assert (journal.get({"a": 1}), journal.get({"a": 3})) == ({"value": [1, None]}, 7)
+    path.write_text("something else\n")
+    with pytest.raises(ValueError, match="not what an evaluation has written: delete it"):
+        Journal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"settings": "nothing"}, "no protocol nothing: give a .yaml file, or one of carcnn"),
+        ({"settings": [{"codec": "libx264", "mode": "qp", "values": [99]}]}, "0..51, got 99"),
+        ({"models": ["carcn"]}, "no model 'carcn'"),
+        ({"models": ["identity", "pequenet"]}, "no weights ship"),
+        ({"metrics": ["vmaf"]}, "no measure vmaf"),
+        ({"device": "cuda:77"}, "cannot be used here"),
+        ({"detector": "nowhere.onnx"}, "nowhere.onnx"),
+        ({"frames": 0}, "frames"),
+    ],
+)
+def test_refusals(run, options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run(**options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_name_twice(run):
+    program = "cmd:cp {input} {output}"
+    with pytest.raises(ValueError, match="two models are called cp"):
+        run([program, program + " "])
+
+
+def test_spec_is_needed(run):
+    with pytest.raises(ValueError, match="has no spec"):
+        run({"ours": torch.nn.Identity()})

@@ -1,0 +1,197 @@
+"""Tables and files of evaluations that nobody ran."""
+
+import csv
+import json
+
+import av
+import pytest
+
+from support.evaluations import made_up, x264
+from vqe_fast.evaluation.evaluation import family_of
+from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.evaluation.tables import bjontegaard, failures, gains_of_clips, main_tables, summary
+from vqe_fast.training.degradation import Degradation
+
+
+def figures(clip, number, restorer):
+    psnr = 40 - 3 * number - (clip == "two")
+    gain = {"none": 0, "ours": 0.5 if clip == "one" else -0.125}[restorer]
+    return {"psnr_y": psnr + gain, "ssim_y": 0.9 + gain / 100, "flicker": None}
+
+
+def cells(table):
+    return [list(row) for row in table.rows]
+
+
+def test_settings_beside_each_other():
+    found = made_up(x264(22, 27), figures)
+    psnr, ssim = main_tables(found)
+    assert psnr.title == "PSNR, dB, mean over the clips"
+    assert list(psnr.header) == ["x264 QP", "22", "27"]
+    assert cells(psnr) == [
+        ["compressed", "39.50", "36.50"],
+        ["ours", "**39.69** (+0.19)", "**36.69** (+0.19)"],
+    ]
+    assert cells(ssim)[1][1] == "**0.9019** (+0.0019)"
+    (plain, _) = main_tables(made_up(x264(22), figures, protocol={"gains": False}))
+    assert cells(plain)[1] == ["ours", "**39.69**"]
+
+
+def test_clips_below_each_other():
+    found = made_up(x264(22, 27), figures, protocol={"layout": "clips", "tables": ["psnr_y"]})
+    (table,) = main_tables(found)
+    assert list(table.header) == ["setting", "clip", "compressed", "ours", "Δ"]
+    assert cells(table)[:4] == [
+        ["x264 QP 22", "one", "40.00", "40.50", "+0.50"],
+        ["", "two", "39.00", "38.88", "-0.12"],
+        ["", "**mean**", "**39.50**", "**39.69**", "**+0.19**"],
+        ["x264 QP 27", "one", "37.00", "37.50", "+0.50"],
+    ]
+    assert table.sections == [0, 3]
+
+
+def test_means():
+    found = made_up(x264(22), figures)
+    none, ours = found.means
+    assert (none.fps, none.worst) == (None, ("two", 0.0)) or none.worst[1] == 0
+    assert (ours.worst, ours.fps, ours.clips) == (("two", -0.125), 20.0, 2)
+    assert ours.gains["psnr_y"] == pytest.approx(0.1875)
+    table = summary(found, ["psnr_y", "flicker"])
+    assert list(table.header) == ["setting", "", "PSNR, dB", "worst clip's ΔPSNR", "frames/s"]
+    assert cells(table)[1] == ["", "ours", "39.69 (+0.19)", "-0.12", "20.0"]
+
+
+def test_losses_are_marked():
+    table = gains_of_clips(made_up(x264(22, 27), figures))
+    assert cells(table) == [["one", "ours", "+0.50", "+0.50"], ["two", "ours", *["**-0.12**"] * 2]]
+
+
+def test_failures():
+    """They leave gaps, and are named; gains are over the clips that are left."""
+    found = made_up(x264(22, 27), figures, errors=[("one", 1, "ours")])
+    assert cells(failures(found)) == [["one", "x264 QP 27", "ours", "it broke"]]
+    assert cells(summary(found, ["psnr_y"]))[3][:3] == [
+        "",
+        "ours (1 of 2 clips)",
+        "35.88 (-0.12)",
+    ]
+    assert cells(gains_of_clips(found))[0] == ["one", "ours", "+0.50", "–"]
+    assert failures(made_up(x264(22), figures)) is None
+
+
+def test_without_the_compressed_clip():
+    """What cannot be compared has no gain."""
+    found = made_up(x264(22), figures, errors=[("one", 0, "none")])
+    assert found.gain(found.row("one", "x264 QP 22", "ours"), "psnr_y") is None
+    assert found.means[1].gains["psnr_y"] == pytest.approx(-0.125)
+
+
+def test_bjontegaard():
+    found = made_up(x264(22, 27, 32, 37), figures)
+    (delta,) = found.deltas
+    assert (delta.family, delta.restorer, delta.clips) == ("x264 QP", "ours", 2)
+    # A step of QP costs 3 dB and half the rate.
+    assert delta.bd_psnr == pytest.approx(0.1875)
+    expected = (2 ** (-0.5 / 3) + 2 ** (0.125 / 3)) / 2 * 100 - 100
+    assert delta.bd_rate == pytest.approx(expected, abs=0.01)
+    assert cells(bjontegaard(found)) == [
+        ["x264 QP", "ours", f"{expected:+.1f} %", "+0.19 dB", "2 of 2"]
+    ]
+    few = made_up(x264(22, 27), figures)
+    assert "at least 4 points" in few.deltas[0].problem and bjontegaard(few) is None
+
+
+def test_families():
+    names = {
+        family_of(each)
+        for each in (
+            *x264(22, 27),
+            *x264(22, structure="low_delay_p"),
+            Degradation("libx264", "crf", 29, max_bitrate=2000),
+            Degradation("mjpeg", "quality", 7, blur=7),
+            Degradation("none", blur=7),
+        )
+    }
+    assert names == {
+        "x264 QP",
+        "x264 QP low-delay P",
+        "x264 CRF max 2000k",
+        "blur 7 JPEG",
+        "blur 7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("degradations", "header"),
+    [
+        (x264(22), ["x264 QP", "22"]),
+        (x264(22, 27, structure="low_delay_p"), ["x264 QP … low-delay P", "22", "27"]),
+        (
+            [*x264(22), Degradation("libx265", "qp", 22)],
+            ["… QP 22", "x264", "x265"],
+        ),
+        (
+            [Degradation("libx264", "crf", crf, max_bitrate=900) for crf in (29, 35)],
+            ["x264 CRF … max 900k", "29", "35"],
+        ),
+    ],
+)
+def test_headers_are_short(degradations, header):
+    assert list(main_tables(made_up(degradations, figures))[0].header) == header
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [(1.005, False, "1.00"), (None, True, "–"), (-0.001, True, "±0.00"), (0.0, True, "±0.00")],
+)
+def test_numbers(value, signed, text):
+    assert FIGURES["psnr_y"].write(value, signed=signed) == text
+
+
+def test_files(tmp_path):
+    """All that is written, each complete."""
+    found = made_up(x264(22, 27, 32, 37), figures, errors=[("one", 1, "ours")])
+    found.write(tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "rows.csv").open()))
+    assert len(rows) == 16
+    assert rows[1]["restorer"] == "ours" and rows[1]["psnr_y_gain"] == "0.5"
+    assert rows[3]["error"] == "it broke" and rows[3]["psnr_y"] == ""
+    frames = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
+    assert len(frames) == 15 * 3
+    assert [frames[1][name] for name in ("frame", "type", "qp", "bytes")] == ["1", "P", "", "200"]
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["facts"]["machine"] == "a machine"
+    assert results["rows"][1]["gains"]["psnr_y"] == 0.5
+    assert results["bjontegaard"][0]["clips"] == 1
+    report = (tmp_path / "out" / "report.md").read_text()
+    for words in (
+        "# Evaluation",
+        "Bjøntegaard",
+        "it broke",
+        "weights 0123456789abcdef…",
+        "a machine",
+    ):
+        assert words in report
+    pictures = sorted(p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("*.png"))
+    assert pictures == ["frames/one.png", "frames/two.png", "gains.png", "rate_distortion.png"]
+    for path in tmp_path.rglob("*.png"):
+        with av.open(str(path)) as container:
+            assert next(container.decode(video=0)).width > 400
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_file_that_cannot_be_completed(tmp_path, monkeypatch):
+    """The old one stays, and no part of the new one."""
+    found = made_up(x264(22), figures)
+    found.write(tmp_path)
+    before = (tmp_path / "report.md").read_text()
+    monkeypatch.setattr(type(found), "to_markdown", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found.write(tmp_path)
+    assert (tmp_path / "report.md").read_text() == before
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_pipes_in_names():
+    table = failures(made_up(x264(22), figures, clips=("a|b",), errors=[("a|b", 0, "ours")]))
+    assert "| a\\|b |" in table.to_markdown()

@@ -1,0 +1,75 @@
+"""Evaluations of tiny clips."""
+
+from fractions import Fraction
+
+from support.clips import moving_texture
+from vqe_fast.evaluation import Evaluation, Protocol, Row
+from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.encoding import encode
+from vqe_fast.training.index import FileEntry, StreamEntry
+
+QPS = [{"codec": "libx264", "mode": "qp", "values": [30, 40]}]
+
+FACTS = {
+    "vqe_fast": "0",
+    "torch": "0",
+    "date": "2026-01-01",
+    "machine": "a machine",
+    "encoders": {"libx264": "x264 - core 1"},
+    "restorers": {"none": {}, "ours": {"kind": "network", "weights": "0123456789abcdef0123"}},
+}
+
+
+def write_clips(folder, sizes=((64, 64), (96, 64)), frames=6):
+    """Files of moving textures, FFV1 in Matroska, called ``a.mkv``, ``b.mkv``…"""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (width, height) in zip("abcdef", sizes, strict=False):
+        path = folder / f"{name}.mkv"
+        encode(moving_texture(frames, width, height), None, Fraction(25), path)
+    return folder
+
+
+def made_up(degradations, figures, *, clips=("one", "two"), protocol=None, errors=()):
+    """An evaluation that nobody ran.
+
+    Args:
+        degradations: one for each setting.
+        figures: clip, number of the setting, restorer → figures.
+        clips: their names.
+        protocol: fields beside the degradations.
+        errors: clip, setting number and restorer of rows that failed.
+    """
+    rows, streams = [], {}
+    for clip in clips:
+        for number, degradation in enumerate(degradations):
+            streams[clip, degradation.name] = StreamEntry(
+                file=FileEntry(path="x.mkv", bytes=1, sha256="0" * 64),
+                degradation=degradation,
+                types="IPB",
+                qp=[30, None, 34.5],
+                sizes=[300, 200, 100],
+            )
+            for restorer in ("none", "ours"):
+                failed = (clip, number, restorer) in errors
+                values = {} if failed else figures(clip, number, restorer)
+                row = Row(
+                    clip,
+                    degradation.name,
+                    restorer,
+                    3,
+                    1000 / 2**number,
+                    figures=values,
+                    frames={} if failed else {"psnr_y": [values["psnr_y"]] * 3},
+                    fps=None if restorer == "none" or failed else 20.0,
+                    timed="model",
+                    error="it broke" if failed else "",
+                )
+                rows.append(row)
+    grids = [{"codec": "libx264", "mode": "qp", "values": [30]}]
+    protocol = Protocol.model_validate({"degradations": grids} | (protocol or {}))
+    return Evaluation(protocol, rows, streams, FACTS)
+
+
+def x264(*qps, **options):
+    """Degradations by x264 at some QPs."""
+    return [Degradation("libx264", "qp", qp, **options) for qp in qps]
