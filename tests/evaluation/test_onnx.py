@@ -43,7 +43,7 @@ def test_layouts(tmp_path, options):
     picture = np.full((20, 30, 3), 51, np.uint8)
     boxes, labels, scores = detector(picture)
     np.testing.assert_array_equal(boxes, [[1, 2, 5, 6]])
-    assert labels.tolist() == [7] and scores == pytest.approx(0.2)
+    assert labels.tolist() == [7] and scores == pytest.approx(0.2, rel=1e-4)
 
 
 def test_in_an_evaluation(run, tmp_path):

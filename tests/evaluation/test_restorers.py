@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.evaluations import Brighter
 from support.media import read_frames
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
 from support.small_models import SMALL, randomised
@@ -21,6 +22,7 @@ from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.training.prepared import Prepared
+from vqe_fast.video.color import ColorFacts
 
 RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
 needs_ffmpeg = pytest.mark.skipif(
@@ -32,7 +34,8 @@ needs_ffmpeg = pytest.mark.skipif(
 def case(run, cache):
     """A compressed clip."""
     run()
-    (clip,) = [clip for clip in Prepared.open(cache).index.clips if clip.name == "b"]
+    clips = Prepared.open(cache).index.clips
+    (clip,) = [clip for clip in clips if (clip.name, clip.frames) == ("b", 6)]
     return Case(clip, "x264 QP 40", cache)
 
 
@@ -64,7 +67,7 @@ def test_frames_are_those_of_enhance(model, case, tmp_path):
     """Sample for sample, chroma too."""
     enhance_video(case.path, tmp_path / "out.mkv", model, device="cpu", codec="ffv1")
     expected = [planes for _, planes in read_frames(tmp_path / "out.mkv")]
-    found = planes_by(Network("ours", model, device="cpu"), case, tmp_path)
+    found = planes_by(Network(model, device="cpu"), case, tmp_path)
     assert len(found) == len(expected) == 6
     for ours, theirs in zip(found, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
@@ -77,18 +80,18 @@ def test_base_qp(case, tmp_path):
 
     class Listens(Pointwise):
         def forward(self, luma, qp):
-            told.extend(qp.tolist())
+            told.append(float(qp))
             return luma
 
         def __deepcopy__(self, memo):
             return self
 
     model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
-    restorer = Network("ours", model, device="cpu", qp="base")
+    restorer = Network(model, device="cpu", qp="base")
     planes_by(restorer, case, tmp_path)
     assert told[-6:] == [40] * 6
     assert restorer.identity(case)["qp"] == 40
-    assert Network("plain", Pointwise(), device="cpu", qp="base").identity(case)["qp"] is None
+    assert Network(Pointwise(), device="cpu", qp="base").identity(case)["qp"] is None
 
 
 def test_weights_in_every_form(run, tmp_path):
@@ -167,31 +170,38 @@ def test_commands(run, tmp_path):
     assert found.facts["restorers"]["copy"]["words"] == ["cp", "{input}", "{output}"]
 
 
-def test_rgb_from_a_command(case, tmp_path):
-    """What a program writes as RGB counts by the stream's matrix and range."""
-    script = tmp_path / "rgb.py"
-    script.write_text(
-        "import sys, av\n"
-        "with av.open(sys.argv[1]) as source, av.open(sys.argv[2], 'w') as target:\n"
-        "    stream = target.add_stream('ffv1', rate=25, width=96, height=64)\n"
-        "    stream.pix_fmt = 'bgr0'\n"
-        "    for frame in source.decode(video=0):\n"
-        "        frame = frame.reformat(format='bgr0', src_colorspace=5)\n"
-        "        target.mux(stream.encode(frame))\n"
-        "    target.mux(stream.encode(None))\n"
-    )
-    command = Command("rgb", (sys.executable, str(script), "{input}", "{output}"))
-    found = planes_by(command, case, tmp_path)
-    with av.open(str(case.path)) as container:
-        expected = [list(_planes(frame)) for frame in container.decode(video=0)]
-        for ours, theirs in zip(found, expected, strict=True):
-            assert np.abs(ours[0].astype(int) - theirs[0]).max() <= 3
+@pytest.mark.parametrize(
+    ("matrix", "full_range", "expected"),
+    [
+        # Y of (200, 50, 100): 0.299·200 + 0.587·50 + 0.114·100 = 100.55, BT.709 85.5.
+        (5, True, 100.55),
+        (5, False, 16 + 100.55 * 219 / 255),
+        (1, True, 85.5),
+    ],
+)
+def test_rgb_from_a_program(tmp_path, matrix, full_range, expected):
+    """It counts by the matrix and range of the compressed clip."""
+    picture = np.broadcast_to(np.array([200, 50, 100], np.uint8), (16, 16, 3))
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    with FrameStore(tmp_path, (16, 16), ColorFacts(matrix, full_range)) as frames:
+        frames.append(frame)
+        (kept,) = frames
+        assert kept.format.name == "yuv420p"
+        assert abs(next(_planes(kept)).mean() - expected) < 1
+
+
+def test_other_sizes_are_refused(tmp_path):
+    with (
+        FrameStore(tmp_path, (16, 16), ColorFacts(1, False)) as frames,
+        pytest.raises(ValueError, match="gave frames of 32x16 for 16x16"),
+    ):
+        frames.append(av.VideoFrame(32, 16, "yuv420p"))
 
 
 @needs_ffmpeg
 def test_spp(run, case, tmp_path):
     """Each setting gets the strength that does best, and the report says which."""
-    plain = planes_by(Command("copy", ("cp", "{input}", "{output}")), case, tmp_path)
+    plain = planes_by(Command(("cp", "{input}", "{output}")), case, tmp_path)
     filtered = planes_by(Spp(13), case, tmp_path)
     assert any((a[0] != b[0]).any() for a, b in zip(plain, filtered, strict=True))
     found = run(["spp"])
@@ -211,35 +221,13 @@ def test_spp_without_ffmpeg(run, monkeypatch):
     assert not found.row("a", "x264 QP 30", "none").error
 
 
-class Brighter:
-    """A restorer of anyone's."""
-
-    planes, timed = "luma", ""
-
-    def __init__(self, steps):
-        self.name = f"brighter by {steps}"
-        self.steps = steps
-        self.calls = 0
-
-    def identity(self, case):
-        return {"steps": self.steps}
-
-    def restore(self, case, frames):
-        self.calls += 1
-        for frame in case.compressed():
-            plane = frame.planes[0]
-            plane.update(bytes(min(value + self.steps, 255) for value in bytes(plane)))
-            frames.append(frame)
-        return Work(None, f"{self.steps} steps")
-
-
 def test_the_best_strength(run):
     strengths = [Brighter(steps) for steps in (9, 1, 3)]
-    found = run({"ours": Tuned("tuned", strengths)})
-    assert found.restorers == ["none", "tuned"]
-    assert {row.note for row in found.rows if row.restorer == "tuned"} == {"1 steps"}
+    found = run({"ours": Tuned(strengths)})
+    assert found.restorers == ["none", "ours"]
+    assert {row.note for row in found.rows if row.restorer == "ours"} == {"1 steps"}
     assert [each.calls for each in strengths] == [4, 8, 4]
-    run({"ours": Tuned("tuned", strengths)})
+    run({"ours": Tuned(strengths)})
     assert [each.calls for each in strengths] == [4, 8, 4], "trials are kept too"
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from support.evaluations import QPS
+from support.evaluations import QPS, Brighter
 from support.modules import Pointwise, brighter
 from support.small_models import randomised
 from vqe_fast import evaluate
+from vqe_fast.evaluation import Protocol
 from vqe_fast.evaluation.journal import JOURNAL_NAME, Journal
 from vqe_fast.evaluation.networks import Network
 from vqe_fast.evaluation.run import ENCODES
@@ -20,25 +21,6 @@ from vqe_fast.training.clips import read_clip
 from vqe_fast.training.color import luma_of
 
 
-class Counted(Pointwise):
-    """A model that tells how many frames it has seen, and can stop."""
-
-    def __init__(self, stop_after=None, error=None):
-        super().__init__(lambda luma: luma + 1 / 255)
-        self.seen = 0
-        self.stop_after = stop_after
-        self.error = error
-
-    def forward(self, frames):
-        if self.seen == self.stop_after:
-            raise self.error
-        self.seen += 1
-        return super().forward(frames)
-
-    def __deepcopy__(self, memo):
-        return self
-
-
 @pytest.fixture
 def restored(monkeypatch):
     """Counts the clips that networks restore."""
@@ -46,7 +28,7 @@ def restored(monkeypatch):
     original = Network.restore
 
     def restore(self, case, frames):
-        calls.append((self.name, case.clip.name, case.setting))
+        calls.append((case.clip.name, case.setting))
         return original(self, case, frames)
 
     monkeypatch.setattr(Network, "restore", restore)
@@ -119,44 +101,41 @@ def test_another_model_or_measure_is_measured_anew(run, restored):
         next(changed.parameters()).mul_(1.01)
     run({"ours": changed})
     assert len(restored) == 12
-    run({"ours": changed}, "pequenet-release", frames=2)
-    assert len(restored) == 20, "eight cases of the protocol"
+    run({"ours": changed}, Protocol.model_validate({"degradations": QPS, "chroma": "original"}))
+    assert len(restored) == 16
     run({"ours": changed})
-    assert len(restored) == 20
+    assert len(restored) == 16
 
 
-def test_interrupted(run, restored, clips, tmp_path, monkeypatch):
+def test_interrupted(run, tmp_path):
     """What was measured before Ctrl-C is kept, and nothing is encoded again."""
+    models = {"ours": Brighter(1, {2: KeyboardInterrupt()})}
     with pytest.raises(KeyboardInterrupt):
-        run({"ours": Counted(stop_after=14, error=KeyboardInterrupt())}, cache=None)
+        run(models, cache=None)
     lines = (tmp_path / "out" / JOURNAL_NAME).read_text().splitlines()
     assert len(lines) == 5, "three compressed clips and two restored ones"
-    assert len(restored) == 3
     encoded = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ENCODES).rglob("*.mkv")}
     assert len(encoded) == 4
-    found = run({"ours": Counted()}, cache=None)
-    assert len(restored) == 5 and not found.failed
+    found = run(models, cache=None)
+    assert models["ours"].calls == 3 + 2 and not found.failed
     assert {p: p.stat().st_mtime_ns for p in encoded} == encoded
 
 
-def test_a_crash_costs_one_row(run, restored):
+def test_a_crash_costs_one_row(run):
     """It says why, and is tried again the next time."""
-    found = run(
-        {
-            "ours": Counted(stop_after=8, error=RuntimeError("it broke\nin detail")),
-            "id": brighter(0),
-        }
+    models = {"ours": Brighter(1, {1: RuntimeError("it broke\nin detail")}), "id": Brighter(0)}
+    found = run(models)
+    (failed,) = found.failed
+    assert (failed.clip, failed.setting, failed.error) == (
+        "a",
+        "x264 QP 40",
+        "RuntimeError: it broke",
     )
-    assert [(r.clip, r.setting, r.restorer, r.error) for r in found.failed] == [
-        ("a", "x264 QP 40", "ours", "RuntimeError: it broke")
-    ] + [(r.clip, r.setting, "ours", "RuntimeError: it broke") for r in found.failed[1:]]
-    assert len([row for row in found.rows if not row.error]) == 12 - len(found.failed)
-    mean = next(m for m in found.means if (m.setting, m.restorer) == ("x264 QP 30", "ours"))
+    assert len(found.rows) == 12 and not failed.figures
+    mean = next(m for m in found.means if (m.setting, m.restorer) == (failed.setting, "ours"))
     assert (mean.clips, mean.asked) == (1, 2)
-    before = len(restored)
-    again = run({"ours": Counted(), "id": brighter(0)})
-    assert not again.failed
-    assert len(restored) == before + len(found.failed)
+    assert not run(models).failed
+    assert models["ours"].calls == 5 and models["id"].calls == 4
 
 
 @pytest.mark.parametrize(
@@ -231,6 +210,12 @@ def test_the_same_name_twice(run):
     program = "cmd:cp {input} {output}"
     with pytest.raises(ValueError, match="two models are called cp"):
         run([program, program + " "])
+
+
+def test_the_name_of_the_compressed_clip(run):
+    assert run({"none": "none", "ours": brighter(0)}, frames=2).restorers == ["none", "ours"]
+    with pytest.raises(ValueError, match="none is the compressed clip: give the model another"):
+        run({"none": brighter(0)})
 
 
 def test_spec_is_needed(run):

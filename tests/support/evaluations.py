@@ -4,6 +4,8 @@ from fractions import Fraction
 
 from support.clips import moving_texture
 from vqe_fast.evaluation import Evaluation, Protocol, Row
+from vqe_fast.evaluation.restorer import Work
+from vqe_fast.training.color import rows_of
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.encoding import encode
 from vqe_fast.training.index import FileEntry, StreamEntry
@@ -27,6 +29,34 @@ def write_clips(folder, sizes=((64, 64), (96, 64)), frames=6):
         path = folder / f"{name}.mkv"
         encode(moving_texture(frames, width, height), None, Fraction(25), path)
     return folder
+
+
+class Brighter:
+    """A restorer of anyone's, which adds to luma.
+
+    Args:
+        steps: of 8 bits.
+        failures: number of the call, counted from 0 → what is raised instead.
+    """
+
+    planes, timed = "luma", ""
+
+    def __init__(self, steps, failures=None):
+        self.steps = steps
+        self.failures = failures or {}
+        self.calls = 0
+
+    def identity(self, case):
+        return {"steps": self.steps}
+
+    def restore(self, case, frames):
+        self.calls += 1
+        if self.calls - 1 in self.failures:
+            raise self.failures[self.calls - 1]
+        for frame in case.compressed():
+            rows_of(frame.planes[0])[:] += self.steps
+            frames.append(frame)
+        return Work(None, f"{self.steps} steps")
 
 
 def made_up(degradations, figures, *, clips=("one", "two"), protocol=None, errors=()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,8 +79,7 @@ def evaluate(
     """
     try:
         with interruptible():
-            from vqe_fast.evaluation import evaluate as run
-
+            run = _evaluate()
             try:
                 settings = _settings(protocol, codec, qp, crf, max_bitrate)
                 with ExitStack() as first, progress_bar("measure") as measuring:
@@ -114,6 +114,21 @@ def evaluate(
     _print(done, output)
     if done.failed:
         raise typer.Exit(_INCOMPLETE)
+
+
+def _evaluate() -> Callable[..., Evaluation]:
+    """The function behind the command, once all that it will need is there."""
+    try:
+        import scipy.interpolate  # noqa: F401
+
+        import vqe_fast.evaluation.plots  # noqa: F401
+        from vqe_fast.evaluation import evaluate
+    except ImportError as error:
+        typer.echo(
+            f"vqe-fast: evaluate needs {error.name}: pip install 'vqe_fast[evaluate]'", err=True
+        )
+        raise typer.Exit(_REFUSED) from error
+    return evaluate
 
 
 def _settings(

@@ -30,7 +30,6 @@ class Command:
     """A program that reads a file and writes another.
 
     Attributes:
-        name: for tables.
         words: the program and its arguments, in which ``{input}`` and ``{output}`` stand for the
             files; the output is a Matroska file.
 
@@ -38,7 +37,6 @@ class Command:
         ValueError: one of the two is missing, or there is no such program.
     """
 
-    name: str
     words: tuple[str, ...]
     planes: str = "the file"
     timed: Timed = "command"
@@ -86,31 +84,31 @@ class Spp:
     timed: Timed = "command"
 
     @property
-    def name(self) -> str:
-        """The filter as FFmpeg takes it."""
+    def filter(self) -> str:
+        """As FFmpeg takes it."""
         return f"spp=quality={_FULLEST}:qp={self.strength}"
 
     def identity(self, case: Case) -> Mapping[str, Any]:
         """The filter, and FFmpeg's version."""
-        return {"kind": "spp", "filter": self.name, "ffmpeg": ffmpeg_version()}
+        return {"kind": "spp", "filter": self.filter, "ffmpeg": ffmpeg_version()}
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
         """Filters the clip."""
         if ffmpeg_version() is None:
             raise ValueError("not installed: spp takes the program ffmpeg")
-        to_filter = f"ffmpeg -nostdin -v error -y -i {{input}} -map 0:v:0 -vf {self.name}"
+        to_filter = f"ffmpeg -nostdin -v error -y -i {{input}} -map 0:v:0 -vf {self.filter}"
         words = tuple(f"{to_filter} -c:v ffv1 {{output}}".split())
-        seconds, _ = Command(self.name, words).restore(case, frames)
-        return Work(seconds, self.name)
+        seconds, _ = Command(words).restore(case, frames)
+        return Work(seconds, self.filter)
 
 
 def spp() -> Tuned:
     """``spp`` with the strength that does best at each setting."""
-    return Tuned("spp", [Spp(strength) for strength in _STRENGTHS])
+    return Tuned([Spp(strength) for strength in _STRENGTHS])
 
 
 def command_of(text: str) -> Command:
-    """What follows ``cmd:`` as a restorer; its name is that of the program.
+    """What follows ``cmd:`` as a restorer.
 
     Raises:
         ValueError: as :class:`Command`, or quotes that do not close.
@@ -121,7 +119,7 @@ def command_of(text: str) -> Command:
         raise ValueError(f"the command {text} cannot be read: {error}") from error
     if not words:
         raise ValueError("cmd: takes a command with {input} and {output}")
-    return Command(Path(words[0]).name, words)
+    return Command(words)
 
 
 @functools.cache

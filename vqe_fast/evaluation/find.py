@@ -30,7 +30,7 @@ def find_restorers(
     device: str,
     precision: Precision,
     qp: Literal["frame", "base"],
-) -> list[Restorer | Tuned]:
+) -> dict[str, Restorer | Tuned]:
     """The restorers of an evaluation: first the one that does nothing, then those asked for.
 
     Args:
@@ -39,47 +39,54 @@ def find_restorers(
         precision: of their weights.
         qp: what they are told.
 
+    Returns:
+        Name for tables → restorer.
+
     Raises:
         ValueError: one is not known, two have the same name, or weights do not fit.
         VideoError: a model that cannot enhance video.
     """
 
-    def network(name: str, model: str | nn.Module, weights: Path | None = None) -> Network:
-        return Network(name, model, weights, device=device, precision=precision, qp=qp)
+    def network(model: str | nn.Module, weights: Path | None = None) -> Network:
+        return Network(model, weights, device=device, precision=precision, qp=qp)
 
-    named = models if isinstance(models, Mapping) else {text: text for text in models}
-    found: list[Restorer | Tuned] = [Compressed()]
+    named = models if isinstance(models, Mapping) else _named(models)
+    found: dict[str, Restorer | Tuned] = {COMPRESSED: Compressed()}
     for name, wanted in named.items():
-        if wanted == COMPRESSED:
-            continue
         if isinstance(wanted, str):
-            found.append(_found(name, wanted, network, own_name=not isinstance(models, Mapping)))
-        elif isinstance(wanted, nn.Module):
-            found.append(network(name, wanted))
+            found[name] = _found(wanted, network)
         else:
-            found.append(wanted)
-    names = [restorer.name for restorer in found]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(
-            f"two models are called {', '.join(sorted(twice))}: give each once, from Python by "
-            "names of your own"
-        )
+            found[name] = network(wanted) if isinstance(wanted, nn.Module) else wanted
+    if not isinstance(found[COMPRESSED], Compressed):
+        raise ValueError(f"{COMPRESSED} is the compressed clip: give the model another name")
     return found
 
 
-def _found(
-    name: str, text: str, network: Callable[..., Network], *, own_name: bool
-) -> Restorer | Tuned:
+def _named(models: Sequence[str]) -> dict[str, str]:
+    """Models by what people call them, commands by their program."""
+    named: dict[str, str] = {}
+    for text in models:
+        words = text.removeprefix(_COMMAND).split()
+        name = Path(words[0]).name if text.startswith(_COMMAND) and words else text
+        if name in named:
+            raise ValueError(
+                f"two models are called {name}: give each once, from Python by names of your own"
+            )
+        named[name] = text
+    return named
+
+
+def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
+    if text == COMPRESSED:
+        return Compressed()
     if text == "spp":
         return spp()
     if text.startswith(_COMMAND):
-        command = command_of(text.removeprefix(_COMMAND).strip())
-        return command if own_name else type(command)(name, command.words)
+        return command_of(text.removeprefix(_COMMAND).strip())
     path = Path(text)
     if text not in list_models() and path.exists():
         file = path / WEIGHTS_NAME if path.is_dir() else path
-        return network(name, _model_of(file), file)
+        return network(_model_of(file), file)
     model, colon, file_name = text.partition(":")
     if model not in list_models():
         raise ValueError(
@@ -87,15 +94,15 @@ def _found(
             f"vqe-fast train, or one of {', '.join(list_models())}"
         )
     if not colon:
-        return network(name, model)
+        return network(model)
     if Path(file_name).suffix in _PUBLISHED:
         module = create_model(model)
         try:
             load_published(module, file_name)
         except TypeError as error:
             raise ValueError(f"{text}: {error}") from error
-        return network(name, module)
-    return network(name, model, Path(file_name))
+        return network(module)
+    return network(model, Path(file_name))
 
 
 def _model_of(file: Path) -> str:

@@ -28,7 +28,6 @@ class Network:
     """A model, run as :func:`vqe_fast.enhance_video` runs it, without the encoder at the end.
 
     Args:
-        name: for tables.
         model: a registered name, or a module with a ``spec``.
         weights: ``.safetensors`` file for it; None for those that ship, or the module's own.
         device: where to run.
@@ -45,7 +44,6 @@ class Network:
 
     def __init__(
         self,
-        name: str,
         model: str | nn.Module,
         weights: Path | None = None,
         *,
@@ -53,7 +51,6 @@ class Network:
         precision: Precision = "auto",
         qp: Literal["frame", "base"] = "frame",
     ) -> None:
-        self.name = name
         self._bench = Workbench(
             Job(
                 source=Path(),

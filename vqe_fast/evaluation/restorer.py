@@ -30,13 +30,9 @@ class Restorer(Protocol):
     """Restores compressed clips.
 
     Attributes:
-        name: for tables; no two of an evaluation have the same.
         planes: what it works on, for people: ``"luma"``, ``"RGB"``, ``"the file"``.
         timed: what :meth:`restore` times.
     """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
 
     @property
     def planes(self) -> str: ...  # noqa: D102
@@ -68,11 +64,9 @@ class Tuned:
     upper bound of what the method can do.
 
     Attributes:
-        name: for tables.
         strengths: the candidates.
     """
 
-    name: str
     strengths: Sequence[Restorer]
 
 
@@ -80,7 +74,6 @@ class Tuned:
 class Compressed:
     """The compressed clip as it is."""
 
-    name: str = COMPRESSED
     planes: str = "nothing"
     timed: Timed = ""
 

@@ -143,7 +143,7 @@ def evaluate(
         rows = session.rows(restorers)
         about = facts(session.cases, str(pick_device(device)))
         about["restorers"] = {
-            restorer.name: _described(restorer, session.cases[0]) for restorer in restorers
+            name: _described(restorer, session.cases[0]) for name, restorer in restorers.items()
         }
         return Evaluation(
             protocol=protocol,
@@ -166,22 +166,22 @@ class _Session:
     _done: int = 0
     _total: int = field(default=0, init=False)
 
-    def rows(self, restorers: Sequence[Restorer | Tuned]) -> list[Row]:
+    def rows(self, restorers: Mapping[str, Restorer | Tuned]) -> list[Row]:
         """All rows, clip by clip, setting by setting."""
-        tuned = [restorer for restorer in restorers if isinstance(restorer, Tuned)]
-        trials = sum(len(restorer.strengths) for restorer in tuned)
+        tuned = {name: each for name, each in restorers.items() if isinstance(each, Tuned)}
+        trials = sum(len(restorer.strengths) for restorer in tuned.values())
         self._total = len(self.cases) * (len(restorers) + trials)
         chosen = {
-            (restorer.name, setting): self._tune(restorer, setting)
-            for restorer in tuned
+            (name, setting): self._tune(restorer, setting)
+            for name, restorer in tuned.items()
             for setting in dict.fromkeys(case.setting for case in self.cases)
         }
         return [
-            self._row(case, restorer.name, chosen[restorer.name, case.setting])
+            self._row(case, name, chosen[name, case.setting])
             if isinstance(restorer, Tuned)
-            else self._row(case, restorer.name, restorer)
+            else self._row(case, name, restorer)
             for case in self.cases
-            for restorer in restorers
+            for name, restorer in restorers.items()
         ]
 
     def _tune(self, restorer: Tuned, setting: str) -> Restorer:
@@ -296,7 +296,7 @@ def _described(restorer: Restorer | Tuned, case: Case) -> dict[str, Any]:
     except ValueError as error:
         return {"error": str(error)}
     if isinstance(restorer, Tuned):
-        about["strengths"] = [each.name for each in restorer.strengths]
+        about["strengths"] = [dict(each.identity(case)) for each in restorer.strengths]
         about.pop("filter", None)
     return about | {"works on": one.planes, "timed": one.timed}
 
