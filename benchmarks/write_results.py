@@ -124,6 +124,6 @@ def losses(evaluation: Evaluation) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="pristine clips")
-    parser.add_argument("--frames", type=int, default=16, help="of each, from the first on")
+    parser.add_argument("--frames", type=int, default=24, help="of each, from the first on")
     arguments = parser.parse_args()
     main(arguments.folder, arguments.frames)

@@ -155,6 +155,7 @@ def test_files(tmp_path):
     rows = list(csv.DictReader((tmp_path / "out" / "rows.csv").open()))
     assert len(rows) == 16
     assert rows[1]["restorer"] == "ours" and rows[1]["psnr_y_gain"] == "0.5"
+    assert (rows[0]["chroma"], rows[0]["conversion"]) == ("decoded", "stream")
     assert rows[3]["error"] == "it broke" and rows[3]["psnr_y"] == ""
     frames = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
     assert len(frames) == 15 * 3

@@ -60,6 +60,7 @@ def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
             "value": stream.degradation.value,
             "max_bitrate": stream.degradation.max_bitrate,
             "restorer": row.restorer,
+            **_colours(evaluation),
             "frames": row.count,
             "kbit_per_s": round(row.bitrate, 3),
         }
@@ -81,12 +82,18 @@ def _frames(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
                 "clip": row.clip,
                 "setting": row.setting,
                 "restorer": row.restorer,
+                **_colours(evaluation),
                 "frame": number,
                 "type": stream.types[number],
                 "qp": stream.qp[number],
                 "bytes": stream.sizes[number],
                 **{name: row.frames[name][number] for name in names if name in row.frames},
             }
+
+
+def _colours(evaluation: Evaluation) -> dict[str, str]:
+    """What figures of RGB are of: under some protocols they compare with nothing else."""
+    return {"chroma": evaluation.protocol.chroma, "conversion": evaluation.protocol.conversion}
 
 
 def _results(evaluation: Evaluation) -> dict[str, Any]:
