@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import save_file
@@ -39,18 +39,26 @@ def load_state(folder: Path, recipe: str, device: torch.device) -> dict[str, Any
     return state
 
 
-def save_weights(model: nn.Module, path: Path, name: str, options: Mapping[str, Any]) -> None:
+def save_weights(
+    model: nn.Module,
+    path: Path,
+    name: str,
+    options: Mapping[str, Any],
+    qp: Literal["frame", "base"] = "frame",
+) -> None:
     """Writes the state dict in float16: half the size, far below the noise of the training.
 
     Args:
         model: whose weights.
         path: of the file.
         name: of the registered model, and
-        options: what it was built with; kept in the file's metadata.
+        options: what it was built with, and
+        qp: which QP it was told, that of the frame or that the encoder was asked for; all three
+            are kept in the file's metadata.
     """
     state = {key: value.to("cpu", torch.float16) for key, value in model.state_dict().items()}
     state = {key: value.contiguous() for key, value in state.items()}
-    about = {"model": name, "options": json.dumps(options)}
+    about = {"model": name, "options": json.dumps(options), "qp": qp}
     _replace(path, lambda partial: save_file(state, partial, about))
 
 

@@ -165,7 +165,8 @@ class _Run:
 
     def keep(self, model: nn.Module, file: str) -> None:
         """Writes weights into the output folder."""
-        save_weights(model, self.output / file, self.recipe.model, self.recipe.options)
+        recipe = self.recipe
+        save_weights(model, self.output / file, recipe.model, recipe.options, recipe.data.qp)
 
 
 class _Stage:

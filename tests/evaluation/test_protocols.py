@@ -43,7 +43,6 @@ def test_pequenet(name):
     degradations = expand(protocol.degradations)
     assert [each.base_qp for each in degradations] == [22, 27, 32, 37]
     assert {each.structure for each in degradations} == {"low_delay_p"}
-    assert protocol.qp == "base"
     release = name == "pequenet-release"
     assert (protocol.chroma == "original", protocol.conversion == "pequenet") == (release, release)
     assert any("NOT comparable" in note for note in protocol.notes) == release
@@ -54,7 +53,7 @@ def test_files(tmp_path):
     grid = {"codec": "libx264", "mode": "crf", "values": [30]}
     path.write_text(yaml.safe_dump({"degradations": [grid], "frames": 3, "tables": ["flicker"]}))
     assert find_protocol(str(path)).frames == 3
-    for wrong in ({"table": []}, {"tables": ["vmaf"]}, {"qp": "none"}, {"tables": []}):
+    for wrong in ({"table": []}, {"tables": ["vmaf"]}, {"chroma": "none"}, {"tables": []}):
         path.write_text(yaml.safe_dump({"degradations": [grid]} | wrong))
         with pytest.raises(ValueError, match=f"{path} is not as it must be: .*{next(iter(wrong))}"):
             find_protocol(str(path))

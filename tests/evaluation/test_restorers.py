@@ -21,6 +21,7 @@ from vqe_fast.evaluation.restorer import Tuned, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
+from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.prepared import Prepared
 from vqe_fast.video.color import ColorFacts
 
@@ -92,6 +93,21 @@ def test_base_qp(case, tmp_path):
     assert told[-6:] == [40] * 6
     assert restorer.identity(case)["qp"] == 40
     assert Network(Pointwise(), device="cpu", qp="base").identity(case)["qp"] is None
+    crf = replace(case, clip=case.clip.model_copy(update={"streams": {case.setting: _crf(case)}}))
+    assert restorer.identity(crf)["qp"] is None
+
+
+def _crf(case):
+    return case.stream.model_copy(update={"degradation": Degradation("libx264", "crf", 30)})
+
+
+def test_weights_say_which_qp(case, tmp_path):
+    """That of each frame, unless they were trained with the encoder's."""
+    for qp, told in (("frame", None), ("base", 40)):
+        path = tmp_path / f"{qp}.safetensors"
+        model = randomised("carcnn_small")
+        save_weights(model, path, "carcnn_small", SMALL["carcnn_small"], qp)
+        assert Network("carcnn_small", path, device="cpu").identity(case)["qp"] == told
 
 
 def test_weights_in_every_form(run, tmp_path):
@@ -255,5 +271,5 @@ def test_other_degradations(clips, tmp_path):
     settings = [{"codec": "mjpeg", "mode": "quality", "values": [40]}]
     found = evaluate([clips], ["identity"], settings, output=tmp_path)
     assert not found.failed
-    assert found.row("a", "JPEG 40", "identity").note == "fp32"
+    assert found.row("a", "JPEG 40", "identity").note in ("fp32", "bf16")
     assert all(found.gain(row, "psnr_rgb") == 0 for row in found.rows)

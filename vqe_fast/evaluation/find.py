@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from torch import nn
 
 from vqe_fast.evaluation.commands import command_of, spp
-from vqe_fast.evaluation.networks import Network
+from vqe_fast.evaluation.networks import Network, Told
 from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
 from vqe_fast.evaluation.row import COMPRESSED
 from vqe_fast.models import create_model, list_models
@@ -29,7 +28,6 @@ def find_restorers(
     *,
     device: str,
     precision: Precision,
-    qp: Literal["frame", "base"],
 ) -> dict[str, Restorer | Tuned]:
     """The restorers of an evaluation: first the one that does nothing, then those asked for.
 
@@ -37,7 +35,6 @@ def find_restorers(
         models: what to compare, as :func:`vqe_fast.evaluate` takes it.
         device: where models run.
         precision: of their weights.
-        qp: what they are told.
 
     Returns:
         Name for tables → restorer.
@@ -47,7 +44,9 @@ def find_restorers(
         VideoError: a model that cannot enhance video.
     """
 
-    def network(model: str | nn.Module, weights: Path | None = None) -> Network:
+    def network(
+        model: str | nn.Module, weights: Path | None = None, qp: Told | None = None
+    ) -> Network:
         return Network(model, weights, device=device, precision=precision, qp=qp)
 
     named = models if isinstance(models, Mapping) else _named(models)
@@ -101,7 +100,7 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
             load_published(module, file_name)
         except TypeError as error:
             raise ValueError(f"{text}: {error}") from error
-        return network(module)
+        return network(module, None, "base")  # PeQuENet's: the others take no QP
     return network(model, Path(file_name))
 
 

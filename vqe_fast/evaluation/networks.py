@@ -22,6 +22,10 @@ from vqe_fast.video.plan import Wishes
 from vqe_fast.video.running import run
 from vqe_fast.video.steps import in_steps
 from vqe_fast.video.watch import Watch
+from vqe_fast.weights import metadata_of
+
+Told = Literal["frame", "base"]
+"""A QP: that of the frame, or that the encoder was asked for."""
 
 
 class Network:
@@ -33,7 +37,9 @@ class Network:
         device: where to run.
         precision: of the weights.
         qp: what a model is told that takes QPs: that of each frame in its stream, or the one that
-            the encoder was asked for.
+            the encoder was asked for; None for what the file of weights says it was trained with,
+            or else that of each frame. Where an encoder was asked for none, it is that of each
+            frame.
 
     Raises:
         VideoError: there is no such model or device.
@@ -49,7 +55,7 @@ class Network:
         *,
         device: str = "auto",
         precision: Precision = "auto",
-        qp: Literal["frame", "base"] = "frame",
+        qp: Told | None = None,
     ) -> None:
         self._bench = Workbench(
             Job(
@@ -69,7 +75,8 @@ class Network:
             )
         )
         self._spec = spec_of(self._bench.network)
-        self._qp = qp
+        trained = None if weights is None else metadata_of(weights).get("qp")
+        self._qp = qp or trained or "frame"
         self.planes = "luma" if self._spec.planes == "y" else "RGB"
         self.weights_hash = weights_hash(self._bench.network)
 
@@ -80,13 +87,13 @@ class Network:
             "weights": self.weights_hash,
             "device": str(self._bench.device),
             "precision": self._bench.job.precision,
-            "qp": self._told(case) if self._spec.takes_qp else None,
+            "qp": self._asked(case),
         }
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
         """Runs the model over the clip."""
-        told = self._told(case) if self._spec.takes_qp else None
-        bench = self._bench.adjusted(source=case.path, qp=None if told == "frame" else told)
+        asked = self._asked(case)
+        bench = self._bench.adjusted(source=case.path, qp=asked)
         with bench.open() as video:
             enhancer = bench.enhancer(video)
             watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
@@ -94,21 +101,17 @@ class Network:
             steps = tell_qps(watch(in_steps(video.items())))
             _, timings = run(steps, enhancer, _Kept(frames), lambda done: None)
             note = enhancer.precision
+            if self._spec.takes_qp:
+                note += ", QP of each frame" if asked is None else ", the encoder's QP"
             if enhancer.tile is not None:
                 exact = "" if enhancer.is_exact else ", which change the result a little"
                 note += f", tiles of {enhancer.tile} pixels{exact}"
         return Work(timings["model"], note)
 
-    def _told(self, case: Case) -> float | Literal["frame"]:
-        if self._qp == "frame":
-            return "frame"
-        asked = case.degradation.base_qp
-        if asked is None:
-            raise ValueError(
-                f"{case.setting} has no QP that the encoder was asked for: "
-                "tell the model that of each frame"
-            )
-        return asked
+    def _asked(self, case: Case) -> float | None:
+        """The QP of all frames that the model is told; None for that of each, or for none."""
+        is_base = self._spec.takes_qp and self._qp == "base"
+        return case.degradation.base_qp if is_base else None
 
 
 def weights_hash(model: nn.Module) -> str:

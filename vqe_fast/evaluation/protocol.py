@@ -20,8 +20,6 @@ class Protocol(PrepareSpec):
     Attributes:
         title: of the report.
         notes: sentences that stand with every table.
-        qp: what models are told that take QPs: that of each frame, or that the encoder was asked
-            for.
         chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.conversion`.
         conversion: to RGB.
         layout: of the main tables: settings beside each other as in CAR-CNN's, or clips below each
@@ -33,7 +31,6 @@ class Protocol(PrepareSpec):
 
     title: str = "Evaluation"
     notes: list[str] = Field([])
-    qp: Literal["frame", "base"] = "frame"
     chroma: Chroma = "decoded"
     conversion: Conversion = "stream"
     layout: Literal["settings", "clips"] = "settings"

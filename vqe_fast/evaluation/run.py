@@ -103,7 +103,7 @@ def evaluate(
     if frames is not None:
         protocol = _validated(protocol.model_dump() | {"frames": frames})
     sources = protocol.sources([Path(clip) for clip in clips])
-    restorers = find_restorers(models, device=device, precision=precision, qp=protocol.qp)
+    restorers = find_restorers(models, device=device, precision=precision)
     perceptual = Perceptual(metrics, pick_device(device))
     chosen_detector, detector_name = _detector(detector)
     with ExitStack() as stack:

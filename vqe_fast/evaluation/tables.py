@@ -79,7 +79,9 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
                 cell += f" ({figure.write(gain, signed=True)})"
             cells.append(cell)
         worst = (
-            "–" if mean.worst is None or mean.restorer == COMPRESSED else f"{mean.worst[1]:+.2f}"
+            "–"
+            if mean.worst is None or mean.restorer == COMPRESSED
+            else FIGURES["psnr_y"].write(mean.worst[1], signed=True)
         )
         rows.append([*cells, worst, "–" if mean.fps is None else f"{mean.fps:.1f}"])
     header = ["setting", "", *(FIGURES[name].title for name in names)]

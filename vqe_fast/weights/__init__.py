@@ -63,7 +63,7 @@ def read_checkpoint(path: str | Path) -> object:
 
 
 def metadata_of(path: str | Path) -> dict[str, str]:
-    """What a ``.safetensors`` file says of itself: ``model`` and ``options`` if trained here.
+    """What a ``.safetensors`` file says of itself: ``model``, ``options`` and ``qp``.
 
     Raises:
         WeightsError: the file is missing or is not safetensors.
