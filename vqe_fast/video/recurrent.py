@@ -17,7 +17,7 @@ OVERLAP = 6
 """Frames that a clip has in common with each of its neighbours, to be looked at only.
 
 BasicVSR trained to remove compression differs from one pass by at most 0.35 steps of 8 bits with
-3 frames, 0.12 with 4 and 0.04 with 6; with random weights, and ASTF with random weights, by less.
+3 frames, 0.12 with 4 and 0.04 with 6; with PyTorch's first values, and ASTF with them, by less.
 """
 
 SHORTEST = 2 * OVERLAP + 1
