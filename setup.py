@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 PACKAGES = {
     "vqe_fast": "vqe_fast",
     "vqe_fast.cli": "vqe_fast/cli",
+    "vqe_fast.comparison": "vqe_fast/comparison",
     "vqe_fast.evaluation": "vqe_fast/evaluation",
     "vqe_fast.evaluation.protocols": "vqe_fast/evaluation/protocols",
     "vqe_fast.kernels": "kernels",
@@ -35,6 +36,7 @@ PACKAGES = {
 }
 PACKAGE_DATA = {
     "vqe_fast": ["py.typed"],
+    "vqe_fast.comparison": ["page/*.html", "page/*.css", "page/*.js"],
     "vqe_fast.evaluation.protocols": ["*.yaml"],
     "vqe_fast.training.comparisons": ["*.yaml"],
     "vqe_fast.training.recipes": ["*.yaml"],

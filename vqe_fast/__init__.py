@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 from vqe_fast._version import __version__
 
 if TYPE_CHECKING:
-    from vqe_fast import models, nn, ops, reference, video, weights
+    from vqe_fast import comparison, models, nn, ops, reference, video, weights
     from vqe_fast._info import info
+    from vqe_fast.comparison import ComparisonReport, compare_videos
     from vqe_fast.evaluation import Evaluation, evaluate
     from vqe_fast.models import create_model, list_models
     from vqe_fast.ops._backend import backend
     from vqe_fast.video.engine import EnhanceReport, enhance_video
 
 __all__ = [
+    "ComparisonReport",
     "EnhanceReport",
     "Evaluation",
     "__version__",
     "backend",
+    "compare_videos",
+    "comparison",
     "create_model",
     "enhance_video",
     "evaluate",
@@ -32,9 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ComparisonReport": "vqe_fast.comparison",
     "EnhanceReport": "vqe_fast.video.engine",
     "Evaluation": "vqe_fast.evaluation",
     "backend": "vqe_fast.ops._backend",
+    "compare_videos": "vqe_fast.comparison",
     "create_model": "vqe_fast.models",
     "enhance_video": "vqe_fast.video.engine",
     "evaluate": "vqe_fast.evaluation",

@@ -10,6 +10,7 @@ import typer
 
 from vqe_fast._version import __version__
 from vqe_fast.cli.ablate import ablate
+from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(enhance)
+app.command()(compare)
 app.command()(inspect)
 app.command()(models)
 app.command()(info)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from vqe_fast.comparison.boxes import busiest_box
 from vqe_fast.metrics import psnr
 from vqe_fast.training.color import Luma
 
@@ -65,8 +66,5 @@ def _worst_crop(versions: Versions, frame: int) -> tuple[slice, slice]:
     """Where in a frame the squared error of the compressed version is greatest."""
     width, height = _CROP
     error = (versions.compressed[frame].astype(np.float64) - versions.original[frame]) ** 2
-    sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    boxes = sums[height:, width:] - sums[:-height, width:]
-    boxes -= sums[height:, :-width] - sums[:-height, :-width]
-    top, left = np.unravel_index(boxes.argmax(), boxes.shape)
+    left, top = busiest_box(error, width, height)
     return np.s_[top : top + height, left : left + width]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.qp.frame import FrameQP
-from vqe_fast.video.qp.reader import iterate_qp
+from vqe_fast.video.qp.following import FollowedQPs
 
 QPSource = Literal["given", "stream", "estimate"]
 
@@ -47,14 +46,11 @@ class QPTrack:
         self._source = source
         self._given = given
         self._estimate = estimate
-        self._frames: Iterator[FrameQP] = iter(()) if given is not None else iterate_qp(source)
-        self._next: FrameQP | None = None
+        self._stream = FollowedQPs(source)
 
     def start_at(self, ticks: int | None) -> None:
         """Reads the stream from the last keyframe at or before ``ticks``; None: the beginning."""
-        self._next = None
-        if self._given is None:
-            self._frames = iterate_qp(self._source, ticks)
+        self._stream = FollowedQPs(self._source, ticks)
 
     def of(self, pts: int | None, luma: Tensor, *, counts: bool = True) -> float:
         """The QP of the frame with this timestamp, in ticks of the stream.
@@ -75,7 +71,7 @@ class QPTrack:
     def _found(self, pts: int | None, luma: Tensor) -> tuple[float, QPSource]:
         if self._given is not None:
             return self._given, "given"
-        frame = self._frame(pts)
+        frame = self._stream.of(pts)
         if frame is not None and frame.qp is not None:
             return frame.qp, "stream"
         if self._estimate is None:
@@ -84,23 +80,3 @@ class QPTrack:
                 "give one for all frames (--qp), about 32 for a file that looks compressed"
             )
         return self._estimate(luma), "estimate"
-
-    def _frame(self, pts: int | None) -> FrameQP | None:
-        """What the stream says of a frame; frames before it are passed over."""
-        while True:
-            if self._next is None:
-                self._next = self._read()
-            frame = self._next
-            if frame is None or (frame.pts is not None and pts is not None and frame.pts > pts):
-                return None
-            self._next = None
-            if frame.pts is None or pts is None or frame.pts == pts:
-                return frame
-
-    def _read(self) -> FrameQP | None:
-        try:
-            return next(self._frames, None)
-        except VideoError:
-            # What of a damaged file can be decoded is enhanced all the same.
-            self._frames = iter(())
-            return None

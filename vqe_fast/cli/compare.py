@@ -1,0 +1,84 @@
+"""``vqe-fast compare``: two versions of a video beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
+_REFUSED = 2
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A video, such as the compressed one.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another version of it, of its size.")],
+    reference: Annotated[
+        Path | None, typer.Option(metavar="R", help="The original: quality is measured against it.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="PAGE.html", help="The page to write, for any browser, offline."),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Write stills, or with --profile a profile."),
+    ] = None,
+    start: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Where in A to begin.")
+    ] = 0.0,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many frames the page or the profile has.",
+            show_default="page: 5 seconds, at most 128 MB; profile: all",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH+X+Y", help="Show and measure this part: width, height, left, top."
+        ),
+    ] = None,
+    frame: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            help="A frame of A for the stills, counted from 0; may be repeated.",
+            show_default="where A and B differ most",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="row=Y|column=X", help="Draw this row or column of all frames over time."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+) -> None:
+    """Shows A and B, and the original if given, as an HTML page or as a PNG.
+
+    The page holds every frame losslessly, steps and plays all videos together, with a divider,
+    zoom, a magnifier, the amplified difference, and curves of PSNR, SSIM, QP and bytes.
+
+    Exit codes: 0 done, 2 refused, 130 interrupted.
+    """
+    try:
+        with interruptible():
+            from vqe_fast.cli.comparison import Request, run
+            from vqe_fast.video import VideoError
+
+            try:
+                run(
+                    Request(a, b, reference, output, png, start, frames, crop, frame, profile),
+                    quiet,
+                )
+            except VideoError as error:
+                typer.echo(f"vqe-fast: {error}", err=True)
+                raise typer.Exit(_REFUSED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("vqe-fast: interrupted, nothing was left half written", err=True)
+        raise typer.Exit(INTERRUPTED) from error

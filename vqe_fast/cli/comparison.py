@@ -1,0 +1,133 @@
+"""The files that ``vqe-fast compare`` is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from vqe_fast.cli.progress_bar import progress_bar
+from vqe_fast.comparison import (
+    ComparisonReport,
+    Crop,
+    Line,
+    compare_videos,
+    draw_profile,
+    draw_stills,
+)
+from vqe_fast.video import VideoError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as on the command line."""
+
+    a: Path
+    b: Path
+    reference: Path | None
+    output: Path | None
+    png: Path | None
+    start: float
+    frames: int | None
+    crop: str | None
+    frame: list[int] | None
+    profile: str | None
+
+
+def run(request: Request, quiet: bool) -> None:
+    """Writes the page and the picture, and says so.
+
+    Raises:
+        VideoError: that cannot be done.
+    """
+    _refuse_contradictions(request)
+    crop = None if request.crop is None else Crop.parse(request.crop)
+    line = None if request.profile is None else Line.parse(request.profile)
+    if request.output is not None:
+        _write_page(request, request.output, crop, quiet)
+    if request.png is not None and line is not None:
+        _write_profile(request, request.png, line, quiet)
+    elif request.png is not None:
+        _write_stills(request, request.png, crop, quiet)
+
+
+def _refuse_contradictions(request: Request) -> None:
+    if request.output is None and request.png is None:
+        raise VideoError("say what to write: --output PAGE.html, --png FILE.png, or both")
+    if request.output is not None and request.output == request.png:
+        raise VideoError(f"{request.png} can be the page or the picture; give two names")
+    if request.png is None and (request.frame or request.profile):
+        raise VideoError("--frame and --profile say what to draw; add --png FILE.png")
+    if request.frame and request.profile:
+        raise VideoError("a profile is of all frames; leave out --frame or --profile")
+    if request.profile and request.crop and request.output is None:
+        raise VideoError("a profile is of whole rows or columns; leave out --crop")
+    if request.png is not None and find_spec("matplotlib") is None:
+        raise VideoError("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
+
+
+def _write_page(request: Request, target: Path, crop: Crop | None, quiet: bool) -> None:
+    with progress_bar(quiet=quiet, frames=True) as progress:
+        report = compare_videos(
+            request.a,
+            request.b,
+            target,
+            reference=request.reference,
+            start=request.start,
+            frames=request.frames,
+            crop=crop,
+            progress=progress,
+        )
+    if not quiet:
+        typer.echo(_summary(report))
+
+
+def _write_stills(request: Request, target: Path, crop: Crop | None, quiet: bool) -> None:
+    with progress_bar(quiet=quiet, frames=True) as progress:
+        numbers = draw_stills(
+            request.a,
+            request.b,
+            target,
+            reference=request.reference,
+            frames=request.frame,
+            crop=crop,
+            progress=progress,
+        )
+    if not quiet:
+        drawn = ", ".join(map(str, numbers))
+        typer.echo(f"{target}: frame{'s' if len(numbers) > 1 else ''} {drawn}, {_size(target)}")
+
+
+def _write_profile(request: Request, target: Path, line: Line, quiet: bool) -> None:
+    with progress_bar(quiet=quiet, frames=True) as progress:
+        count = draw_profile(
+            request.a,
+            request.b,
+            target,
+            line,
+            reference=request.reference,
+            start=request.start,
+            frames=request.frames,
+            progress=progress,
+        )
+    if not quiet:
+        typer.echo(f"{target}: {line.kind} {line.index} of {count} frames, {_size(target)}")
+
+
+def _summary(report: ComparisonReport) -> str:
+    names = {"A": "A", "B": "B", "AB": "A to B"}
+    figures = "; ".join(
+        f"{names[name]} {each.psnr:.2f} dB, SSIM {each.ssim:.4f}"
+        for name, each in report.quality.items()
+    )
+    return (
+        f"{report.target}: {report.frames} frames matched by {report.matched_by}, "
+        f"{_size(Path(report.target))}, in {report.seconds:.1f} s; {figures}"
+    )
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -1,0 +1,163 @@
+"""A video that is compared: its frames as they are shown, and what its stream says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from av.video.frame import VideoFrame
+from torch import Tensor
+
+from vqe_fast.training.color import rgb_of
+from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.conversion import Converter
+from vqe_fast.video.formats import bit_depth, has_luma_plane, planar_twin
+from vqe_fast.video.opening import open_video, pick_stream, read_packets
+from vqe_fast.video.planes import depth_of, luma_view
+from vqe_fast.video.qp import FrameQP
+from vqe_fast.video.qp.following import FollowedQPs
+from vqe_fast.video.source import VideoSource
+
+Pixels = npt.NDArray[np.uint8]
+"""A picture: (H, W, 3), red, green and blue."""
+
+_AnyArray = TypeVar("_AnyArray", bound=npt.NDArray[Any])
+
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A decoded frame, its number counted from 0, and seconds since the first one."""
+
+    number: int
+    seconds: float
+    frame: VideoFrame
+
+
+class Footage:
+    """A video file, opened.
+
+    Attributes:
+        letter: ``A``, ``B`` or ``R``.
+        path: the file.
+        facts: what the stream says of itself.
+        width: columns of its frames as they are shown, turned upright.
+        height: rows of the same.
+        full_range: whether its luma goes from 0 to 255 rather than from 16 to 235.
+    """
+
+    def __init__(self, letter: str, path: Path) -> None:
+        """Opens ``path``.
+
+        Raises:
+            VideoError: missing, not a video, or nothing in it decodes.
+        """
+        self.letter, self.path = letter, path
+        self._source = VideoSource(path, threads=0)
+        first = self._source.first_frame
+        self.facts = self._source.facts
+        self.full_range = ColorFacts.of(first).full_range
+        self._turns = round(first.rotation / 90) % 4
+        sides = first.width, first.height
+        self.width, self.height = sides[::-1] if self._turns % 2 else sides
+        name = first.format.name
+        twin = planar_twin(name) if not first.format.is_rgb else None
+        self._luma_format = Converter(twin or "yuv444p")
+        self._qps = FollowedQPs(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._source.__exit__(kind, error, traceback)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether frames so far were lost, or decoded with errors."""
+        return self._source.damaged_packets + self._source.damaged_frames > 0
+
+    @property
+    def in_words(self) -> str:
+        """Codec, size, pixel format and frame rate."""
+        facts = self.facts
+        return (
+            f"{facts.codec}, {self.width}×{self.height} {facts.pixel_format}, "
+            f"{float(facts.frame_rate):.6g} fps"
+        )
+
+    @property
+    def remarks(self) -> list[str]:
+        """What pictures of 8 bits do not show of it, in sentences."""
+        said = []
+        bits = bit_depth(self.facts.pixel_format)
+        if bits > 8:
+            said.append(f"{self.letter} has {bits} bits a sample; its pictures here have 8.")
+        transfer = _HDR_TRANSFERS.get(self.facts.color.transfer)
+        if transfer is not None:
+            said.append(f"{self.letter} is HDR ({transfer}); it is shown without tone mapping.")
+        if self.facts.scan != "progressive":
+            said.append(f"{self.letter} is interlaced; both fields are shown at once.")
+        return said
+
+    def count_frames(self) -> int:
+        """How many packets with pictures the file has, without decoding them."""
+        with open_video(self.path) as container:
+            stream = pick_stream(container, self.path)
+            packets = read_packets(container, self.path, stream)
+            return sum(packet.size > 0 and not packet.is_discard for packet in packets)
+
+    def shown(self) -> Iterator[Shown]:
+        """Its frames in display order, once.
+
+        Raises:
+            VideoError: the file cannot be read on, or the picture changes its size or format.
+        """
+        frames = (item for item in self._source.items() if isinstance(item, VideoFrame))
+        start = 0
+        for number, frame in enumerate(frames):
+            pts = frame.pts or 0
+            if number == 0:
+                start = pts
+            yield Shown(number, float((pts - start) * self.facts.time_base), frame)
+
+    def pixels(self, shown: Shown) -> Pixels:
+        """The picture of a frame, by the matrix and range of its stream, upright."""
+        frame = shown.frame
+        return self._upright(np.moveaxis(rgb_of(frame, ColorFacts.of(frame)), 0, -1))
+
+    def luma(self, shown: Shown, *, full_range: bool) -> Tensor:
+        """The luma of a frame, upright, (1, 1, H, W) float32, in steps of 8 bits.
+
+        Args:
+            shown: the frame.
+            full_range: the range to put it in; samples stay as they are where they have it.
+        """
+        frame = shown.frame
+        if frame.format.is_rgb or not has_luma_plane(frame.format.name):
+            frame = self._luma_format(frame)
+        steps = luma_view(frame).astype(np.float32) / np.float32(1 << (depth_of(frame) - 8))
+        is_full = ColorFacts.of(frame).full_range
+        if is_full and not full_range:
+            steps = 16 + steps * np.float32(219 / 255)
+        elif full_range and not is_full:
+            steps = (steps - 16) * np.float32(255 / 219)
+        return torch.from_numpy(np.ascontiguousarray(self._upright(steps)))[None, None]
+
+    def coding(self, shown: Shown) -> FrameQP | None:
+        """Type, size and QP of a frame; to be asked in display order."""
+        return self._qps.of(shown.frame.pts)
+
+    def _upright(self, image: _AnyArray) -> _AnyArray:
+        return np.rot90(image, self._turns)  # type: ignore[return-value]

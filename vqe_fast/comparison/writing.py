@@ -1,0 +1,35 @@
+"""Files that get their name when they are complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vqe_fast.video.errors import VideoError
+
+
+@contextmanager
+def drafted(target: Path, sources: Iterable[Path]) -> Iterator[Path]:
+    """Yields the name of a file beside ``target`` that takes its name if all goes well.
+
+    Raises:
+        VideoError: the file cannot be written, or is one of ``sources``.
+    """
+    if target.is_dir():
+        raise VideoError(f"{target} is a directory; give the name of a file")
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise VideoError(f"{target} is one of the videos; give another name to write to")
+    draft = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            draft.touch()
+            yield draft
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise VideoError(f"{target} cannot be written: {error.strerror}") from error

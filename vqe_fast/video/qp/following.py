@@ -1,0 +1,44 @@
+"""What the stream says of frames that are asked for in display order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.qp.frame import FrameQP
+from vqe_fast.video.qp.reader import iterate_qp
+
+
+class FollowedQPs:
+    """Reads the QPs of a video as far as its frames have come.
+
+    Args:
+        source: the video file.
+        start: begin at the last keyframe at or before so many ticks of the video stream; None for
+            the beginning.
+    """
+
+    def __init__(self, source: Path, start: int | None = None) -> None:
+        self._frames: Iterator[FrameQP] = iterate_qp(source, start)
+        self._next: FrameQP | None = None
+
+    def of(self, pts: int | None) -> FrameQP | None:
+        """What is known of the frame with this timestamp; frames before it are passed over."""
+        while True:
+            if self._next is None:
+                self._next = self._read()
+            frame = self._next
+            if frame is None or (frame.pts is not None and pts is not None and frame.pts > pts):
+                return None
+            self._next = None
+            if frame.pts is None or pts is None or frame.pts == pts:
+                return frame
+
+    def _read(self) -> FrameQP | None:
+        try:
+            return next(self._frames, None)
+        except VideoError:
+            # What of a damaged file can be decoded is worked on all the same.
+            self._frames = iter(())
+            return None
