@@ -19,7 +19,8 @@ class Videos:
     """The videos of a comparison, opened: A and B, and the reference R if there is one.
 
     Frames are matched by their number where all videos have as many; else each frame of A is shown
-    with those of the others that are nearest in time, as seconds since the first frame.
+    with those of the others that are nearest in time, as seconds since the first frame; of two
+    equally near the earlier one, which is still on the screen.
 
     Attributes:
         footage: the videos.
@@ -124,13 +125,13 @@ class _Nearest:
         while (
             self._current is not None
             and self._following is not None
-            and self._following.seconds - shown.seconds <= shown.seconds - self._current.seconds
+            and self._following.seconds + self._current.seconds < 2 * shown.seconds - 1e-6
         ):
             self._current, self._following = self._following, next(self._frames, None)
         current = self._current
         if current is None or self._following is not None:
             return current
-        return current if shown.seconds < current.seconds + self._duration - 1e-9 else None
+        return current if shown.seconds < current.seconds + self._duration - 1e-6 else None
 
 
 def _refuse_other_size(first: Footage, other: Footage) -> None:

@@ -24,7 +24,7 @@ class Page:
         title: of the page.
 
     Attributes:
-        written: characters so far, all but a few of one byte.
+        written: characters so far, with those of the program that comes last.
     """
 
     def __init__(self, file: TextIO, title: str) -> None:
@@ -38,6 +38,7 @@ class Page:
         )
         head = head.replace("<!--policy-->", policy).replace("<!--style-->", style)
         self._write(head.replace("<!--title-->", html.escape(title)))
+        self.written += len(self._rest) + len(self._script)
 
     def add(self, name: str, picture: bytes) -> None:
         """Adds a WebP picture.

@@ -137,10 +137,11 @@ def _still(videos: Videos, moment: tuple[Shown, ...], crop: Crop | None) -> _Sti
         title += f": A to B {_in_words(found[0])}"
     else:
         of_each = [*found, None]
-    labels = [
-        _label(f"{footage.letter}  {footage.path.name}", quality, footage.coding(each), width)
-        for footage, each, quality in zip(videos.footage, moment, of_each, strict=True)
-    ]
+    labels = []
+    for footage, each, quality in zip(videos.footage, moment, of_each, strict=True):
+        coding = None if footage is videos.reference else footage.coding(each)
+        name = f"{footage.letter}  {footage.path.name}"
+        labels.append(_label(name, quality, coding, width))
     return _Still(title, shown.number, pictures, labels, (*busiest_box(change, *box), *box))
 
 
@@ -163,7 +164,8 @@ def _sheet(stills: Sequence[_Still]) -> Sheet:
     height, width, _ = stills[0].pictures[0].shape
     detail = height // MAGNIFICATION * MAGNIFICATION
     column = max(width, _NARROWEST) + _MARGIN
-    tall = 5 * _LINE + height + 6 + detail + _MARGIN
+    head = int((1.6 + max(len(label) for label in stills[0].labels)) * _LINE)
+    tall = head + height + 6 + detail + _MARGIN
     count = len(stills[0].pictures)
     sheet = Sheet(_MARGIN + column * count, _MARGIN + tall * len(stills))
     for row, still in enumerate(stills):
@@ -173,8 +175,8 @@ def _sheet(stills: Sequence[_Still]) -> Sheet:
             left = _MARGIN + index * column
             for line, text in enumerate(label):
                 sheet.text(text, left, top + int((1.25 + line) * _LINE), bold=line == 0)
-            sheet.picture(_marked(picture, still.box), left, top + 5 * _LINE)
-            sheet.picture(_magnified(picture, still.box), left, top + 5 * _LINE + height + 6)
+            sheet.picture(_marked(picture, still.box), left, top + head)
+            sheet.picture(_magnified(picture, still.box), left, top + head + height + 6)
     return sheet
 
 

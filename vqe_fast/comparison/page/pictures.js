@@ -6,7 +6,8 @@ class Pictures {
     const small = matchMedia("(pointer: coarse)").matches;
     const room = (small ? 160 : 640) * 1e6;
     const each = width * height * 4 * letters.length;
-    this.room = Math.max(4, Math.floor(room / each));
+    this.room = Math.max(3, Math.floor(room / each));
+    this.held = null; // the bitmaps on the screen, which stay
     this.blobs = new Map();
     this.ready = new Map(); // index -> bitmaps, least recently used first
     this.waiting = new Map(); // index -> promise of them
@@ -50,6 +51,7 @@ class Pictures {
     this.ready.set(index, found);
     for (const [oldest, old] of this.ready) {
       if (this.ready.size <= this.room) break;
+      if (old === this.held) continue;
       this.ready.delete(oldest);
       Object.values(old).forEach((bitmap) => bitmap.close());
     }

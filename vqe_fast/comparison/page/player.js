@@ -25,6 +25,7 @@ class Player {
     const bitmaps = await this.pictures.load(target);
     if (target !== this.wanted) return; // another frame was asked for meanwhile
     this.index = target;
+    this.pictures.held = bitmaps;
     this.show(bitmaps);
     this.pictures.ahead(target, 1);
   }

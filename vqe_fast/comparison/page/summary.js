@@ -18,12 +18,12 @@ const summarise = (table, data) => {
   cell(head, "th", "Mean").scope = "col";
   for (const { name, unit } of shown) cell(head, "th", unit ? `${name}, ${unit}` : name).scope = "col";
   const body = table.createTBody();
-  const keys = [...new Set(shown.flatMap(({ means }) => Object.keys(means)))];
-  for (const key of keys.sort()) {
+  for (const key of ["A", "B", "AB"]) {
+    if (!shown.some(({ means }) => key in means)) continue;
     const row = body.insertRow();
     row.className = `of-${key}`;
     cell(row, "th", lineName(key)).scope = "row";
-    for (const { means, digits } of shown) cell(row, "td", inWords(means[key], digits));
+    for (const { means, digits } of shown) cell(row, "td", key in means ? inWords(means[key], digits) : "");
   }
   if (data.videos.length < 3) return;
   const row = body.insertRow();
