@@ -1,10 +1,12 @@
 """The page in a browser: what it draws, its keys, its pointers, how it fits."""
 
+import re
+
 import numpy as np
 import pytest
 
 from support.browser import canvas_of, chromium, opened
-from support.compared import LOSSLESS, holds, picture_of, write_three
+from support.compared import LOSSLESS, holds, numbered, picture_of, write_three
 from support.media import write_clip
 from vqe_fast.comparison import compare_videos
 
@@ -213,6 +215,28 @@ def test_playing(page):
     assert page.input_value("#speed") == "0.1"
 
 
+def test_little_memory(browser, tmp_path):
+    """Pictures that do not fit are decoded again; nothing is shown that was let go of."""
+    clip = write_clip(tmp_path / "a.mkv", frames=12, size=(400, 300), draw=numbered, **LOSSLESS)
+    compare_videos(clip, clip, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert text.count("160 : 640") == 1
+    small = text.replace("160 : 640", "4.0 : 4.0")
+    small = re.sub(r"script-src '[^']*'", "script-src 'unsafe-inline'", small)
+    (tmp_path / "page.html").write_text(small, "utf-8")
+    with opened(browser, tmp_path / "page.html") as page:
+        for key, frame in (("End", 11), ("PageUp", 1), ("ArrowLeft", 0), ("PageDown", 10)):
+            page.keyboard.press(key)
+            wait_for(page, frame)
+            page.set_viewport_size({"width": 1300 + frame, "height": 800})
+            assert holds(one_to_one(page, "3"), picture_of(tmp_path / "page.html", f"A{frame}"))
+        for _ in range(10):
+            page.keyboard.press("ArrowLeft")
+        wait_for(page, 0)
+        page.keyboard.press(" ")
+        wait_for(page, 9)
+
+
 def test_curves(page):
     """They follow the playhead, and a click into one goes to the frame."""
     names = page.locator(".curve h2").all_inner_texts()
@@ -314,6 +338,8 @@ def test_it_fits_and_can_be_read(browser, file, size, scheme):
         grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (grounds == "rgb(15, 18, 22)") == (scheme == "dark")
         assert page.evaluate(CONTRAST) == []
+        views = [each.bounding_box()["y"] for each in page.locator("#modes label").all()]
+        assert len(set(views)) == 1  # in one line
         for target in page.locator("button:visible, select:visible, #modes label").all():
             box = target.bounding_box()
             assert min(box["width"], box["height"]) >= 40, target.inner_text()

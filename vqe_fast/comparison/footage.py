@@ -160,4 +160,5 @@ class Footage:
         return self._qps.of(shown.frame.pts)
 
     def _upright(self, image: _AnyArray) -> _AnyArray:
-        return np.rot90(image, self._turns)  # type: ignore[return-value]
+        turned: _AnyArray = np.rot90(image, self._turns)
+        return turned

@@ -82,7 +82,8 @@ def draw_profile(
     with drafted(target, paths) as draft, Videos(paths) as videos:
         profiles = read_profiles(videos, line, start=start, frames=frames, progress=progress)
         _sheet(videos, line, profiles).save(draft)
-    return profiles[0].shape[line.kind == "column"]
+    count: int = profiles[0].shape[_time_axis(line)]
+    return count
 
 
 def read_profiles(
@@ -117,7 +118,11 @@ def read_profiles(
             found.append(_line_of(footage, shown, line))
         if progress is not None:
             progress(done + 1, count)
-    return [np.stack(each, 1 if line.kind == "column" else 0) for each in lines]
+    return [np.stack(each, _time_axis(line)) for each in lines]
+
+
+def _time_axis(line: Line) -> int:
+    return 1 if line.kind == "column" else 0
 
 
 def _line_of(footage: Footage, shown: Shown, line: Line) -> Pixels:
@@ -126,7 +131,7 @@ def _line_of(footage: Footage, shown: Shown, line: Line) -> Pixels:
 
 
 def _sheet(videos: Videos, line: Line, profiles: list[Pixels]) -> Sheet:
-    time_axis = 1 if line.kind == "column" else 0
+    time_axis = _time_axis(line)
     count = profiles[0].shape[time_axis]
     times = min(max(_WIDE_ENOUGH // count, 1), _WIDEST_FRAME)
     profiles = [profile.repeat(times, time_axis) for profile in profiles]

@@ -1,31 +1,26 @@
-// The pictures in this page, decoded when they are needed.
+// The pictures in this page, decoded before they are needed as far as memory allows.
 class Pictures {
   constructor(letters, count, width, height) {
     this.letters = letters;
     this.count = count;
     const small = matchMedia("(pointer: coarse)").matches;
-    const room = (small ? 160 : 640) * 1e6;
-    const each = width * height * 4 * letters.length;
-    this.room = Math.max(3, Math.floor(room / each));
+    const room = (small ? 160 : 640) * 1e6; // bytes
+    this.room = Math.max(3, Math.floor(room / (width * height * 4 * letters.length)));
+    this.from = 0; // the moment asked for
     this.held = null; // the bitmaps on the screen, which stay
     this.blobs = new Map();
-    this.ready = new Map(); // index -> bitmaps, least recently used first
+    this.ready = new Map(); // index -> bitmaps by letter
     this.waiting = new Map(); // index -> promise of them
   }
 
-  // The bitmaps of a moment by letter, or undefined where they are not decoded yet.
-  get(index) {
-    const found = this.ready.get(index);
-    if (found) {
-      this.ready.delete(index);
-      this.ready.set(index, found);
-    }
-    return found;
+  // Bitmaps of the moment that is to be shown now.
+  ask(index) {
+    this.from = index;
+    return this.load(index);
   }
 
   load(index) {
-    const found = this.get(index);
-    if (found) return Promise.resolve(found);
+    if (this.ready.has(index)) return Promise.resolve(this.ready.get(index));
     if (!this.waiting.has(index)) {
       const promise = this.decode(index).finally(() => this.waiting.delete(index));
       this.waiting.set(index, promise);
@@ -33,12 +28,18 @@ class Pictures {
     return this.waiting.get(index);
   }
 
-  // Decodes what will be shown next, if nothing else is being decoded.
-  ahead(index, step) {
-    const depth = Math.min(this.room - 2, 6);
-    for (let i = 1; i <= depth; i++) {
-      const next = (index + i * step + this.count) % this.count;
-      if (this.waiting.size < 3 && !this.ready.has(next)) this.load(next);
+  // Says what is on the screen; the moments after it are decoded in their order.
+  hold(bitmaps) {
+    this.held = bitmaps;
+    this.fill();
+  }
+
+  fill() {
+    const depth = Math.min(this.room, this.count) - 1;
+    for (let i = 1; i <= depth && this.waiting.size < 3; i++) {
+      const next = (this.from + i) % this.count;
+      if (this.ready.has(next) || this.waiting.has(next)) continue;
+      this.load(next).then(() => this.fill());
     }
   }
 
@@ -49,13 +50,17 @@ class Pictures {
     const found = {};
     this.letters.forEach((letter, i) => (found[letter] = bitmaps[i]));
     this.ready.set(index, found);
-    for (const [oldest, old] of this.ready) {
-      if (this.ready.size <= this.room) break;
-      if (old === this.held) continue;
-      this.ready.delete(oldest);
-      Object.values(old).forEach((bitmap) => bitmap.close());
-    }
+    while (this.ready.size > this.room) this.forget();
     return found;
+  }
+
+  // Lets go of the moment that will be shown last.
+  forget() {
+    const wait = (index) => (index - this.from + this.count) % this.count;
+    const free = [...this.ready.keys()].filter((index) => this.ready.get(index) !== this.held);
+    const last = free.reduce((worst, index) => (wait(index) > wait(worst) ? index : worst));
+    Object.values(this.ready.get(last)).forEach((bitmap) => bitmap.close());
+    this.ready.delete(last);
   }
 
   blob(name) {

@@ -22,12 +22,11 @@ class Player {
   async seek(index) {
     this.wanted = Math.min(Math.max(Math.round(index), 0), this.last);
     const target = this.wanted;
-    const bitmaps = await this.pictures.load(target);
+    const bitmaps = await this.pictures.ask(target);
     if (target !== this.wanted) return; // another frame was asked for meanwhile
     this.index = target;
-    this.pictures.held = bitmaps;
+    this.pictures.hold(bitmaps);
     this.show(bitmaps);
-    this.pictures.ahead(target, 1);
   }
 
   step(by) {
