@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
+
+from vqe_fast._whole_file import whole_file
 
 WEIGHTS_NAME = "weights.safetensors"
 BEST_NAME = "best.safetensors"
@@ -19,7 +20,8 @@ STATE_NAME = "last.pt"
 
 def save_state(state: dict[str, Any], folder: Path) -> None:
     """Writes ``last.pt``."""
-    _replace(folder / STATE_NAME, lambda path: torch.save(state, path))
+    with whole_file(folder / STATE_NAME) as draft:
+        torch.save(state, draft)
 
 
 def load_state(folder: Path, recipe: str, device: torch.device) -> dict[str, Any] | None:
@@ -59,10 +61,5 @@ def save_weights(
     state = {key: value.to("cpu", torch.float16) for key, value in model.state_dict().items()}
     state = {key: value.contiguous() for key, value in state.items()}
     about = {"model": name, "options": json.dumps(options), "qp": qp}
-    _replace(path, lambda partial: save_file(state, partial, about))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    os.replace(partial, path)
+    with whole_file(path) as draft:
+        draft.write_bytes(save(state, about))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.video.color import ColorFacts
 
@@ -106,6 +106,5 @@ class Index(_Strict):
             lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"),
             self.model_dump_json(indent=1),
         )
-        partial = folder / f"{INDEX_NAME}.partial"
-        partial.write_text(text + "\n", "utf-8")
-        os.replace(partial, folder / INDEX_NAME)
+        with whole_file(folder / INDEX_NAME) as draft:
+            draft.write_text(text + "\n", "utf-8")

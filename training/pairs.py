@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.training.color import Planes, Samples, samples_of
 from vqe_fast.video.color import ColorFacts
 
@@ -63,12 +63,11 @@ class Decoded:
 
     def _decode(self, planes: Planes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # One for each thread and process: whichever ends last replaces the file by the same.
-        partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         count, height, width = self.shape
         shape = self.shape if planes == "y" else (count, 3, height, width)
-        try:
-            target = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        # Of several threads and processes the last replaces the file by the same.
+        with whole_file(path) as draft:
+            target = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
             color, found = self.color, 0
             for frame in self.frames():
                 color = color or ColorFacts.of(frame)
@@ -85,9 +84,6 @@ class Decoded:
                 )
             target.flush()
             del target
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

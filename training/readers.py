@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.training.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_paths, stored_frames
 from vqe_fast.training.color import Planes, Samples
 from vqe_fast.training.pairs import Decoded, Footage, PairedClip, Variant
@@ -216,9 +216,8 @@ def _remembered(store: Path, what: str, find: Callable[[], list[T]]) -> list[T]:
     path = store.with_name(f"{store.name}.{what}.json")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial_path = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial_path.write_text(json.dumps(find()))
-        os.replace(partial_path, path)
+        with whole_file(path) as draft:
+            draft.write_text(json.dumps(find()))
     known: list[T] = json.loads(path.read_text())
     return known
 

@@ -16,7 +16,7 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from vqe_fast.cli.whole_file import whole_file
+from vqe_fast._whole_file import whole_file
 from vqe_fast.video import FrameQP, iterate_qp
 from vqe_fast.video.opening import open_video, pick_stream
 from vqe_fast.video.planes import luma_view

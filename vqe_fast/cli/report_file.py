@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.cli.pipes import PIPE
-from vqe_fast.cli.whole_file import whole_file
 from vqe_fast.video import VideoError
 
 

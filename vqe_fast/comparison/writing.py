@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.video.errors import VideoError
 
 
@@ -23,13 +22,9 @@ def drafted(target: Path, sources: Iterable[Path]) -> Iterator[Path]:
     for source in sources:
         if target.exists() and source.exists() and target.samefile(source):
             raise VideoError(f"{target} is one of the videos; give another name to write to")
-    draft = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
     try:
-        try:
+        with whole_file(target) as draft:
             draft.touch()
             yield draft
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise VideoError(f"{target} cannot be written: {error.strerror}") from error

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.evaluation.evaluation import Evaluation
 from vqe_fast.evaluation.figures import FIGURES
 from vqe_fast.evaluation.row import COMPRESSED
@@ -30,22 +29,11 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(list(_rows(evaluation)), folder / "rows.csv")
     _write_csv(list(_frames(evaluation)), folder / "frames.csv")
-    with replacing(folder / "results.json") as path:
+    with whole_file(folder / "results.json") as path:
         path.write_text(json.dumps(_results(evaluation), indent=1) + "\n", "utf-8")
-    with replacing(folder / REPORT_NAME) as path:
+    with whole_file(folder / REPORT_NAME) as path:
         path.write_text(evaluation.to_markdown(), "utf-8")
     draw(evaluation, folder)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives the path of a partial file, which gets its name if all goes well, and else goes."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -119,7 +107,7 @@ def _measured(evaluation: Evaluation) -> list[str]:
 
 
 def _write_csv(lines: list[dict[str, Any]], path: Path) -> None:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[0]) if lines else [])
         writer.writeheader()
         writer.writerows(lines)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from vqe_fast._whole_file import whole_file
 
 JOURNAL_NAME = "measured.jsonl"
 
@@ -68,9 +69,8 @@ class Journal:
                     "another output folder"
                 ) from error
         if rest:
-            partial = self._path.with_name(f"{JOURNAL_NAME}.partial")
-            partial.write_text("".join(_line(*each) for each in known.items()), "utf-8")
-            os.replace(partial, self._path)
+            with whole_file(self._path) as draft:
+                draft.write_text("".join(_line(*each) for each in known.items()), "utf-8")
         return known
 
 

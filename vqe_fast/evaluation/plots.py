@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from vqe_fast._whole_file import whole_file
 from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.files import replacing
 from vqe_fast.evaluation.row import COMPRESSED, Row
 from vqe_fast.evaluation.tables import shown
 
@@ -200,5 +200,5 @@ def _psnrs(row: Row) -> list[float]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as partial:
+    with whole_file(path) as partial:
         figure.savefig(partial, dpi=_DPI, format="png")
