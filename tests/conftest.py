@@ -1,6 +1,9 @@
-"""Set-up that must come before anything imports Triton."""
+"""Set-up that must come before anything imports torch or Triton."""
 
 import os
+
+# Threads that spin while they wait take the cores from other threads and processes of a test.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
