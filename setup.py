@@ -16,6 +16,8 @@ from setuptools import Extension, setup
 
 PACKAGES = {
     "vqe_fast": "vqe_fast",
+    "vqe_fast.bench": "vqe_fast/bench",
+    "vqe_fast.bench.operators": "vqe_fast/bench/operators",
     "vqe_fast.cli": "vqe_fast/cli",
     "vqe_fast.comparison": "vqe_fast/comparison",
     "vqe_fast.evaluation": "vqe_fast/evaluation",

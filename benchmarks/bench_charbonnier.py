@@ -1,57 +1,51 @@
-"""Charbonnier loss, forward and backward, against plain PyTorch, eager and compiled.
-
-Run: ``pytest benchmarks/bench_charbonnier.py``; compare medians within one group.
-"""
+"""Charbonnier loss against plain PyTorch, eager and compiled."""
 
 import functools
 
-import pytest
-import torch
-from side_by_side import REPLAY, durations, peak_bytes, replayed
+from harness import BF16, FP32, Case, cases
 
-from vqe_fast import ops, reference
+from vqe_fast.bench.operators.charbonnier import charbonnier
 
-pytestmark = replayed
-
-SHAPES = ((4, 3, 256, 256), (16, 1, 96, 96), (1, 1, 1080, 1920))
-DTYPES = (torch.float32, torch.bfloat16)
-IMPLEMENTATIONS = {
-    "vqe_fast": lambda: ops.charbonnier_loss,
-    "eager": lambda: reference.charbonnier_loss,
-    "compile": lambda: torch.compile(reference.charbonnier_loss),
+NAMES = ("vqe_fast", "eager", "torch.compile")
+# Shape, dtype, direction, seconds.
+CASES = {
+    "cpu": [
+        ((4, 3, 256, 256), FP32, "both", 4.0),
+        ((4, 3, 256, 256), BF16, "both", 2.0),
+        ((16, 1, 96, 96), FP32, "both", 2.0),
+        ((16, 1, 96, 96), BF16, "both", 2.0),
+        ((1, 1, 1080, 1920), FP32, "both", 2.0),
+        ((1, 1, 1080, 1920), BF16, "both", 2.0),
+        ((1, 3, 1080, 1920), FP32, "both", 2.0),
+    ],
+    "cuda": [
+        ((32, 3, 1080, 1920), FP32, "forward", 1.0),
+        ((32, 3, 1080, 1920), BF16, "forward", 1.0),
+        ((32, 3, 1080, 1920), FP32, "both", 1.0),
+        ((32, 3, 1080, 1920), BF16, "both", 1.0),
+        ((8, 3, 1080, 1920), FP32, "both", 1.0),
+        ((1, 3, 1080, 1920), FP32, "both", 1.0),
+    ],
 }
-DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+TINY = (2, 3, 24, 40)
 
 
-@functools.cache
-def measured(shape, dtype, device):
-    """name → (seconds of each call, bytes at the peak); no time where the gradient is wrong."""
-    input = torch.rand(shape, dtype=dtype, device=device, requires_grad=True)
-    target = torch.rand(shape, dtype=dtype, device=device)
-    exact = input.detach().double().requires_grad_()
-    (expected,) = torch.autograd.grad(reference.charbonnier_loss(exact, target.double()), exact)
-    scale = 1e-2 * expected.max().item()
-    steps = {}
-    for name, make in IMPLEMENTATIONS.items():
-        loss = make()
-
-        def step(loss=loss):
-            (gradient,) = torch.autograd.grad(loss(input, target), input)
-            if device == "cuda":
-                torch.cuda.synchronize()
-            return gradient
-
-        torch.testing.assert_close(step().double(), expected, rtol=1e-2, atol=scale)
-        steps[name] = step
-    times = durations(steps, budget=3.0)
-    return {name: (times[name], peak_bytes(step, device)) for name, step in steps.items()}
+def plan(device, tiny):
+    return [
+        Case(
+            f"{shape} {dtype} {direction}",
+            NAMES,
+            functools.partial(work, shape, dtype, direction, device),
+            budget,
+        )
+        for shape, dtype, direction, budget in cases(CASES, device, TINY if tiny else None)
+    ]
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", IMPLEMENTATIONS)
-def test_forward_and_backward(benchmark, name, shape, dtype, device):
-    benchmark.group = f"Charbonnier {shape} {dtype} {device}"
-    times, benchmark.extra_info["peak_bytes"] = measured(shape, dtype, device)[name]
-    REPLAY.hand_over(benchmark, times)
+def work(shape, dtype, direction, device):
+    function = charbonnier(shape, dtype, device, direction)
+    return function.work(function.usual())
+
+
+def test_charbonnier(report, case, name):
+    report(case, name)

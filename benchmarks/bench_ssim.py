@@ -1,21 +1,13 @@
-"""SSIM loss, forward and backward, against the best of its alternatives, eager and compiled.
-
-Run: ``pytest benchmarks/bench_ssim.py``; compare medians within one group.
-"""
+"""SSIM loss against the best of its alternatives, eager and compiled."""
 
 import functools
 
-import pytest
-import torch
-from side_by_side import REPLAY, durations, installed, peak_bytes, replayed
+from harness import FP32, Case, cases, missing
 from torch.nn import functional
 
 from vqe_fast import ops, reference
-
-pytestmark = replayed
-
-SHAPES = ((4, 3, 256, 256), (32, 1, 64, 64), (1, 1, 1080, 1920))
-DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+from vqe_fast.bench.functions import compiled
+from vqe_fast.bench.operators.ssim import ssim
 
 
 def _pytorch_msssim():
@@ -42,81 +34,78 @@ def _fused_ssim():
     return lambda x, y: 1 - fused_ssim(x, y, padding="valid")
 
 
+def reflected(x, y):
+    """The definition of torchmetrics, which reflects the images at their border."""
+    margins = (5, 5, 5, 5)
+    x, y = (functional.pad(image, margins, mode="reflect") for image in (x, y))
+    return reference.ssim_loss(x, y)
+
+
 ALTERNATIVES = {
     "pytorch_msssim": _pytorch_msssim,
     "torchmetrics": _torchmetrics,
     "kornia": _kornia,
 }
-NAMES = (
-    "vqe_fast",
-    "vqe_fast ssim_mse",
-    *ALTERNATIVES,
-    *(f"{name} compiled" for name in ALTERNATIVES),
-    "fused_ssim",
-)
+EAGER = ("vqe_fast", "vqe_fast ssim_mse_loss", *ALTERNATIVES, "fused_ssim")
+NAMES = (*EAGER, *(f"{name} compiled" for name in ALTERNATIVES))
+# Shape, direction, seconds, implementations; sizes in between show how time and memory grow.
+CASES = {
+    "cpu": [
+        ((4, 3, 256, 256), "both", 10.0, NAMES),
+        ((32, 1, 64, 64), "both", 8.0, NAMES),
+        ((1, 1, 1080, 1920), "both", 15.0, NAMES),
+        ((1, 1, 128, 128), "both", 1.0, EAGER),
+        ((1, 1, 256, 256), "both", 1.0, EAGER),
+        ((1, 1, 512, 512), "both", 1.0, EAGER),
+        ((1, 1, 2160, 3840), "both", 3.0, EAGER),
+    ],
+    "cuda": [
+        ((16, 3, 1080, 1920), "forward", 2.0, EAGER),
+        ((16, 3, 1080, 1920), "both", 2.0, EAGER),
+        ((4, 3, 1080, 1920), "both", 2.0, NAMES),
+        ((1, 1, 1080, 1920), "both", 1.0, EAGER),
+    ],
+}
+TINY = (1, 2, 24, 33)
 
 
-def missing(name, device):
-    """Why an alternative cannot be measured; nothing if it can."""
-    if name == "fused_ssim" and device == "cpu":
-        return "fused_ssim has no CPU kernel"
-    module = name.removesuffix(" compiled")
-    if module.startswith("vqe_fast") or installed(module):
-        return None
-    return f"{module} is not installed"
+def plan(device, tiny):
+    return [
+        Case(
+            f"{shape} {direction}",
+            names,
+            functools.partial(work, shape, direction, device, names),
+            budget,
+        )
+        for shape, direction, budget, names in cases(CASES, device, TINY if tiny else None)
+    ]
 
 
-def loss_named(name):
+def work(shape, direction, device, names):
+    function = ssim(shape, FP32, device, direction)
+    return function.work([candidate(function, name) for name in names])
+
+
+def candidate(function, name):
     if name == "vqe_fast":
-        return ops.ssim_loss
-    if name == "vqe_fast ssim_mse":
-        return ops.ssim_mse_loss
+        return function.usual()[0]
+    if name == "vqe_fast ssim_mse_loss":
+        return function.candidate(
+            name, lambda: ops.ssim_mse_loss, role="own", definition=reference.ssim_mse_loss
+        )
     if name == "fused_ssim":
-        return _fused_ssim()
-    loss = ALTERNATIVES[name.removesuffix(" compiled")]()
-    return torch.compile(loss) if name.endswith("compiled") else loss
+        problem = missing(name) if function.device == "cuda" else "has no CPU kernel"
+        return function.candidate(name, _fused_ssim, problem=problem, tolerance=1e-3)
+    module = name.removesuffix(" compiled")
+    make = ALTERNATIVES[module]
+    return function.candidate(
+        name,
+        make if name == module else lambda: compiled(make()),
+        definition=reflected if module == "torchmetrics" else reference.ssim_loss,
+        problem=missing(module),
+        tolerance=1e-3,
+    )
 
 
-def exact_loss(name):
-    """What the loss must be; torchmetrics reflects the images at their border."""
-    if name.startswith("torchmetrics"):
-        reflected = functools.partial(functional.pad, pad=(5, 5, 5, 5), mode="reflect")
-        return lambda x, y: reference.ssim_loss(reflected(x), reflected(y))
-    return reference.ssim_mse_loss if name.endswith("mse") else reference.ssim_loss
-
-
-@functools.cache
-def measured(shape, device):
-    """name → (seconds of each call, bytes at the peak); no time where the gradient is wrong."""
-    input = torch.rand(shape, device=device, requires_grad=True)
-    target = torch.rand(shape, device=device)
-    steps = {}
-    for name in NAMES:
-        if missing(name, device):
-            continue
-        loss = loss_named(name)
-
-        def step(loss=loss):
-            (gradient,) = torch.autograd.grad(loss(input, target), input)
-            if device == "cuda":
-                torch.cuda.synchronize()
-            return gradient
-
-        exact = input.detach().double().requires_grad_()
-        (expected,) = torch.autograd.grad(exact_loss(name)(exact, target.double()), exact)
-        scale = 1e-3 * expected.abs().max().item()
-        torch.testing.assert_close(step().double(), expected, rtol=1e-3, atol=scale)
-        steps[name] = step
-    times = durations(steps)
-    return {name: (times[name], peak_bytes(step, device)) for name, step in steps.items()}
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_forward_and_backward(benchmark, name, shape, device):
-    if reason := missing(name, device):
-        pytest.skip(reason)
-    benchmark.group = f"SSIM {shape} {device}"
-    times, benchmark.extra_info["peak_bytes"] = measured(shape, device)[name]
-    REPLAY.hand_over(benchmark, times)
+def test_ssim(report, case, name):
+    report(case, name)

@@ -9,15 +9,10 @@ from support.frames import CPU, enhanced, textured
 from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise, Recurrent
 from support.small_models import randomised
+from vqe_fast._memory import available_memory, in_words
 from vqe_fast.models import spec_of
 from vqe_fast.video import VideoError, enhance_video, plan
-from vqe_fast.video.memory import (
-    available_memory,
-    in_words,
-    is_out_of_memory,
-    memory_taken,
-    parse_bytes,
-)
+from vqe_fast.video.memory import is_out_of_memory, memory_taken, parse_bytes
 from vqe_fast.video.plan import LONGEST, Wishes, make_plan
 from vqe_fast.video.recurrent import SHORTEST
 

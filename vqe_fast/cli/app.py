@@ -10,6 +10,7 @@ import typer
 
 from vqe_fast._version import __version__
 from vqe_fast.cli.ablate import ablate
+from vqe_fast.cli.bench import bench
 from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
@@ -36,6 +37,7 @@ app.command()(prepare)
 app.command()(train)
 app.command()(ablate)
 app.command()(evaluate)
+app.command()(bench)
 app.command(hidden=True)(demo)
 
 

@@ -7,7 +7,6 @@ import resource
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -35,28 +34,6 @@ def parse_bytes(amount: int | str) -> int:
     if found < 1:
         raise VideoError(f"an amount of memory looks like 2GiB or 800MB, got {amount!r}")
     return found
-
-
-def in_words(amount: float) -> str:
-    """Bytes as people write them: ``"1.5 GiB"``."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if amount < 1000:
-            return f"{amount:.3g} {unit}"
-        amount /= 1024
-    return f"{amount:.3g} GiB"
-
-
-def available_memory(device: torch.device) -> int:
-    """Bytes that may still be taken on ``device``, and on a CPU by its control group."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
-    free = int(found[1]) * 1024 if found else 1 << 30
-    limit, used = (_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
-    if limit.isdecimal() and used.isdecimal():
-        free = min(free, max(int(limit) - int(used), 0))
-    return free
 
 
 def reset_peak(device: torch.device) -> None:
@@ -141,10 +118,3 @@ class _Ledger(TorchDispatchMode):
         self._references[address] -= 1
         if self._references[address] == 0:
             self._now -= size
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text("ascii")
-    except OSError:
-        return ""

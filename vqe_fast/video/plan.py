@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vqe_fast._memory import available_memory, in_words
 from vqe_fast.models.registry import ModelSpec, spec_of
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.memory import available_memory, in_words, memory_taken
+from vqe_fast.video.memory import memory_taken
 from vqe_fast.video.recurrent import SHORTEST
 from vqe_fast.video.tiles import SMALLEST_TILE, Tiling, is_exact
 

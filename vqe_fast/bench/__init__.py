@@ -1,0 +1,1 @@
+"""How implementations of one thing are timed side by side, and what is kept of it."""

@@ -1,0 +1,65 @@
+"""The most memory that a call holds."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+Step = Callable[[], object]
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_bytes(step: Step, device: str) -> int:
+    """The most memory held during a call beyond what was held before it.
+
+    On a GPU that of PyTorch's allocator. On a CPU the larger of what PyTorch's allocator holds and
+    what the process holds: the one does not see what kernels and other libraries take for
+    themselves, the other not what is taken out of memory that the process has already.
+    """
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    return max(allocated_bytes(step), resident_bytes(step))
+
+
+def allocated_bytes(step: Step) -> int:
+    """Of PyTorch's allocator for the CPU."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler reports each start on stderr
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        step()
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def resident_bytes(step: Step) -> int:
+    """Of the process, in pages of the system; 0 where that is not Linux."""
+    if sys.platform != "linux":
+        step()
+        return 0
+    # Memory that was freed and not given back would not be seen when it is used again.
+    ctypes.CDLL(None).malloc_trim(0)
+    _CLEAR.write_text("5")  # the peak starts anew
+    before = _status("VmRSS")
+    step()
+    return max(_status("VmHWM") - before, 0)
+
+
+def _status(name: str) -> int:
+    lines = _STATUS.read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))

@@ -1,0 +1,26 @@
+"""The work of each operator: what ``vqe-fast bench`` and the benchmarks measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from vqe_fast.bench.functions import Function
+from vqe_fast.bench.operators.attention import attention
+from vqe_fast.bench.operators.charbonnier import charbonnier
+from vqe_fast.bench.operators.fusion import fusion
+from vqe_fast.bench.operators.modulation import modulation
+from vqe_fast.bench.operators.ssim import ssim
+from vqe_fast.bench.row import Direction
+
+Builder = Callable[[tuple[int, ...], torch.dtype, str, Direction], Function]
+
+BUILDERS: Mapping[str, Builder] = {
+    "attention": attention,
+    "charbonnier": charbonnier,
+    "fusion": fusion,
+    "modulation": modulation,
+    "ssim": ssim,
+}
+"""Name of an operator → its main function, from shape, dtype, device and direction."""

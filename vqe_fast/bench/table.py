@@ -1,0 +1,63 @@
+"""Rows as people read them, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from vqe_fast._memory import in_words
+from vqe_fast.bench.row import Row
+
+
+LEGEND = "speed: 1 is the best alternative; memory: beyond what a call is given"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Three digits and a unit: ``"12.3 ms"``."""
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1:
+            return f"{_digits(seconds * factor)} {unit}"
+    return f"{_digits(seconds * 1e9)} ns"
+
+
+def ratio_in_words(ratio: float) -> str:
+    """``"3.4"``; as many digits as say something."""
+    return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
+
+
+def headline(row: Row, device: str) -> str:
+    """What rows that were measured side by side have in common."""
+    direction = "forward" if row.direction == "forward" else "forward and backward"
+    shape = ", ".join(map(str, row.shape))
+    return f"{row.case}, ({shape}), {row.dtype}, {direction}; {device}"
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """A line for each implementation, the fastest first, those without a time last."""
+    built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    built.add_column("implementation", no_wrap=True)
+    for column in ("median", "20 to 80 % of calls", "speed", "memory"):
+        built.add_column(column, justify="right")
+    for row in sorted(rows, key=lambda row: (row.median is None, row.median or 0.0)):
+        style = "bold" if row.role == "own" else ""
+        built.add_row(*_cells(row), style=style)
+    return built
+
+
+def _cells(row: Row) -> list[str | Text]:
+    if row.median is None or row.p20 is None or row.p80 is None:
+        return [row.implementation, Text(row.status, style="dim"), "", "", ""]
+    return [
+        row.implementation,
+        seconds_in_words(row.median),
+        f"{seconds_in_words(row.p20)} to {seconds_in_words(row.p80)}",
+        "" if row.ratio is None else ratio_in_words(row.ratio),
+        "" if row.peak_bytes is None else in_words(row.peak_bytes),
+    ]
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
