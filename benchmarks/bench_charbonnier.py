@@ -38,7 +38,7 @@ def plan(device, tiny):
             functools.partial(work, shape, dtype, direction, device),
             budget,
         )
-        for shape, dtype, direction, budget in cases(CASES, device, TINY if tiny else None)
+        for shape, dtype, direction, budget in cases(CASES, device, tiny and TINY)
     ]
 
 

@@ -5,8 +5,6 @@ OpenCV gets its frames as it likes them, interleaved.
 
 import functools
 
-import numpy as np
-import torch
 from harness import FP32, Case, cases, missing
 from opencv_fusion import OpenCV, interleaved, planar
 
@@ -43,7 +41,7 @@ TINY = (1, 3, 40, 56)
 def plan(device, tiny):
     return [
         Case(f"{what} {shape}", names, functools.partial(work, what, shape, device, names), budget)
-        for shape, what, budget, names in cases(CASES, device, TINY if tiny else None)
+        for shape, what, budget, names in cases(CASES, device, tiny and TINY)
     ]
 
 

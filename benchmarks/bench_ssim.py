@@ -77,7 +77,7 @@ def plan(device, tiny):
             functools.partial(work, shape, direction, device, names),
             budget,
         )
-        for shape, direction, budget, names in cases(CASES, device, TINY if tiny else None)
+        for shape, direction, budget, names in cases(CASES, device, tiny and TINY)
     ]
 
 

@@ -1,30 +1,28 @@
 """A training step of CAR-CNN: what the loss takes of it, and whether the loader keeps up.
 
-Run: ``pytest benchmarks/bench_training.py``. ``share_of_loss`` in the JSON is the part of the step
-that goes when the loss is replaced by a sum; ``loader_to_step`` how many batches one thread of the
-loader makes in the time of a step.
+The step with a sum in place of the loss, and a batch of the loader, are yardsticks: what the loss
+takes is the difference, and the loader keeps up where its batch takes less than the step.
 """
 
 import functools
-from statistics import median
 
-import pytest
 import torch
-from side_by_side import REPLAY, durations, installed, replayed
+from harness import BF16, Case, missing
 
-from support.held_clips import texture_pair
-from vqe_fast import create_model, ops
-from vqe_fast.training.recipe import read_recipe
-from vqe_fast.training.recipes import find_recipe
-from vqe_fast.training.windows import WindowSampler
+from vqe_fast import create_model, ops, reference
+from vqe_fast.bench.work import Candidate, Work
 
-pytestmark = replayed
+# Recipes and their batch; the paper's 128 take half a minute a step on a processor.
+CASES = {"cpu": [("carcnn_small", None)], "cuda": [("carcnn_small", None), ("carcnn", 128)]}
+NAMES = ("vqe_fast", "pytorch_msssim", "a sum for a loss", "loader")
 
-DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-BATCH = {"cpu": 8, "cuda": 128}
-"""The paper's 128 take half a minute a step on a processor."""
-LOSSES = ("vqe_fast", "pytorch_msssim", "a sum")
-NAMES = (*LOSSES, "loader")
+
+def plan(device, tiny):
+    cases = [("carcnn_small", 1)] if tiny else CASES[device]
+    return [
+        Case(recipe, NAMES, functools.partial(work, recipe, batch, device), 10.0, rotate=False)
+        for recipe, batch in cases
+    ]
 
 
 def loss_named(name):
@@ -37,54 +35,66 @@ def loss_named(name):
     return lambda x, y: x.sum()
 
 
-@functools.cache
-def measured(recipe_name, device):
-    """name → seconds of each call: steps with each loss, and a batch of the loader."""
+def work(recipe_name, batch, device):
+    from support.held_clips import texture_pair
+    from vqe_fast.training.recipe import read_recipe
+    from vqe_fast.training.recipes import find_recipe
+    from vqe_fast.training.windows import WindowSampler
+
     recipe = read_recipe(find_recipe(recipe_name))
-    sampler = WindowSampler(
-        [texture_pair(frames=6, size=288)],
-        planes="y",
-        patch=recipe.data.patch,
-        batch=BATCH[device] if recipe_name == "carcnn" else recipe.data.batch,
-    )
-    batch = sampler.draw(0, 0)
-    compressed, pristine = (
-        x[:, 0].to(device).float() / 255 for x in (batch.compressed, batch.pristine)
-    )
+    patch, batch = recipe.data.patch, batch or recipe.data.batch
+    clips = [texture_pair(frames=6, size=288)]
+    sampler = WindowSampler(clips, planes="y", patch=patch, batch=batch)
     model = create_model(recipe.model, **recipe.options)
     model = model.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-9)
 
-    def step(loss):
+    def sample(number):
+        drawn = sampler.draw(number, 0)
+        return [x[:, 0].to(device).float() / 255 for x in (drawn.compressed, drawn.pristine)]
+
+    def step(loss, images):
+        compressed, pristine = images
         optimiser.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bf16"):
             output = model(compressed)
-        loss(output.float(), pristine).backward()
+        value = loss(output.float(), pristine)
+        value.backward()
         optimiser.step()
-        if device == "cuda":
-            torch.cuda.synchronize()
+        return value.detach()
 
-    steps = {
-        name: functools.partial(step, loss_named(name))
-        for name in LOSSES
-        if name != "pytorch_msssim" or installed(name)
-    }
-    numbers = iter(range(1 << 30))
-    steps["loader"] = lambda: sampler.draw(next(numbers), 0)
-    return durations(steps)
+    def error(name, call):
+        """Of the loss; every step changes the weights by next to nothing."""
+        if name == "a sum for a loss":
+            return 0.0
+        images = sample(0)
+        exact = step(reference.ssim_mse_loss, images)
+        return abs(call(images) / exact - 1).item()
+
+    def candidate(name):
+        if name == "loader":
+            numbers = iter(range(1 << 30))
+            return Candidate(
+                name, "yardstick", lambda: lambda _: sampler.draw(next(numbers), 0), lambda _: 0.0
+            )
+        role = {"vqe_fast": "own", "pytorch_msssim": "alternative"}.get(name, "yardstick")
+        problem = missing(name) if role == "alternative" else None
+        check = functools.partial(error, name)
+        return Candidate(
+            name, role, lambda: functools.partial(step, loss_named(name)), check, problem
+        )
+
+    return Work(
+        operator="training",
+        case=f"step of {recipe_name}",
+        shape=(batch, 1, patch, patch),
+        dtype=BF16,
+        direction="both",
+        device=device,
+        sample=sample,
+        candidates=[candidate(name) for name in NAMES],
+    )
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("recipe", ("carcnn", "carcnn_small"))
-def test_step(benchmark, recipe, name, device):
-    times = measured(recipe, device)
-    if name not in times:
-        pytest.skip(f"{name} is not installed")
-    benchmark.group = f"training step of {recipe} {device}"
-    took = median(times[name])
-    if name == "loader":
-        benchmark.extra_info["loader_to_step"] = median(times["vqe_fast"]) / took
-    else:
-        benchmark.extra_info["share_of_loss"] = 1 - median(times["a sum"]) / took
-    REPLAY.hand_over(benchmark, times[name])
+def test_training(report, case, name):
+    report(case, name)

@@ -1,5 +1,6 @@
 """Which machine, and which versions of what is compared."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -56,6 +57,7 @@ def cpu_name() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
+@functools.cache
 def commit() -> str:
     """Of the checkout, with ``+`` where files differ from it; ``COMMIT`` overrides it."""
     if given := os.environ.get("COMMIT"):
@@ -75,6 +77,7 @@ def _version(package: str) -> str:
         return "not installed"
 
 
+@functools.cache
 def _ffmpeg() -> str:
     if shutil.which("ffmpeg") is None:
         return "not installed"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -49,13 +49,13 @@ class Case:
 
 
 def cases(
-    planned: Mapping[str, Sequence[Described]], device: str, tiny: tuple[int, ...] | None
+    planned: Mapping[str, Sequence[Described]], device: str, tiny: tuple[int, ...] | Literal[False]
 ) -> list[Described]:
     """Descriptions of the cases of a device, each a tuple that begins with the shape.
 
-    With a ``tiny`` shape in place of theirs, those of all devices: that run checks that each works.
+    With a ``tiny`` shape in place of theirs, those of all devices, to check that each works.
     """
-    if tiny is None:
+    if not tiny:
         return list(planned[device])
     return list(dict.fromkeys((tiny, *case[1:]) for of in planned.values() for case in of))
 
@@ -95,13 +95,13 @@ class Session:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        work = case.work()
+        work, budget = case.work(), 0.0 if self._tiny else case.budget
         if self._own:
             own = [candidate for candidate in work.candidates if candidate.role == "own"]
+            budget *= len(own) / len(work.candidates)
             work = replace(work, candidates=own)
         if self._end is not None and time.monotonic() > self._end:
             return left_out(work, NO_TIME)
-        budget = 0.0 if self._tiny else case.budget
         return measure(work, budget, rotate=case.rotate and not self._tiny)
 
     def _write(self, rows: Sequence[Row]) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import vqe_fast
+from support.contract import DEVICES
 from support.errors import VALUE_FACTOR, assert_no_worse, relative_rms
 from support.small_models import SMALL, randomised
 from vqe_fast import list_models
@@ -36,12 +37,13 @@ def test_none_is_left_out():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
-def test_fast_path_is_the_plain_one(model, dtype):
+def test_fast_path_is_the_plain_one(model, dtype, device):
     """The kernels are no worse than plain PyTorch with the same weights, against float64."""
-    own = copy.deepcopy(model).to(dtype)
+    own = copy.deepcopy(model).to(device, dtype)
     frames, *qp = inputs(model, batch=2)
-    frames = frames.to(dtype)
+    frames = frames.to(device, dtype)
     actual = own(frames, *qp)
     with vqe_fast.backend("reference"):
         control = own(frames, *qp)

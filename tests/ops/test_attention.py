@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from side_by_side import peak_bytes
 
 from support.contract import DEVICES, DTYPES, OperatorContract
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
@@ -15,6 +14,7 @@ from support.triton_kernels import (
     interpreted,
 )
 from vqe_fast import nn, ops, reference
+from vqe_fast.bench.memory import allocated_bytes
 
 
 def maps(shape, seed=0):
@@ -165,7 +165,7 @@ def test_memory(dtype, layout):
     element, positions = tensors[0].element_size(), 1600
     copies = sum(t.numel() for t in tensors) * element if layout is sliced else 0
     forward = 32 * positions * element + 2 * positions * 4
-    assert peak_bytes(lambda: ops.cross_frame_attention(*tensors), "cpu") <= forward + copies
+    assert allocated_bytes(lambda: ops.cross_frame_attention(*tensors), "cpu") <= forward + copies
     leaves = [tensor.requires_grad_() for tensor in tensors]
     gradients = (16 + 16 + 32) * positions * (4 if dtype == torch.float32 else 4 + element)
     grad = torch.ones(1, 32, 40, 40, dtype=dtype)
@@ -173,7 +173,7 @@ def test_memory(dtype, layout):
     def step():
         torch.autograd.grad(ops.cross_frame_attention(*leaves), leaves, grad)
 
-    assert peak_bytes(step, "cpu") <= forward + gradients + 4 * positions + copies
+    assert allocated_bytes(step, "cpu") <= forward + gradients + 4 * positions + copies
 
 
 def test_mixed_dtypes_promote():

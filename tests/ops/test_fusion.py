@@ -1,6 +1,5 @@
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -223,6 +222,7 @@ def test_variance_of_large_frames(device):
 
 def test_opencv_agrees():
     """Box filters of OpenCV in float64, divided by the pixels that each window really has."""
+    cv2 = pytest.importorskip("cv2")
     (luma,) = frames((1, 1, 150, 430), torch.float32)
     image = luma[0, 0].double().numpy()
 

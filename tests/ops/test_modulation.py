@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from side_by_side import peak_bytes
 from torch.nn import functional as F
 
 from support.contract import DEVICES, DTYPES, OperatorContract
@@ -15,6 +14,7 @@ from support.layouts import LAYOUTS, channels_last, contiguous
 from support.memory import poisoned_memory
 from support.triton_kernels import Specialisation, compile_only, interpreted
 from vqe_fast import nn, ops, reference
+from vqe_fast.bench.memory import allocated_bytes
 from vqe_fast.ops import modulation
 from vqe_fast.reference.modulation import computed_dtype
 
@@ -218,8 +218,8 @@ def test_gains_are_never_as_large_as_the_features(size, layout, device):
     def forward():
         return ops.qp_modulate(features, gains, activation="relu")
 
-    assert result <= peak_bytes(forward, device) <= result + little
-    both = peak_bytes(lambda: torch.autograd.grad(forward(), (features, gains), grad), device)
+    assert result <= allocated_bytes(forward, device) <= result + little
+    both = allocated_bytes(lambda: torch.autograd.grad(forward(), (features, gains), grad), device)
     assert both <= 2 * result + little
 
 

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-import pytorch_msssim
-import skimage.metrics
 import torch
 
 from support.contract import DEVICES, DTYPES, OperatorContract
@@ -132,9 +130,10 @@ class TestMultiscale(SSIMContract):
 
 def measured(x, y):
     """The map of scikit-image, less the border where its windows leave the image."""
+    metrics = pytest.importorskip("skimage.metrics")
     planes = zip(*(image.double().flatten(0, 1).numpy() for image in (x, y)), strict=True)
     maps = [
-        skimage.metrics.structural_similarity(
+        metrics.structural_similarity(
             a,
             b,
             data_range=1.0,
@@ -159,6 +158,7 @@ def test_agrees_with_scikit_image(dtype, close, device):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("size", (3, 7, 11))
 def test_agrees_with_pytorch_msssim(size, device):
+    pytorch_msssim = pytest.importorskip("pytorch_msssim")
     x, y = (image.float().to(device).requires_grad_() for image in images((2, 3, 61, 47)))
     ours = ops.ssim(x, y, window_size=size)
     theirs = pytorch_msssim.ssim(x, y, data_range=1.0, win_size=size)
@@ -171,6 +171,7 @@ def test_agrees_with_pytorch_msssim(size, device):
 @pytest.mark.parametrize("shape", ((2, 3, 176, 176), (1, 1, 193, 261)), ids=str)
 def test_multiscale_agrees_with_pytorch_msssim(shape, device):
     """All five scales, sizes that are odd at some of them."""
+    pytorch_msssim = pytest.importorskip("pytorch_msssim")
     x, y = (image.float().to(device).requires_grad_() for image in images(shape))
     ours = ops.ms_ssim(x, y)
     theirs = pytorch_msssim.ms_ssim(x, y, data_range=1.0)

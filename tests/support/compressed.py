@@ -1,16 +1,14 @@
-"""A clip that lost to compression, as tensors, for the overfit checks of the models."""
+"""A clip that lost to compression, as tensors, for the overfit checks of the models.
+
+Where PyAV is not installed, tests that ask for one are skipped, and no others.
+"""
 
 import io
 from fractions import Fraction
 
-import av
 import numpy as np
+import pytest
 import torch
-
-from support.media import texture
-from vqe_fast.training.clips import read_clip
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.encoding import encode
 
 
 def compressed_clip(path, frames=3, size=64, qp=40):
@@ -22,6 +20,7 @@ def compressed_clip(path, frames=3, size=64, qp=40):
         size: height and width.
         qp: constant quantisation parameter of x264.
     """
+    av = pytest.importorskip("av")
     originals = [_original(number, size) for number in range(frames)]
     with av.open(str(path), "w") as container:
         options = {"qp": str(qp), "preset": "veryfast"}
@@ -46,6 +45,11 @@ def crops_of(path, *, qp, places, frames=3, size=64):
         frames: how many, from the clip's first on.
         size: height and width of a crop.
     """
+    av = pytest.importorskip("av")
+    from vqe_fast.training.clips import read_clip
+    from vqe_fast.training.degradation import Degradation
+    from vqe_fast.training.encoding import encode
+
     clip = read_clip(path, frames)
     originals, coded = list(clip.frames), io.BytesIO()
     encode(originals, Degradation("libx264", "qp", qp), clip.rate, coded)
@@ -63,6 +67,10 @@ def crops_of(path, *, qp, places, frames=3, size=64):
 
 
 def _original(number, size):
+    import av
+
+    from support.media import texture
+
     frame = av.VideoFrame(size, size, "yuv420p")
     frame.pts, frame.time_base = number, Fraction(1, 25)
     texture(frame)

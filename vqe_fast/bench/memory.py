@@ -22,29 +22,31 @@ def peak_bytes(step: Step, device: str) -> int:
     what the process holds: the one does not see what kernels and other libraries take for
     themselves, the other not what is taken out of memory that the process has already.
     """
+    allocated = allocated_bytes(step, device)
+    return allocated if device == "cuda" else max(allocated, resident_bytes(step))
+
+
+def allocated_bytes(step: Step, device: str) -> int:
+    """Of PyTorch's allocator for the device, also for what it returns."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+        before: int = torch.cuda.memory_allocated()
         step()
         torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    return max(allocated_bytes(step), resident_bytes(step))
-
-
-def allocated_bytes(step: Step) -> int:
-    """Of PyTorch's allocator for the CPU."""
+        peak: int = torch.cuda.max_memory_allocated()
+        return peak - before
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler reports each start on stderr
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
     ) as profile:
         step()
-    held = peak = 0
+    held = most = 0
     for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
         if event.name() == "[memory]":
             held += event.nbytes()
-            peak = max(peak, held)
-    return peak
+            most = max(most, held)
+    return most
 
 
 def resident_bytes(step: Step) -> int:

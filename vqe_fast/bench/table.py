@@ -11,7 +11,6 @@ from rich.text import Text
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import Row
 
-
 LEGEND = "speed: 1 is the best alternative; memory: beyond what a call is given"
 
 

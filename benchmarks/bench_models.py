@@ -1,0 +1,105 @@
+"""Models as the engine runs them, against the same weights in plain PyTorch, eager and compiled.
+
+``plain`` is the reference backend, which stores attention maps; a model with a stream is pushed
+frame by frame, and the plain one computes everything anew for each frame. Weights are random.
+"""
+
+import functools
+
+import torch
+from harness import BF16, FP32, Case
+from model_runs import GRAPH, candidate_of, flops_of, inputs_of, seconds_expected
+
+from vqe_fast import create_model, list_models
+from vqe_fast.bench.work import Work
+
+SIZES = {
+    "cpu": ((240, 416), (720, 1280)),
+    "cuda": ((1080, 1920), (720, 1280), (2160, 3840)),
+}
+TINY = (32, 48)
+TINY_MODELS = ("carcnn_small", "galteri_very_fast", "pequenet")
+# The first of these first: there may be no time for all.
+FIRST = ("pequenet", "carcnn", "carcnn_small")
+MODELS = (*FIRST, *(name for name in list_models() if name not in FIRST))
+# Implementation → dtype.
+NAMES = {
+    "cpu": {
+        "vqe_fast": FP32,
+        "vqe_fast bf16": BF16,
+        "vqe_fast compiled": FP32,
+        "plain": FP32,
+        "plain bf16": BF16,
+        "plain compiled": FP32,
+    },
+    "cuda": {
+        "vqe_fast": BF16,
+        GRAPH: BF16,
+        "vqe_fast compiled": BF16,
+        "plain": BF16,
+        "plain compiled": BF16,
+    },
+}
+LONGEST = {"cpu": 5.0, "cuda": 30.0}
+"""Seconds a call that a model may be expected to take, or it is left out."""
+LONGEST_COMPILED = {"cpu": 2.0, "cuda": 0.15}
+"""The same of what is compiled first, which takes the longer the more there is to compute."""
+BUDGET = {"cpu": 8.0, "cuda": 2.0}
+
+
+def plan(device, tiny):
+    if tiny:
+        sizes, models, names = (TINY,), TINY_MODELS, NAMES["cuda"] | NAMES["cpu"]
+    else:
+        sizes, models, names = SIZES[device], MODELS, NAMES[device]
+    return [
+        Case(
+            f"{model} {size}",
+            tuple(names),
+            functools.partial(work, model, size, device, names),
+            BUDGET[device],
+            rotate=False,
+        )
+        for size in sizes
+        for model in models
+    ]
+
+
+def work(name, size, device, names):
+    torch.manual_seed(0)
+    model = create_model(name).eval()
+    flops = flops_of(name, size, plain=False)
+    expected = {
+        plain: seconds_expected(flops_of(name, size, plain=plain), device)
+        for plain in (False, True)
+    }
+
+    def problem(implementation):
+        if implementation == GRAPH and device == "cpu":
+            return "is for GPUs"
+        seconds = expected[implementation.startswith("plain")]
+        compiled = implementation.endswith("compiled")
+        longest = (LONGEST_COMPILED if compiled else LONGEST)[device]
+        if seconds > longest:
+            return f"left out: a call is expected to take {seconds:.2g} s"
+        return None
+
+    return Work(
+        operator="model",
+        case=name,
+        shape=size,
+        dtype=next(iter(names.values())),
+        direction="forward",
+        device=device,
+        sample=lambda number: inputs_of(model, size, device, number),
+        candidates=[
+            candidate_of(model, implementation, dtype, device, problem(implementation))
+            for implementation, dtype in names.items()
+        ],
+        work_flops=flops,
+        frames=inputs_of(model, size, "meta", 0).frames,
+    )
+
+
+def test_models(report, case, name):
+    report(case, name)

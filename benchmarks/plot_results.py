@@ -1,0 +1,99 @@
+"""Time and memory of an operator against the size of its inputs."""
+
+import math
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from vqe_fast._memory import in_words
+from vqe_fast.bench.row import MEASURED
+from vqe_fast.bench.table import seconds_in_words
+
+INK, MUTED, GRID = "#1f2430", "#5c6370", "#d9dce1"
+OWN = "#c8452d"
+COLOURS = ("#2f6fb0", "#3f8f5f", "#8a63b0", "#b58a1f", "#4c9aa6", "#7a6a5d", "#c06a9b", "#5c6370")
+LEAST_SIZES = 3
+
+
+def plotted(rows, operator):
+    """The rows of the case that was measured at the most sizes; none if these are few."""
+    series = {}
+    for row in rows:
+        if row.operator == operator and row.status == MEASURED and row.role != "yardstick":
+            kind = (row.case, row.dtype, row.direction, row.device)
+            series.setdefault(kind, []).append(row)
+    most = max(series.values(), key=lambda of: len({row.shape for row in of}), default=[])
+    if operator == "model" or len({size_of(row) for row in most}) < LEAST_SIZES:
+        return []
+    return most
+
+
+def size_of(row):
+    """Positions of the queries, else values of the first input."""
+    if row.operator == "attention":
+        return row.shape[0] * math.prod(row.shape[2:])
+    return math.prod(row.shape)
+
+
+def draw(rows, operator, title):
+    """Two panels, time and memory, both logarithmic, with a line for each implementation."""
+    chosen = plotted(rows, operator)
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True)
+    names = list(dict.fromkeys(row.implementation for row in chosen))
+    names.sort(key=lambda name: not name.startswith("vqe_fast"))
+    others = iter(COLOURS * 2)
+    for name in names:
+        own = name == "vqe_fast"
+        style = {"color": OWN if own else next(others), "linewidth": 2.6 if own else 1.4}
+        style |= {"marker": "o", "markersize": 5 if own else 4, "zorder": 3 if own else 2}
+        of = sorted((row for row in chosen if row.implementation == name), key=size_of)
+        sizes = [size_of(row) for row in of]
+        panels[0].plot(sizes, [row.median for row in of], label=name, **style)
+        low, high = [row.p20 for row in of], [row.p80 for row in of]
+        panels[0].fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        known = [(size, row.peak_bytes) for size, row in zip(sizes, of, strict=True)]
+        known = [(size, peak) for size, peak in known if peak]
+        panels[1].plot([size for size, _ in known], [peak for _, peak in known], **style)
+    formats = (("time of a call", seconds_in_words), ("memory beyond the inputs", in_words))
+    ticks = sorted({size_of(row) for row in chosen})
+    for panel, (label, words) in zip(panels, formats, strict=True):
+        _dress(panel, label, words, ticks)
+    panels[0].legend(frameon=False, fontsize=9, labelcolor=INK)
+    first = chosen[0]
+    direction = "forward" if first.direction == "forward" else "forward and backward"
+    what = "positions" if operator == "attention" else "values of an input"
+    figure.suptitle(f"{title}: {first.case}, {first.dtype}, {direction}", color=INK, fontsize=12)
+    figure.supxlabel(what, color=INK, fontsize=10)
+    return figure
+
+
+def _dress(panel, label, words, ticks):
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_title(label, color=INK, fontsize=10, loc="left")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xticks(_apart(ticks), [_short(tick) for tick in _apart(ticks)])
+    panel.set_xticks([], minor=True)
+    panel.tick_params(colors=MUTED, length=0)
+    panel.grid(color=GRID, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.spines[:].set_visible(False)
+
+
+def _apart(ticks):
+    """Those whose labels do not touch."""
+    chosen = []
+    for tick in ticks:
+        if not chosen or tick > 1.6 * chosen[-1]:
+            chosen.append(tick)
+    return chosen
+
+
+def _short(count):
+    for factor, unit in ((1e6, "M"), (1e3, "k")):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return str(count)
