@@ -78,10 +78,12 @@ class Plain:
         self._dtype = dtype
 
     def compile(self):
+        """From now on."""
         self._call = compiled(self._call)
 
     @torch.inference_mode()
     def __call__(self, inputs):
+        """The enhanced frames."""
         with vqe_fast.backend("reference"):
             return self._call(inputs.images.to(self._dtype), *inputs.qp)
 
@@ -109,6 +111,7 @@ class Fast:
 
     @torch.inference_mode()
     def __call__(self, inputs):
+        """The enhanced frames; of a stream, the frame before the one in the middle."""
         if self._stream is None:
             return self._call(inputs.images, *inputs.qp)
         return self._stream.push(inputs.images[:, 1], *inputs.qp)
@@ -135,6 +138,7 @@ class Graph:
         self._captured = {}
 
     def __call__(self, inputs):
+        """The enhanced frames, overwritten by the next call."""
         size = inputs.images.shape
         if size not in self._captured:
             self._captured = {size: self._capture(inputs)}

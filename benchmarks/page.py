@@ -28,13 +28,14 @@ TITLES = {
 INTRODUCTION = """\
 # Results
 
-Written by `make bench` and `make gpu-check` from the files in `results/`; not by hand. Implementations of
-one thing are timed in turn within one run, on more inputs than the cache holds, after each result was
-checked against float64; a wrong result gets no time. **Speed** is how many times faster than the best
-alternative of the same dtype a row is: ours in bold, above 1 where it wins, below 1 where it loses.
-**Spread** is from the 20th to the 80th percentile of the calls. **Memory** is what a call holds beyond
-its inputs. Ratios on a shared machine vary from run to run by some ten percent; absolute times are of
-that machine.
+Written by `make bench` and `python benchmarks/page.py` from the files in `results/`, not by hand.
+
+Implementations of one thing are timed in turn within one run, on more inputs than the cache holds,
+after each result was checked against float64; a wrong result gets no time. **Speed** is how many
+times as fast as the best alternative of the same dtype a row is: ours in bold, above 1 where it
+wins, below 1 where it loses. **Spread** is from the 20th to the 80th percentile of the calls.
+**Memory** is what a call holds beyond its inputs. From run to run ratios vary by some ten percent;
+absolute times are of that machine.
 """
 DIRECTIONS = {"forward": "forward", "both": "forward and backward"}
 
@@ -48,7 +49,7 @@ def page(machines):
     parts = [INTRODUCTION]
     if not any(content["machine"]["device"] == "cuda" for _, content in machines):
         parts.append("**No GPU has been measured yet.** What was asked of GPUs is open:\n")
-        parts.append(targets_table([], "cuda", [target.operator for target in TARGETS]))
+        parts.append(targets_table([], "cuda", list(TITLES)))
     for stem, content in machines:
         parts += _machine(stem, content)
     return "\n".join(parts).rstrip() + "\n"
@@ -59,12 +60,10 @@ def _machine(stem, content):
     installed = (f"{name} {v}" for name, v in versions.items() if v != "not installed")
     absent = [name for name, version in versions.items() if version == "not installed"]
     yield f"## {machine['name']}, {machine['threads']} threads\n"
-    yield f"Commit {content['commit']}, {content['datetime'][:10]}; {', '.join(installed)}."
+    facts = [f"Commit {content['commit']}, {content['datetime'][:10]}; {', '.join(installed)}."]
     if absent:
-        yield f"Not installed: {', '.join(absent)}."
-    yield from _ceilings(rows)
-    yield from _unfinished(content["stages"])
-    yield ""
+        facts.append(f"Not installed: {', '.join(absent)}.")
+    yield "\n".join((*facts, *_ceilings(rows), *_unfinished(content["stages"]), ""))
     known = [operator for operator in TITLES if any(row.operator == operator for row in rows)]
     for operator in known:
         yield f"### {TITLES[operator]}\n"
@@ -79,7 +78,8 @@ def _ceilings(rows):
     for row in rows:
         if row.operator == "ceiling" and row.median:
             if row.work_bytes:
-                yield f"Copying moves {row.work_bytes / row.median / 1e9:.4g} GB/s (read and written)."
+                rate = row.work_bytes / row.median / 1e9
+                yield f"Copying moves {rate:.4g} GB/s (read and written)."
             else:
                 rate = row.work_flops / row.median / 1e12
                 yield f"Products of bfloat16 matrices run at {rate:.3g} TFLOP/s."
@@ -93,17 +93,17 @@ def _unfinished(stages):
 
 def targets_table(rows, device, operators):
     """What was asked, beside what was measured."""
-    lines = ["| asked | at | measured | |", "|---|---|---|---|"]
-    for target in TARGETS:
-        if target.device != device or target.operator not in operators:
-            continue
+    lines = ["| what | asked | measured | |", "|---|---|---|---|"]
+    chosen = (t for t in TARGETS if t.device == device and t.operator in operators)
+    for target in chosen:
         found = target.measure(rows)
-        limit = f"{'≤' if target.at_most else '≥'} {target.in_words(target.asked)}"
+        limit = f"{'at most' if target.at_most else 'at least'} {target.in_words(target.asked)}"
         if found is None:
             cells = ("–", "not measured")
         else:
             cells = (target.in_words(found), "met" if target.is_met(found) else "**missed**")
-        lines.append(f"| {target.text} | {limit} | {' | '.join(cells)} |")
+        title = "" if len(operators) == 1 else f"{TITLES[target.operator]}: "
+        lines.append(f"| {title}{target.text} | {limit} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
@@ -111,7 +111,8 @@ def rows_table(rows):
     """A line for each implementation, those that were measured side by side together."""
     groups = {}
     for row in rows:
-        groups.setdefault(row.group, []).append(row)
+        dtype = None if row.operator == "model" else row.dtype
+        groups.setdefault((row.group, dtype), []).append(row)
     lines = [
         "| what | implementation | median | spread | speed | memory |",
         "|---|---|---:|---:|---:|---:|",
@@ -127,16 +128,14 @@ def rows_table(rows):
 def _what(group):
     row = group[0]
     if row.operator in ("model", "video"):
-        dtypes = {each.dtype for each in group}
-        words = [f"{row.case} {row.shape[1]}×{row.shape[0]}"]
-        return ", ".join(words + ([row.dtype] if len(dtypes) == 1 else []))
+        return f"{row.case} {row.shape[1]}×{row.shape[0]}"
     shape = ", ".join(map(str, row.shape))
     return f"{row.case} ({shape}) {row.dtype}, {DIRECTIONS[row.direction]}"
 
 
 def _cells(row, group):
     name = row.implementation
-    if len({each.dtype for each in group}) > 1 and row.dtype not in name:
+    if len({each.dtype for each in group}) > 1 and " bf16" not in name:
         name = f"{name}, {row.dtype}"
     if row.role == "own":
         name = f"**{name}**"
@@ -151,12 +150,16 @@ def _cells(row, group):
     return [
         name,
         median,
-        "one call"
-        if row.rounds == 1
-        else f"{seconds_in_words(row.p20)} – {seconds_in_words(row.p80)}",
+        _spread(row),
         f"**{ratio}**" if ratio and row.role == "own" else ratio,
         "" if row.peak_bytes is None else in_words(row.peak_bytes),
     ]
+
+
+def _spread(row):
+    if row.rounds == 1:
+        return "one call"
+    return f"{seconds_in_words(row.p20)} – {seconds_in_words(row.p80)}"
 
 
 def main(folder=RESULTS, target=PAGE):

@@ -1,8 +1,8 @@
 """``results/<machine>.json``: pytest-benchmark's JSON, and every row in one schema.
 
-Beside what pytest-benchmark writes (``benchmarks``, ``machine_info``, ``commit_info``, ``datetime``,
-``version``), a file has ``machine``, ``versions``, ``commit``, ``rows`` (what was not measured
-included) and ``stages``: what was run, how long it took, what came of it.
+Beside what pytest-benchmark writes (``benchmarks``, ``machine_info``, ``commit_info``,
+``datetime``, ``version``), a file has ``machine``, ``versions``, ``commit``, ``rows`` (what was not
+measured included) and ``stages``: what was run, how long it took, what came of it.
 """
 
 import json

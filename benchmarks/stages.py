@@ -150,9 +150,7 @@ def _summary(said, status):
 PYTEST = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider"]
 """As a command; ``-P`` keeps the checkout from hiding what is installed."""
 
-_BLOCKED = (
-    "import sys; sys.modules['av'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-)
+_BLOCKED = "import sys, pytest; sys.modules['av'] = None; sys.exit(pytest.main(sys.argv[1:]))"
 NO_AV = [sys.executable, "-P", "-c", _BLOCKED, "-p", "no:cacheprovider"]
 """The same where PyAV cannot be imported."""
 

@@ -38,8 +38,9 @@ class Target:
 
 
 def times(value):
-    """``"3.4×"``."""
-    return f"{ratio_in_words(value)}×"
+    """``"3.4×"``; without a fraction that is nothing."""
+    words = ratio_in_words(value)
+    return f"{words.rstrip('0').rstrip('.') if '.' in words else words}×"
 
 
 def percent(value):
@@ -49,15 +50,15 @@ def percent(value):
 
 def fps(value):
     """``"12.3 fps"``."""
-    return f"{value:.1f} fps"
+    return f"{value:.3g} fps"
 
 
 def find(rows, implementation="vqe_fast", **fields):
     """The measured row with these fields, or nothing."""
     for row in rows:
-        if row.implementation == implementation and row.median is not None:
-            if all(getattr(row, name) == value for name, value in fields.items()):
-                return row
+        wanted = fields | {"implementation": implementation}
+        if row.median and all(getattr(row, name) == value for name, value in wanted.items()):
+            return row
     return None
 
 
