@@ -13,12 +13,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+# Before the package is installed, what needs neither a build nor other packages is taken from here.
+sys.path.append(str(Path(__file__).parents[1]))
+
 from installing import build_for, install
 from results_file import RESULTS
 from stages import NO_AV, PYTEST, Stages, parallel
 
 SECONDS = 525
 OPERATOR_SUITES = ("attention", "charbonnier", "modulation", "fusion", "ssim")
+MODEL = ("model",)
 MODEL_TESTS = ("tests/models", "tests/nn", "tests/metrics")
 TEST_OPTIONS = ("-q", "-v", "--tb=short", "--maxfail=100", "--benchmark-disable")
 THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
@@ -42,7 +46,18 @@ def measure(output, seconds, wheel):
         stages.run("model tests on the GPU", [*models, "-k", "cuda"], 60, THREADS)
         stages.run("other model tests", [*models, "-k", "not cuda"], 60, THREADS)
         stages.run("other operator tests", [*operators, "-k", "not cuda"], 120, THREADS)
+        _tell(stages)
         return stages.red
+
+
+def _tell(stages):
+    """Prints what was asked of GPUs beside what was measured."""
+    from results_file import rows_of
+    from targets import verdicts
+
+    rows = rows_of(stages.results)
+    for operator, text, limit, measured, verdict in verdicts(rows, "cuda", OPERATOR_SUITES + MODEL):
+        print(f"{operator}: {text}: {measured}, asked {limit}: {verdict}")
 
 
 def rehearse(output, quick):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from plot_results import draw, plotted
 from results_file import RESULTS, read, rows_of
-from targets import TARGETS
+from targets import verdicts
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import MEASURED
-from vqe_fast.bench.table import ratio_in_words, seconds_in_words
+from vqe_fast.bench.words import ratio_in_words, seconds_in_words
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 TITLES = {
@@ -94,16 +94,10 @@ def _unfinished(stages):
 def targets_table(rows, device, operators):
     """What was asked, beside what was measured."""
     lines = ["| what | asked | measured | |", "|---|---|---|---|"]
-    chosen = (t for t in TARGETS if t.device == device and t.operator in operators)
-    for target in chosen:
-        found = target.measure(rows)
-        limit = f"{'at most' if target.at_most else 'at least'} {target.in_words(target.asked)}"
-        if found is None:
-            cells = ("–", "not measured")
-        else:
-            cells = (target.in_words(found), "met" if target.is_met(found) else "**missed**")
-        title = "" if len(operators) == 1 else f"{TITLES[target.operator]}: "
-        lines.append(f"| {title}{target.text} | {limit} | {' | '.join(cells)} |")
+    for operator, text, limit, measured, verdict in verdicts(rows, device, operators):
+        title = "" if len(operators) == 1 else f"{TITLES[operator]}: "
+        shown = f"**{verdict}**" if verdict == "missed" else verdict
+        lines.append(f"| {title}{text} | {limit} | {measured} | {shown} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 

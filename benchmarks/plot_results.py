@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import MEASURED
-from vqe_fast.bench.table import seconds_in_words
+from vqe_fast.bench.words import seconds_in_words
 
 INK, MUTED, GRID = "#1f2430", "#5c6370", "#d9dce1"
 OWN = "#c8452d"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import Row
-from vqe_fast.bench.table import ratio_in_words
+from vqe_fast.bench.words import ratio_in_words
 
 MEBI = 1 << 20
 
@@ -35,6 +35,21 @@ class Target:
     def is_met(self, found: float) -> bool:
         """Whether a figure is as good as asked."""
         return found <= self.asked if self.at_most else found >= self.asked
+
+
+def verdicts(rows, device, operators):
+    """What was asked of some operators: (operator, what, how much, measured, verdict) each."""
+    for target in TARGETS:
+        if target.device != device or target.operator not in operators:
+            continue
+        found = target.measure(rows)
+        limit = f"{'at most' if target.at_most else 'at least'} {target.in_words(target.asked)}"
+        if found is None:
+            measured, verdict = "–", "not measured"
+        else:
+            measured = target.in_words(found)
+            verdict = "met" if target.is_met(found) else "missed"
+        yield target.operator, target.text, limit, measured, verdict
 
 
 def times(value):
@@ -184,7 +199,9 @@ def _attention():
         words = "forward" if direction == "forward" else "forward and backward"
         for channels in (128, 256):
             fields = _fields("attention", case, (1, channels, 64, 96), dtype, direction)
-            text = f"6,144 positions ({channels}, {2 * channels}) {dtype}, {words}, best"
+            text = (
+                f"6,144 positions ({channels}, {2 * channels}) {dtype}, {words}, against the best"
+            )
             yield Target("attention", "cpu", text, asked, against(**fields), times)
     fields = _fields("attention", case, (1, 128, 120, 208))
     text = "24,960 positions (128, 256) float32, forward, memory"
@@ -247,9 +264,10 @@ def _models():
     yield Target("model", "cpu", text + "bfloat16 against float32", 4, measure, times)
     ways = ("vqe_fast", "vqe_fast CUDA graph", "vqe_fast compiled")
     for model, asked in (("pequenet", 12), ("carcnn", 90)):
+        text = f"{model}{', exact attention' * (model == 'pequenet')}, 1920×1080, bfloat16"
         fields = {"operator": "model", "case": model, "shape": (1080, 1920), "device": "cuda"}
         measure = frames_per_second(ways, **fields)
-        yield Target("model", "cuda", f"{model} 1920×1080, bfloat16", asked, measure, fps)
+        yield Target("model", "cuda", text, asked, measure, fps)
 
 
 def _video():

@@ -10,21 +10,9 @@ from rich.text import Text
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import Row
+from vqe_fast.bench.words import ratio_in_words, seconds_in_words
 
 LEGEND = "speed: 1 is the best alternative; memory: beyond what a call is given"
-
-
-def seconds_in_words(seconds: float) -> str:
-    """Three digits and a unit: ``"12.3 ms"``."""
-    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
-        if seconds * factor >= 1:
-            return f"{_digits(seconds * factor)} {unit}"
-    return f"{_digits(seconds * 1e9)} ns"
-
-
-def ratio_in_words(ratio: float) -> str:
-    """``"3.4"``; as many digits as say something."""
-    return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
 def headline(row: Row, device: str) -> str:
@@ -56,7 +44,3 @@ def _cells(row: Row) -> list[str | Text]:
         "" if row.ratio is None else ratio_in_words(row.ratio),
         "" if row.peak_bytes is None else in_words(row.peak_bytes),
     ]
-
-
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
