@@ -25,17 +25,15 @@ def plan(device, tiny):
 
 
 def copying(values, device):
-    target = torch.empty(values, device=device)
-
     def sample(number):
         return Sample(tuple(random_tensors(number, [(values,)], FP32, device)))
 
-    def call(sample):
-        target.copy_(*sample.arguments)
+    def make():
+        target = torch.empty(values, device=device)
+        return lambda sample: target.copy_(*sample.arguments)
 
     def error(call):
-        call(sample(0))
-        return relative_error([target], sample(0).arguments)
+        return relative_error([call(sample(0))], sample(0).arguments)
 
     return Work(
         operator="ceiling",
@@ -45,7 +43,7 @@ def copying(values, device):
         direction="forward",
         device=device,
         sample=sample,
-        candidates=[Candidate("PyTorch", "yardstick", lambda: call, error)],
+        candidates=[Candidate("PyTorch", "yardstick", make, error)],
         work_bytes=2 * 4 * values,
     )
 

@@ -67,41 +67,40 @@ CONVOLUTIONS = (
 def folding(shape, device):
     """A convolution of modulated features, whose gains may go into its weights."""
     channels = shape[1]
-    conv = torch.nn.Conv2d(channels, channels, 3, padding=1, device=device).eval()
-    (gains,) = random_tensors(1, [shape[:2]], FP32, device)
-    modulated = nn.QPModulatedConv2d(channels, channels, 3, padding=1, device=device).eval()
-    modulated.load_state_dict(conv.state_dict())
-    folded = nn.fold_qp(conv, gains)
-    calls = {
-        "vqe_fast folded": folded,
-        "vqe_fast QPModulatedConv2d": lambda features: modulated(features, gains),
-        "vqe_fast not folded": lambda features: conv(ops.qp_modulate(features, gains)),
-        "not modulated": conv,
-    }
+
+    @functools.cache
+    def built():
+        conv = torch.nn.Conv2d(channels, channels, 3, padding=1, device=device).eval()
+        (gains,) = random_tensors(1, [shape[:2]], FP32, device)
+        return conv, gains
 
     def sample(number):
         return Sample(tuple(random_tensors(number, [shape], FP32, device)))
 
+    def make(name):
+        conv, gains = built()
+        modulated = nn.QPModulatedConv2d(channels, channels, 3, padding=1, device=device).eval()
+        modulated.load_state_dict(conv.state_dict())
+        call = {
+            "vqe_fast folded": nn.fold_qp(conv, gains),
+            "vqe_fast QPModulatedConv2d": lambda features: modulated(features, gains),
+            "vqe_fast not folded": lambda features: conv(ops.qp_modulate(features, gains)),
+            "not modulated": conv,
+        }[name]
+        return torch.no_grad()(lambda sample: call(*sample.arguments))
+
+    @torch.no_grad()
     def error(name, call):
+        conv, gains = built()
         (features,) = sample(0).arguments
-        if name == "not modulated":
-            return 0.0
-        exact = torch.nn.functional.conv2d(
-            (features * gains[..., None, None]).double(),
-            conv.weight.double(),
-            conv.bias.double(),
-            padding=1,
-        )
-        return relative_error([call(Sample((features,)))], [exact])
+        modulated = features if name == "not modulated" else features * gains[..., None, None]
+        weight, bias = conv.weight.double(), conv.bias.double()
+        exact = torch.nn.functional.conv2d(modulated.double(), weight, bias, padding=1)
+        return relative_error([call(sample(0))], [exact])
 
     def candidate(name):
-        @torch.no_grad()
-        def call(sample):
-            return calls[name](*sample.arguments)
-
-        check = torch.no_grad()(functools.partial(error, name))
         role = "own" if name.startswith("vqe_fast") else "yardstick"
-        return Candidate(name, role, lambda: call, check)
+        return Candidate(name, role, functools.partial(make, name), functools.partial(error, name))
 
     return Work(
         operator="modulation",

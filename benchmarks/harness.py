@@ -91,10 +91,11 @@ class Session:
         return self._known[key]
 
     def _measure(self, case: Case) -> list[Measured]:
-        torch.compiler.reset()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if not self._tiny:
+            torch.compiler.reset()
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
         work, budget = case.work(), 0.0 if self._tiny else case.budget
         if self._own:
             own = [candidate for candidate in work.candidates if candidate.role == "own"]

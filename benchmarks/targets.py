@@ -139,12 +139,12 @@ def peak(**fields):
     return measure
 
 
-def cost(implementation, **fields):
-    """How many times longer a variant takes than the row of these fields."""
+def cost(implementation, than, **fields):
+    """How many times longer one implementation takes than another."""
 
     def measure(rows):
-        variant, plain = find(rows, implementation, **fields), find(rows, **fields)
-        return variant.median / plain.median if variant and plain else None
+        one, other = (find(rows, name, **fields) for name in (implementation, than))
+        return one.median / other.median if one and other else None
 
     return measure
 
@@ -179,7 +179,7 @@ def _ssim():
         yield Target("ssim", "cpu", text, asked, against(**fields), times)
     fields = _fields("ssim", "ssim_loss", (4, 3, 256, 256), direction="both")
     text = "time of ssim_mse_loss for one of ssim_loss"
-    measure = cost("vqe_fast ssim_mse_loss", **fields)
+    measure = cost("vqe_fast ssim_mse_loss", "vqe_fast", **fields)
     yield Target("ssim", "cpu", text, 1.15, measure, times, at_most=True)
     fields = _fields("ssim", "ssim_loss", (16, 3, 1080, 1920), device="cuda")
     text = "(16, 3, 1080, 1920) float32, forward, of copy bandwidth"
@@ -229,13 +229,8 @@ def _modulation():
         yield Target("modulation", "cpu", words, asked, measure, times)
     fields = _fields("modulation", "convolution of modulated features", shape)
     text = "time of a convolution with folded gains for one without modulation"
-
-    def folding(rows):
-        folded = find(rows, "vqe_fast folded", **fields)
-        plain = find(rows, "not modulated", **fields)
-        return folded.median / plain.median if folded and plain else None
-
-    yield Target("modulation", "cpu", text, 1.05, folding, times, at_most=True)
+    measure = cost("vqe_fast folded", "not modulated", **fields)
+    yield Target("modulation", "cpu", text, 1.05, measure, times, at_most=True)
     case = "qp_modulate, a QP a frame, channels_last"
     fields = _fields("modulation", case, (16, 64, 540, 960), "bfloat16", device="cuda")
     text = "(16, 64, 540, 960) bfloat16, a QP a frame, forward, of copy bandwidth"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import Row
@@ -23,20 +22,24 @@ def headline(row: Row, device: str) -> str:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """A line for each implementation, the fastest first, those without a time last."""
+    """A line for each implementation that has a time, the fastest first."""
     built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     built.add_column("implementation", no_wrap=True)
     for column in ("median", "20 to 80 % of calls", "speed", "memory"):
         built.add_column(column, justify="right")
-    for row in sorted(rows, key=lambda row: (row.median is None, row.median or 0.0)):
-        style = "bold" if row.role == "own" else ""
-        built.add_row(*_cells(row), style=style)
+    for row in sorted(rows, key=lambda row: row.median or 0.0):
+        if row.median is not None:
+            built.add_row(*_cells(row), style="bold" if row.role == "own" else "")
     return built
 
 
-def _cells(row: Row) -> list[str | Text]:
-    if row.median is None or row.p20 is None or row.p80 is None:
-        return [row.implementation, Text(row.status, style="dim"), "", "", ""]
+def reasons(rows: Sequence[Row]) -> list[str]:
+    """Why the others have none, a line each."""
+    return [f"{row.implementation}: {row.status}" for row in rows if row.median is None]
+
+
+def _cells(row: Row) -> list[str]:
+    assert row.median is not None and row.p20 is not None and row.p80 is not None
     return [
         row.implementation,
         seconds_in_words(row.median),
