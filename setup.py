@@ -155,9 +155,10 @@ def native_build() -> tuple[list[Extension], type]:
 
 def find_cuda(cpp_extension: object) -> str:
     """The CUDA toolkit's folder, or an empty string."""
-    known = os.environ.get("CUDA_HOME") or getattr(cpp_extension, "CUDA_HOME", None)
-    if known or shutil.which("nvcc") is None:
-        return str(known or "")
+    if asked := os.environ.get("CUDA_HOME"):
+        return asked
+    if shutil.which("nvcc") is None:
+        return str(getattr(cpp_extension, "CUDA_HOME", None) or "")
     # nvcc itself knows best: the one on the path may be a script that calls it.
     command = ["nvcc", "--dryrun", "-x", "cu", "-c", os.devnull]
     said = subprocess.run(command, capture_output=True, text=True).stderr

@@ -99,8 +99,6 @@ def _cannot_build():
         return f"a build needs {', '.join(missing)}; install them or carry a wheel in dist/"
     if shutil.which(os.environ.get("CXX", "c++").split()[0]) is None:
         return "there is no C++ compiler; carry a wheel for this Python in dist/"
-    if shutil.which("nvcc") is None and "CUDA_HOME" not in os.environ:
-        return "there is no nvcc; set CUDA_HOME or carry a wheel for this Python in dist/"
     return None
 
 

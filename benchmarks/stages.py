@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 DONE, RED, OVER, NO_TIME = "done", "failed", "ended by its limit", "no time was left"
 _GRACE = 45
 """Seconds that the last case of a suite may take beyond the limit of the suite."""
+_TELLING = re.compile(r" in [\d.]+s|^ *(?:error|ERROR|vqe_fast): ")
 _COUNTED = re.compile(r" (PASSED|FAILED|SKIPPED|ERROR)\b")
 
 
@@ -137,13 +138,13 @@ class Stages:
 
 
 def _summary(said, status):
-    """The last line of pytest, or what can be counted of it if it was ended."""
+    """The last line of pytest, or of an error; what can be counted of tests that were ended."""
     if status is None:
         counted = {}
         for word in _COUNTED.findall(said):
             counted[word] = counted.get(word, 0) + 1
         return ", ".join(f"{count} {word.lower()}" for word, count in counted.items())
-    lines = [line.strip("= ") for line in said.splitlines() if re.search(r" in [\d.]+s", line)]
+    lines = [line.strip("= ") for line in said.splitlines() if _TELLING.search(line)]
     return lines[-1] if lines else ""
 
 
