@@ -42,7 +42,7 @@ def allocated_bytes(step: Step, device: str) -> int:
     ) as profile:
         step()
     held = most = 0
-    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
+    for event in profile.profiler.kineto_results.events():
         if event.name() == "[memory]":
             held += event.nbytes()
             most = max(most, held)
