@@ -39,9 +39,9 @@ def measure(output, seconds, wheel):
         stages.suites("ceilings", ["ceilings"], 15)
         operators = [*PYTEST, "tests/ops", *TEST_OPTIONS, *parallel(8)]
         stages.run("operator tests on the GPU", [*operators, "-k", "cuda"], 150, THREADS)
-        for suite, limit in zip(OPERATOR_SUITES, (70, 15, 15, 15, 30), strict=True):
+        for suite, limit in zip(OPERATOR_SUITES, (70, 10, 15, 15, 25), strict=True):
             stages.suites(suite, [suite], limit)
-        stages.suites("models", ["models"], 100)
+        stages.suites("models", ["models"], 120)
         models = [*PYTEST, *MODEL_TESTS, *TEST_OPTIONS, *parallel(8)]
         stages.run("model tests on the GPU", [*models, "-k", "cuda"], 60, THREADS)
         stages.run("other model tests", [*models, "-k", "not cuda"], 60, THREADS)

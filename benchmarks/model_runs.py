@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import vqe_fast
 from vqe_fast import create_model
 from vqe_fast.bench.functions import compiled, random_tensors
-from vqe_fast.bench.work import Candidate, relative_error
+from vqe_fast.bench.work import Candidate, NotDone, relative_error
 from vqe_fast.models import spec_of
 from vqe_fast.models.inference import DTYPES, prepare_inference
 
@@ -158,8 +158,11 @@ class Graph:
                 self._run(held)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            result = self._run(held)
+        try:
+            with torch.cuda.graph(graph):
+                result = self._run(held)
+        except RuntimeError as error:
+            raise NotDone(f"cannot be captured: {str(error).partition(chr(10))[0]}") from error
         return graph, held, result
 
 

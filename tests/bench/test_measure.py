@@ -8,7 +8,7 @@ from vqe_fast.bench.functions import Function, random_tensors
 from vqe_fast.bench.measure import left_out, measure
 from vqe_fast.bench.operators import BUILDERS
 from vqe_fast.bench.operators.modulation import modulation
-from vqe_fast.bench.work import Sample, in_float64, relative_error, run
+from vqe_fast.bench.work import NotDone, Sample, in_float64, relative_error, run
 
 SHAPES = {
     "attention": (2, 8, 5, 7),
@@ -169,3 +169,12 @@ def test_the_same_number_gives_the_same_inputs():
     sample = BUILDERS["fusion"]((1, 3, 8, 8), torch.float32, "cpu", "forward").sample
     for a, b, c in zip(*(sample(n).arguments for n in (3, 3, 4)), strict=True):
         assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_what_is_not_done_is_no_mistake():
+    def refuses(x):
+        raise NotDone("cannot be captured")
+
+    function = doubled()
+    (row,) = rows_of(function, function.candidate("vqe_fast", lambda: refuses, role="own"))
+    assert row.status == "cannot be captured" and not row.is_red

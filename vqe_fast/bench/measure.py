@@ -13,7 +13,7 @@ from vqe_fast.bench.memory import peak_bytes, resident_bytes
 from vqe_fast.bench.rotation import bytes_in, in_turn, rotation
 from vqe_fast.bench.row import FAILED, WRONG, Row, timed, with_ratios
 from vqe_fast.bench.timing import Step, durations, seconds_of
-from vqe_fast.bench.work import TOLERANCES, Candidate, Work
+from vqe_fast.bench.work import TOLERANCES, Candidate, NotDone, Work
 
 ONCE = 10.0
 """Seconds from which on a single call is measured."""
@@ -100,7 +100,8 @@ def _made(candidate: Candidate, work: Work) -> Callable[[Any], Any] | str:
 
 def _refusal(candidate: Candidate, error: Exception) -> str:
     said = str(error).strip().partition("\n")[0][:200] or type(error).__name__
-    return f"{FAILED}: {said}" if candidate.role == "own" else said
+    own_mistake = candidate.role == "own" and not isinstance(error, NotDone)
+    return f"{FAILED}: {said}" if own_mistake else said
 
 
 def _first_call(step: Step, device: str, inputs: int) -> tuple[int, float, int]:

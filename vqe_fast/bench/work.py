@@ -20,6 +20,10 @@ TOLERANCES: Mapping[torch.dtype, float] = {
 """Relative error, in the Frobenius norm, beyond which a result is wrong and gets no time."""
 
 
+class NotDone(Exception):
+    """An implementation does not do this; that is no mistake of it, and the message says why."""
+
+
 class Sample(NamedTuple):
     """Inputs of one call.
 
