@@ -3,7 +3,7 @@
 import math
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from vqe_fast._memory import in_words
 from vqe_fast.bench.row import MEASURED
@@ -12,6 +12,7 @@ from vqe_fast.bench.words import seconds_in_words
 INK, MUTED, GRID = "#1f2430", "#5c6370", "#d9dce1"
 OWN = "#c8452d"
 COLOURS = ("#2f6fb0", "#3f8f5f", "#8a63b0", "#b58a1f", "#4c9aa6", "#7a6a5d", "#c06a9b", "#5c6370")
+LEGEND = {"frameon": False, "fontsize": 9, "labelcolor": INK}
 LEAST_SIZES = 3
 
 
@@ -38,7 +39,7 @@ def size_of(row):
 def draw(rows, operator, title):
     """Two panels, time and memory, both logarithmic, with a line for each implementation."""
     chosen = plotted(rows, operator)
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     names = list(dict.fromkeys(row.implementation for row in chosen))
     names.sort(key=lambda name: not name.startswith("vqe_fast"))
@@ -55,11 +56,10 @@ def draw(rows, operator, title):
         known = [(size, row.peak_bytes) for size, row in zip(sizes, of, strict=True)]
         known = [(size, peak) for size, peak in known if peak]
         panels[1].plot([size for size, _ in known], [peak for _, peak in known], **style)
-    formats = (("time of a call", seconds_in_words), ("memory beyond the inputs", in_words))
     ticks = sorted({size_of(row) for row in chosen})
-    for panel, (label, words) in zip(panels, formats, strict=True):
-        _dress(panel, label, words, ticks)
-    panels[0].legend(frameon=False, fontsize=9, labelcolor=INK)
+    _dress(panels[0], "time of a call", _time, LogLocator(10), ticks)
+    _dress(panels[1], "memory beyond the inputs", in_words, LogLocator(16), ticks)
+    figure.legend(*_by_time(panels[0]), loc="outside right", **LEGEND)
     first = chosen[0]
     direction = "forward" if first.direction == "forward" else "forward and backward"
     what = "positions" if operator == "attention" else "values of an input"
@@ -68,13 +68,25 @@ def draw(rows, operator, title):
     return figure
 
 
-def _dress(panel, label, words, ticks):
+def _by_time(panel):
+    """Lines and their names, as they end from top to bottom."""
+    lines = sorted(panel.get_lines(), key=lambda line: -line.get_ydata()[-1])
+    return lines, [line.get_label() for line in lines]
+
+
+def _time(seconds):
+    """Of a tick, which is a power of ten."""
+    number, unit = seconds_in_words(seconds * (1 + 1e-9)).split()
+    return f"{float(number):g} {unit}"
+
+
+def _dress(panel, label, words, locator, ticks):
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_title(label, color=INK, fontsize=10, loc="left")
+    panel.yaxis.set_major_locator(locator)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
-    panel.yaxis.set_minor_formatter(NullFormatter())
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.yaxis.set_minor_locator(NullLocator())
     panel.set_xticks(_apart(ticks), [_short(tick) for tick in _apart(ticks)])
     panel.set_xticks([], minor=True)
     panel.tick_params(colors=MUTED, length=0)
@@ -87,7 +99,7 @@ def _apart(ticks):
     """Those whose labels do not touch."""
     chosen = []
     for tick in ticks:
-        if not chosen or tick > 1.6 * chosen[-1]:
+        if not chosen or tick > 2.3 * chosen[-1]:
             chosen.append(tick)
     return chosen
 
