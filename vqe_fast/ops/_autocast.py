@@ -6,14 +6,21 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+# Asked for once: torch.compile before 2.12 cannot follow the question.
+_WITH_AUTOCAST = frozenset(
+    device_type
+    for device_type in ("cpu", "cuda", "hpu", "mps", "mtia", "xpu")
+    if torch.amp.is_autocast_available(device_type)
+)
+
 
 def autocast_enabled(device_type: str) -> bool:
     """Whether autocast is on for a kind of device."""
-    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    return device_type in _WITH_AUTOCAST and torch.is_autocast_enabled(device_type)
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[object]:
     """A context in which what runs on a kind of device keeps its dtype."""
-    if torch.amp.is_autocast_available(device_type):
+    if device_type in _WITH_AUTOCAST:
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
