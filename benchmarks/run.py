@@ -16,12 +16,12 @@ from stages import Stages
 # Suite → seconds after which it begins no further case.
 LIMITS = {
     "ceilings": 20,
-    "attention": 230,
-    "ssim": 150,
+    "attention": 220,
+    "ssim": 140,
     "charbonnier": 50,
     "modulation": 70,
     "fusion": 80,
-    "models": 150,
+    "models": 200,
     "training": 40,
     "video": 50,
 }

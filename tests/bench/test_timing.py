@@ -9,7 +9,7 @@ import pytest
 import torch
 from harness import REPLAY, replayed
 
-from vqe_fast.bench import rotation, timing
+from vqe_fast.bench import rotation
 from vqe_fast.bench.memory import allocated_bytes, peak_bytes, resident_bytes
 from vqe_fast.bench.timing import durations, seconds_of
 
@@ -28,7 +28,7 @@ def test_implementations_take_turns():
         "fast": lambda: calls.append("fast"),
         "slow": lambda: (calls.append("slow"), time.sleep(0.03)),
     }
-    measured = durations(steps, "cpu", budget=1e-9)
+    measured = durations(steps, {"fast": 1e-7, "slow": 0.03}, "cpu", budget=1e-9)
     turns = [(name, len(list(group))) for name, group in itertools.groupby(calls)]
     assert turns[2:] == [("fast", 100), ("slow", 8)] * 3
     assert len(measured["fast"]) == 3 * 75 and len(measured["slow"]) == 3 * 6
@@ -36,15 +36,16 @@ def test_implementations_take_turns():
     assert statistics.median(measured["fast"]) < 0.01
 
 
-def test_long_calls_need_few_turns(monkeypatch):
-    monkeypatch.setattr(timing, "LONG", 0.02)
-    measured = durations({"long": lambda: time.sleep(0.03)}, "cpu", budget=1e-9)
-    assert len(measured["long"]) == 3 * 2
+def test_long_calls_need_few_in_a_turn():
+    steps = dict.fromkeys(("long", "very long"), lambda: None)
+    measured = durations(steps, {"long": 0.2, "very long": 2.0}, "cpu", budget=1e-9)
+    assert len(measured["long"]) >= 3 * 2 and len(measured["very long"]) >= 3
+    assert len(measured["long"]) == 2 * len(measured["very long"])
 
 
 def test_no_budget_is_a_single_call():
     calls = []
-    assert len(durations({"one": lambda: calls.append(1)}, "cpu", budget=0)["one"]) == 1
+    assert len(durations({"one": lambda: calls.append(1)}, {}, "cpu", budget=0)["one"]) == 1
     assert len(calls) == 1
 
 

@@ -12,7 +12,7 @@ from vqe_fast._memory import available_memory, in_words
 from vqe_fast.bench.memory import peak_bytes, resident_bytes
 from vqe_fast.bench.rotation import bytes_in, in_turn, rotation
 from vqe_fast.bench.row import FAILED, WRONG, Row, timed, with_ratios
-from vqe_fast.bench.timing import Step, durations, seconds_of
+from vqe_fast.bench.timing import VERY_LONG, Step, durations, seconds_of
 from vqe_fast.bench.work import TOLERANCES, Candidate, NotDone, Work
 
 ONCE = 10.0
@@ -43,6 +43,7 @@ def measure(work: Work, budget: float, *, rotate: bool = True) -> list[Measured]
     samples = rotation(work.sample, first, work.device) if rotate else [first]
     rows: dict[str, Row] = {}
     steps: dict[str, Step] = {}
+    took: dict[str, float] = {}
     seconds: dict[str, tuple[float, ...]] = {}
     for candidate in work.candidates:
         row = work.row(candidate)
@@ -52,21 +53,22 @@ def measure(work: Work, budget: float, *, rotate: bool = True) -> list[Measured]
             continue
         step = in_turn([candidate.prepare(each) for each in samples], made)
         try:
-            peak, took, moved = _first_call(step, work.device, bytes_in(first))
+            peak, took[candidate.name], moved = _first_call(step, work.device, bytes_in(first))
         except Exception as error:
             rows[candidate.name] = replace(row, status=_refusal(candidate, error))
             continue
         if candidate.role == "own":
             least_bytes = moved
-        if took >= ONCE:
-            seconds[candidate.name] = (took,)
+        if took[candidate.name] >= ONCE:
+            seconds[candidate.name] = (took[candidate.name],)
         else:
             steps[candidate.name] = step
         rows[candidate.name] = replace(row, peak_bytes=peak)
-    seconds |= {name: tuple(s) for name, s in durations(steps, work.device, budget).items()}
+    timings = durations(steps, took, work.device, budget)
+    seconds |= {name: tuple(times) for name, times in timings.items()}
     for name, step in steps.items():
-        peak = max(rows[name].peak_bytes or 0, peak_bytes(step, work.device))
-        rows[name] = replace(rows[name], peak_bytes=peak)
+        if took[name] < VERY_LONG:
+            rows[name] = replace(rows[name], peak_bytes=peak_bytes(step, work.device))
     for name, times in seconds.items():
         rows[name] = timed(rows[name], times)
     if work.counts_bytes:
