@@ -42,7 +42,7 @@ def conditions(evaluation: Evaluation) -> list[str]:
     facts = evaluation.facts
     frames = {row.clip: row.count for row in evaluation.rows}
     lines = [
-        f"- {len(frames)} clips, {sum(frames.values())} frames: "
+        f"- {sum(frames.values())} frames at each setting: "
         + ", ".join(f"{clip} ({count})" for clip, count in frames.items()),
         f"- vqe_fast {facts['vqe_fast']}, torch {facts['torch']}, {facts['date']}",
         f"- {facts['machine']}",
