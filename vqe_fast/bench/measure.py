@@ -12,7 +12,7 @@ from vqe_fast._memory import available_memory, in_words
 from vqe_fast.bench.memory import peak_bytes, resident_bytes
 from vqe_fast.bench.rotation import bytes_in, in_turn, rotation
 from vqe_fast.bench.row import FAILED, WRONG, Row, timed, with_ratios
-from vqe_fast.bench.timing import VERY_LONG, Step, durations, seconds_of
+from vqe_fast.bench.timing import LONG, Step, durations, seconds_of
 from vqe_fast.bench.work import TOLERANCES, Candidate, NotDone, Work
 
 ONCE = 10.0
@@ -67,7 +67,7 @@ def measure(work: Work, budget: float, *, rotate: bool = True) -> list[Measured]
     timings = durations(steps, took, work.device, budget)
     seconds |= {name: tuple(times) for name, times in timings.items()}
     for name, step in steps.items():
-        if took[name] < VERY_LONG:
+        if took[name] < LONG:
             rows[name] = replace(rows[name], peak_bytes=peak_bytes(step, work.device))
     for name, times in seconds.items():
         rows[name] = timed(rows[name], times)
