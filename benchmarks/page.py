@@ -113,8 +113,8 @@ def rows_table(rows):
     ]
     for group in groups.values():
         what = _what(group)
-        for row in sorted(group, key=lambda row: (row.median is None, row.median or 0.0)):
-            lines.append(f"| {what} | {' | '.join(_cells(row, group))} |")
+        for cells in [*_measured(group), *_unmeasured(group)]:
+            lines.append(f"| {what} | {' | '.join(cells)} |")
             what = ""
     return "\n".join(lines) + "\n"
 
@@ -127,7 +127,22 @@ def _what(group):
     return f"{row.case} ({shape}) {row.dtype}, {DIRECTIONS[row.direction]}"
 
 
-def _cells(row, group):
+def _measured(group):
+    """The cells of each row with a time, the fastest first."""
+    rows = [row for row in group if row.status == MEASURED]
+    return [_cells(row, group) for row in sorted(rows, key=lambda row: row.median)]
+
+
+def _unmeasured(group):
+    """The cells of those without, one line for each reason."""
+    names = {}
+    for row in group:
+        if row.status != MEASURED:
+            names.setdefault(row.status.replace("|", "/"), []).append(_name(row, group))
+    return [[", ".join(of), reason, "", "", ""] for reason, of in names.items()]
+
+
+def _name(row, group):
     name = row.implementation
     if len({each.dtype for each in group}) > 1 and " bf16" not in name:
         name = f"{name}, {row.dtype}"
@@ -135,14 +150,16 @@ def _cells(row, group):
         name = f"**{name}**"
     elif row.role == "yardstick":
         name = f"*{name}*"
-    if row.status != MEASURED:
-        return [name, row.status.replace("|", "/"), "", "", ""]
+    return name
+
+
+def _cells(row, group):
     median = seconds_in_words(row.median)
     if row.frames:
         median = f"{median} ({row.frames / row.median:.3g} fps)"
     ratio = "" if row.ratio is None else ratio_in_words(row.ratio)
     return [
-        name,
+        _name(row, group),
         median,
         _spread(row),
         f"**{ratio}**" if ratio and row.role == "own" else ratio,
