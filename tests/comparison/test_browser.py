@@ -215,6 +215,18 @@ def test_playing(page):
     assert page.input_value("#speed") == "0.1"
 
 
+IMPATIENT = """async ([keys, times]) => {
+    const press = (key) =>
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    keys.forEach(press);
+    for (let i = 0; i < times; i++) {
+        await new Promise(requestAnimationFrame);
+        press("["); // draws, whatever is being decoded
+    }
+}"""
+"""Presses keys faster than pictures are decoded."""
+
+
 def test_little_memory(browser, tmp_path):
     """Pictures that do not fit are decoded again; nothing is shown that was let go of."""
     clip = write_clip(tmp_path / "a.mkv", frames=12, size=(400, 300), draw=numbered, **LOSSLESS)
@@ -233,6 +245,10 @@ def test_little_memory(browser, tmp_path):
         for _ in range(10):
             page.keyboard.press("ArrowLeft")
         wait_for(page, 0)
+        page.evaluate(IMPATIENT, [["End", "Home"], 20])
+        assert place(page).startswith("frame 0 ")
+        page.evaluate(IMPATIENT, [["ArrowRight"] * 5, 20])
+        wait_for(page, 5)
         page.keyboard.press(" ")
         wait_for(page, 9)
 
