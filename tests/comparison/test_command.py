@@ -89,7 +89,7 @@ def test_interrupting_leaves_no_file(tmp_path):
     page = tmp_path / "page.html"
     arguments = ["compare", clip, clip, "--output", page, "--frames", 60]
     program = "from vqe_fast.cli.app import main; main()"
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
     while not any(".part" in path.name and path.stat().st_size for path in tmp_path.iterdir()):
