@@ -23,8 +23,14 @@ from stages import NO_AV, PYTEST, Stages, parallel
 SECONDS = 525
 OPERATOR_SUITES = ("attention", "charbonnier", "modulation", "fusion", "ssim")
 MODEL = ("model",)
-MODEL_TESTS = ("tests/models", "tests/nn", "tests/metrics")
-TEST_OPTIONS = ("-q", "-v", "--tb=short", "--maxfail=100", "--benchmark-disable")
+MODEL_TESTS = ("tests/models", "tests/nn")
+TEST_OPTIONS = (
+    "-v",
+    "--tb=short",
+    "--maxfail=100",
+    "--benchmark-disable",
+    "--continue-on-collection-errors",
+)
 THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
 """Of each process that runs tests; several do at the same time."""
 

@@ -214,12 +214,15 @@ def _with_neighbours(
     previous: Tensor, current: Tensor, following: Tensor, radius: int
 ) -> tuple[Tensor, Tensor]:
     """The map of the current frame and the bounds of all three; a frame that comes twice, once."""
-    known: dict[int, FrameVariance] = {id(current): frame_variance(current.detach(), radius)}
-    for frame in (previous, following):
-        if id(frame) not in known:
-            known[id(frame)] = _bounds_only(frame.detach(), radius)
-    bounds = (known[id(frame)].bounds for frame in (previous, current, following))
-    return known[id(current)].map, common_bounds(*bounds)
+    own = frame_variance(current.detach(), radius)
+    before = own if previous is current else _bounds_only(previous.detach(), radius)
+    if following is current:
+        after = own
+    elif following is previous:
+        after = before
+    else:
+        after = _bounds_only(following.detach(), radius)
+    return own.map, common_bounds(before.bounds, own.bounds, after.bounds)
 
 
 def _bounds_only(frames: Tensor, radius: int) -> FrameVariance:
