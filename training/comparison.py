@@ -16,6 +16,7 @@ from vqe_fast.training.measure import Measurement, measure, write_csv
 from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.recipe import DataRecipe, read_recipe
 from vqe_fast.training.recipes import find_recipe
+from vqe_fast.training.shipped import find_yaml
 from vqe_fast.training.spec import DegradationGrid, Strict, read_yaml
 from vqe_fast.training.train import Progress, Validated, train
 
@@ -45,14 +46,7 @@ def read_comparison(name: str) -> Comparison:
     Raises:
         ValueError: there is none, or it is not a comparison.
     """
-    shipped = {path.stem: path for path in _FOLDER.glob("*.yaml")}
-    path = Path(name) if Path(name).is_file() else shipped.get(name)
-    if path is None:
-        raise ValueError(
-            f"there is no comparison {name}: give a .yaml file, or one of "
-            f"{', '.join(sorted(shipped))}"
-        )
-    return read_yaml(path, Comparison)
+    return read_yaml(find_yaml(name, _FOLDER, "comparison"), Comparison)
 
 
 def table(rows: Mapping[str, Sequence[Measurement]]) -> str:

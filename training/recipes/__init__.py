@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vqe_fast.training.shipped import find_yaml
+
 
 def find_recipe(name: str) -> Path:
     """The path of a recipe.
@@ -14,12 +16,4 @@ def find_recipe(name: str) -> Path:
     Raises:
         ValueError: there is no such file, and none of that name ships.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
-    shipped = {recipe.stem: recipe for recipe in Path(__file__).parent.glob("*.yaml")}
-    if name not in shipped:
-        raise ValueError(
-            f"there is no recipe {name}: give a .yaml file, or one of {', '.join(sorted(shipped))}"
-        )
-    return shipped[name]
+    return find_yaml(name, Path(__file__).parent, "recipe")

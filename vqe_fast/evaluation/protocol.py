@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from vqe_fast.evaluation.conversion import Chroma, Conversion
 from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.training.shipped import find_yaml
 from vqe_fast.training.spec import PrepareSpec, read_yaml
 
 PROTOCOLS = Path(__file__).parent / "protocols"
@@ -53,11 +54,4 @@ def find_protocol(name: str) -> Protocol:
     Raises:
         ValueError: there is none, or it is not a protocol.
     """
-    shipped = {path.stem: path for path in PROTOCOLS.glob("*.yaml")}
-    path = Path(name) if Path(name).is_file() else shipped.get(name)
-    if path is None:
-        raise ValueError(
-            f"there is no protocol {name}: give a .yaml file, or one of "
-            f"{', '.join(sorted(shipped))}"
-        )
-    return read_yaml(path, Protocol)
+    return read_yaml(find_yaml(name, PROTOCOLS, "protocol"), Protocol)
