@@ -27,6 +27,8 @@ PASSES = 2
 
 def compare(base, suites, device, tiny):
     """Prints the table; returns the exit status."""
+    if not base:
+        return _refuse("say which commit to compare with, such as BASE=HEAD~1")
     known = subprocess.run(
         ["git", "-C", str(ROOT), "cat-file", "-e", f"{base}:benchmarks/harness.py"],
         capture_output=True,

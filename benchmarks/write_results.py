@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 
 from vqe_fast import Evaluation, evaluate
+from vqe_fast._whole_file import whole_file
 from vqe_fast.cli.demonstration import demonstrate
 from vqe_fast.evaluation.figures import FIGURES
-from vqe_fast.evaluation.files import replacing
 from vqe_fast.evaluation.report import conditions
 from vqe_fast.evaluation.tables import (
     Table,
@@ -69,7 +69,7 @@ def main(folder: Path, frames: int) -> None:
     grid.write(WORK / "grid")
     for name in ("gains.png", "rate_distortion.png"):
         shutil.copy(WORK / "grid" / name, pictures)
-    with replacing(DOCS / "results.md") as path:
+    with whole_file(DOCS / "results.md") as path:
         path.write_text(page(grid, papers, frames), "utf-8")
 
 
