@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.train import load_clips, say
-
-_REFUSED = 2
 
 
 def ablate(
@@ -29,29 +27,26 @@ def ablate(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    from vqe_fast.training.comparison import compare, read_comparison, table
-    from vqe_fast.training.fabric import make_fabric
-    from vqe_fast.training.recipe import read_recipe
-    from vqe_fast.training.recipes import find_recipe
+    with (
+        interruption(GOES_ON),
+        needing("train"),
+        refusal(ValueError, OSError, FloatingPointError),
+    ):
+        from vqe_fast.training.comparison import compare, read_comparison, table
+        from vqe_fast.training.fabric import make_fabric
+        from vqe_fast.training.recipe import read_recipe
+        from vqe_fast.training.recipes import find_recipe
 
-    try:
-        with interruptible():
-            chosen = read_comparison(comparison)
-            precision = read_recipe(find_recipe(chosen.recipe)).precision
-            rows = compare(
-                chosen,
-                output,
-                fabric=make_fabric(device, precision),
-                learn_from=lambda spec: load_clips(spec, data, cache),
-                measure_on=lambda spec: load_clips(spec, validate, cache),
-                report=lambda variant, report: say(report, variant),
-            )
-    except (ValueError, OSError, FloatingPointError) as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from error
-    text = table(rows)
-    (output / "table.md").write_text(text + "\n", "utf-8")
+        chosen = read_comparison(comparison)
+        precision = read_recipe(find_recipe(chosen.recipe)).precision
+        rows = compare(
+            chosen,
+            output,
+            fabric=make_fabric(device, precision),
+            learn_from=lambda spec: load_clips(spec, data, cache),
+            measure_on=lambda spec: load_clips(spec, validate, cache),
+            report=lambda variant, report: say(report, variant),
+        )
+        text = table(rows)
+        (output / "table.md").write_text(text + "\n", "utf-8")
     typer.echo(text)

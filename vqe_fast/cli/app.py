@@ -15,6 +15,7 @@ from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
+from vqe_fast.cli.exits import REFUSED, say_error
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted
@@ -70,6 +71,6 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None:
             raise
-        typer.echo(f"vqe-fast: standard output cannot be written: {error.strerror}", err=True)
+        say_error(f"standard output cannot be written: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
-        sys.exit(2)
+        sys.exit(REFUSED)

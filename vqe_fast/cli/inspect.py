@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
-
-_REFUSED = 2
+from vqe_fast.cli.exits import interruption, refusal
 
 
 def inspect(
@@ -36,15 +34,8 @@ def inspect(
     from vqe_fast.cli.inspection import CannotInspect
     from vqe_fast.video import VideoError
 
-    try:
-        with interruptible():
-            _inspect(source, json, picture, frame)
-    except (VideoError, CannotInspect) as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+    with interruption("interrupted"), refusal(VideoError, CannotInspect):
+        _inspect(source, json, picture, frame)
 
 
 def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int | None) -> None:

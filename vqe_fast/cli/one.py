@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from vqe_fast.cli.exits import say_error
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
@@ -57,7 +58,7 @@ def enhance_one(
             err=PIPE in (target, report_path),
         )
     for remark in remarks(report):
-        typer.echo(f"vqe-fast: {remark}", err=True)
+        say_error(remark)
     if report_path is not None:
         write_report(report_path, report.to_dict())
     return report.is_damaged

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from vqe_fast.training.prepared import Plan, Prepared
     from vqe_fast.training.spec import PrepareSpec
-
-_REFUSED = 2
 
 
 def prepare(
@@ -33,19 +31,11 @@ def prepare(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    try:
-        with interruptible():
-            from vqe_fast.training.spec import read_spec
+    with interruption(GOES_ON), needing("train"), refusal(ValueError, OSError):
+        from vqe_fast.training.spec import read_spec
 
-            try:
-                since = time.perf_counter()
-                prepared = prepare_showing(read_spec(spec), data, output, workers)
-            except (ValueError, OSError) as error:
-                typer.echo(f"vqe-fast: {error}", err=True)
-                raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+        since = time.perf_counter()
+        prepared = prepare_showing(read_spec(spec), data, output, workers)
     streams = [s for clip in prepared.index.clips for s in clip.streams.values()]
     cuts = sum(len(clip.cuts) for clip in prepared.index.clips)
     typer.echo(

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from vqe_fast.cli.exits import INCOMPLETE, REFUSED, say_error
 from vqe_fast.cli.folder_table import Row, table
 from vqe_fast.cli.folders import Task, make_folder, tasks_of
 from vqe_fast.cli.one import remarks
@@ -18,7 +19,7 @@ from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.segments.parts import parts_path
 from vqe_fast.weights import WeightsError
 
-DONE, DAMAGED, REFUSED = 0, 1, 2
+DONE, DAMAGED = 0, INCOMPLETE
 
 
 def enhance_several(
@@ -95,4 +96,4 @@ def _say(rows: Sequence[Row], passed_over: Sequence[Path], quiet: bool, *, to_st
         return
     for row in rows:
         for note in row.notes:
-            typer.echo(f"vqe-fast: {note}", err=True)
+            say_error(note)

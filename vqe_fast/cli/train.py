@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from vqe_fast.training.pairs import PairedClip
     from vqe_fast.training.recipe import DataRecipe, Recipe
     from vqe_fast.training.train import Progress, Validated
-
-_REFUSED = 2
 
 
 def train(
@@ -55,20 +53,17 @@ def train(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    from vqe_fast.training.recipe import read_recipe
-    from vqe_fast.training.recipes import find_recipe
+    with (
+        interruption(GOES_ON),
+        needing("train"),
+        refusal(ValueError, OSError, FloatingPointError),
+    ):
+        from vqe_fast.training.recipe import read_recipe
+        from vqe_fast.training.recipes import find_recipe
 
-    try:
-        with interruptible():
-            path = find_recipe(recipe)
-            chosen = read_recipe(path, changes or ())
-            _train(chosen, path.name, data, output, validate or [], weights, cache, device)
-    except (ValueError, OSError, FloatingPointError) as error:
-        typer.echo(f"vqe-fast: {error}", err=True)
-        raise typer.Exit(_REFUSED) from error
-    except KeyboardInterrupt as error:
-        typer.echo("vqe-fast: interrupted; run it again and it goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from error
+        path = find_recipe(recipe)
+        chosen = read_recipe(path, changes or ())
+        _train(chosen, path.name, data, output, validate or [], weights, cache, device)
 
 
 def _train(

@@ -1,0 +1,60 @@
+"""How commands end when they cannot do what was asked: one sentence and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+
+INCOMPLETE, REFUSED = 1, 2
+"""Exit codes, beside :data:`INTERRUPTED`."""
+
+GOES_ON = "interrupted; run it again and it goes on"
+
+
+def say_error(text: str) -> None:
+    """Prints a sentence on standard error, with the program's name before it."""
+    typer.echo(f"vqe-fast: {text}", err=True)
+
+
+@contextmanager
+def interruption(text: str | Callable[[], str]) -> Iterator[None]:
+    """Ends the command when Ctrl-C or SIGTERM interrupts what is inside.
+
+    Args:
+        text: what to say then, or what finds that out.
+    """
+    try:
+        with interruptible():
+            yield
+    except KeyboardInterrupt as error:
+        say_error(text if isinstance(text, str) else text())
+        raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def refusal(*errors: type[Exception]) -> Iterator[None]:
+    """Ends the command with the sentence of any of these errors."""
+    try:
+        yield
+    except errors as error:
+        say_error(str(error))
+        raise typer.Exit(REFUSED) from error
+
+
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Ends the command when a package that it imports is missing.
+
+    Args:
+        extra: of ``vqe_fast``, which installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "a package").partition(".")[0]
+        say_error(f"{package} is not installed: pip install 'vqe_fast[{extra}]'")
+        raise typer.Exit(REFUSED) from error
