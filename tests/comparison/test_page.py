@@ -2,6 +2,7 @@
 
 import html
 import re
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -270,6 +271,15 @@ def test_turned_video_is_shown_upright(tmp_path):
     picture = picture_of(tmp_path / "page.html", "A0")
     assert picture.shape == (64, 48, 3)
     np.testing.assert_array_equal(picture, np.rot90(decoded(clip)[0], turned // 90))
+
+
+def test_pixels_that_are_not_square(tmp_path):
+    def widen(container, stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+
+    clip = write_clip(tmp_path / "a.mkv", frames=2, prepare=widen)
+    report = compare_videos(clip, clip, tmp_path / "page.html")
+    assert "B has pixels of the aspect 16/11; here they are square." in report.remarks
 
 
 def test_damaged_video(tmp_path):

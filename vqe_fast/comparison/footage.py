@@ -109,6 +109,9 @@ class Footage:
             said.append(f"{self.letter} is HDR ({transfer}); it is shown without tone mapping.")
         if self.facts.scan != "progressive":
             said.append(f"{self.letter} is interlaced; both fields are shown at once.")
+        if self.facts.sample_aspect_ratio not in (None, 1):
+            ratio = self.facts.sample_aspect_ratio
+            said.append(f"{self.letter} has pixels of the aspect {ratio}; here they are square.")
         return said
 
     def count_frames(self) -> int:
