@@ -5,10 +5,11 @@ frame by frame, and the plain one computes everything anew for each frame. Weigh
 """
 
 import functools
+import math
 
 import torch
 from harness import BF16, FP32, Case
-from model_runs import GRAPH, candidate_of, flops_of, inputs_of, seconds_expected
+from model_runs import GATE, GRAPH, candidate_of, flops_of, inputs_of, seconds_expected
 
 from vqe_fast import create_model, list_models
 from vqe_fast.bench.work import Work
@@ -21,7 +22,7 @@ TINY = (32, 48)
 TINY_MODELS = ("carcnn_small", "galteri_very_fast", "pequenet")
 # The first of these first: there may be no time for all.
 FIRST = ("pequenet", "carcnn", "carcnn_small")
-MODELS = (*FIRST, *(name for name in list_models() if name not in FIRST))
+NETWORKS = [name for name in list_models() if name != "identity"]
 # Implementation → dtype.
 NAMES = {
     "cpu": {
@@ -51,9 +52,9 @@ BUDGET = {"cpu": 3.0, "cuda": 1.0}
 
 def plan(device, tiny):
     if tiny:
-        sizes, models, names = (TINY,), TINY_MODELS, NAMES["cuda"] | NAMES["cpu"]
+        pairs, names = [(model, TINY) for model in TINY_MODELS], NAMES["cuda"] | NAMES["cpu"]
     else:
-        sizes, models, names = SIZES[device], MODELS, NAMES[device]
+        pairs, names = in_order(device), NAMES[device]
     return [
         Case(
             f"{model} {size}",
@@ -62,9 +63,21 @@ def plan(device, tiny):
             BUDGET[device],
             rotate=False,
         )
-        for size in sizes
-        for model in models
+        for model, size in pairs
     ]
+
+
+def in_order(device):
+    """Models and sizes: the first ones, then the others by about what they cost."""
+    first = [(model, SIZES[device][0]) for model in FIRST]
+    others = [(model, size) for size in SIZES[device] for model in NETWORKS]
+    others = sorted((pair for pair in others if pair not in first), key=_cost)
+    return first + others
+
+
+def _cost(pair):
+    model, size = pair
+    return flops_of(model, GATE, plain=False) * math.prod(size)
 
 
 def names_of(model, names):
