@@ -42,6 +42,36 @@ void charbonnier_sum(const T* input, const T* target, int64_t count, double eps,
   *sum = total;
 }
 
+// The same sum, and each value's d rho / d input times grad.
+template <typename T>
+void charbonnier_sum_and_gradient(const T* input, const T* target, double grad, int64_t count,
+                                  double eps, double* sum, T* grad_input) {
+  using C = Computed<T>;
+  const C squared_eps = static_cast<C>(eps * eps);
+  double sums[kBlock] = {};
+  C x[kBlock], y[kBlock], values[kBlock], slopes[kBlock];
+  for (int64_t i = 0; i < count; i += kBlock) {
+    load(input + i, count - i, x);
+    load(target + i, count - i, y);
+    charbonnier_values(x, y, squared_eps, values);
+    for (int lane = 0; lane < kBlock; ++lane) {
+      slopes[lane] = static_cast<C>(grad) * ((x[lane] - y[lane]) / values[lane]);
+    }
+    store(slopes, count - i, grad_input + i);
+    for (int64_t lane = count - i; lane < kBlock; ++lane) {
+      values[lane] = 0;
+    }
+    for (int lane = 0; lane < kBlock; ++lane) {
+      sums[lane] += values[lane];
+    }
+  }
+  double total = 0;
+  for (int lane = 0; lane < kBlock; ++lane) {
+    total += sums[lane];
+  }
+  *sum = total;
+}
+
 // rho of each of count values.
 template <typename T>
 void charbonnier_map(const T* input, const T* target, int64_t count, double eps, T* output) {

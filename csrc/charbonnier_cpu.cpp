@@ -1,5 +1,6 @@
 // Charbonnier loss on the CPU: splits the range, one thread to a part.
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "cpu_common.h"
@@ -25,13 +26,22 @@ void for_each_part(int64_t count, const F& run) {
 }
 
 template <typename T>
-void reduce(const Tensor& input, const Tensor& target, double eps, bool mean, Tensor& output) {
+void reduce(const Tensor& input, const Tensor& target, double eps, bool mean, Tensor& output,
+            Tensor& grad_input) {
   const T* x = input.const_data_ptr<T>();
   const T* y = target.const_data_ptr<T>();
+  T* gradient = grad_input.mutable_data_ptr<T>();
+  const bool wanted = grad_input.numel() > 0;
   const int64_t count = input.numel();
+  const double grad = mean ? 1.0 / static_cast<double>(count) : 1.0;
   std::vector<double> sums((count + kPart - 1) / kPart);
   for_each_part(count, [&](int64_t part, int64_t start, int64_t size) {
-    VQE_FAST_CALL(charbonnier_sum<T>, x + start, y + start, size, eps, &sums[part]);
+    if (wanted) {
+      VQE_FAST_CALL(charbonnier_sum_and_gradient<T>, x + start, y + start, grad, size, eps,
+                    &sums[part], gradient + start);
+    } else {
+      VQE_FAST_CALL(charbonnier_sum<T>, x + start, y + start, size, eps, &sums[part]);
+    }
   });
   double total = 0;
   for (double sum : sums) {
@@ -74,21 +84,24 @@ void gradient(const Tensor& grad_output, const Tensor& input, const Tensor& targ
   });
 }
 
-Tensor charbonnier_loss(const Tensor& input, const Tensor& target, double eps, int64_t reduction) {
+std::tuple<Tensor, Tensor> charbonnier_loss(const Tensor& input, const Tensor& target, double eps,
+                                            int64_t reduction, bool wanted) {
   const Tensor x = torch::stable::contiguous(input);
   const Tensor y = torch::stable::contiguous(target);
   if (static_cast<Reduction>(reduction) == Reduction::none) {
     Tensor output = on_large_pages(torch::stable::new_empty(x, x.sizes()));
     THO_DISPATCH_V2(x.scalar_type(), "charbonnier_loss",
                     AT_WRAP([&] { map<scalar_t>(x, y, eps, output); }), VQE_FAST_FLOAT_TYPES);
-    return output;
+    return {output, torch::stable::new_empty(x, {0})};
   }
   const bool mean = static_cast<Reduction>(reduction) == Reduction::mean;
   Tensor output = torch::stable::new_empty(x, {});
+  Tensor grad_input = wanted ? on_large_pages(torch::stable::new_empty(x, x.sizes()))
+                             : torch::stable::new_empty(x, {0});
   THO_DISPATCH_V2(x.scalar_type(), "charbonnier_loss",
-                  AT_WRAP([&] { reduce<scalar_t>(x, y, eps, mean, output); }),
+                  AT_WRAP([&] { reduce<scalar_t>(x, y, eps, mean, output, grad_input); }),
                   VQE_FAST_FLOAT_TYPES);
-  return output;
+  return {output, grad_input};
 }
 
 Tensor charbonnier_loss_backward(const Tensor& grad_output, const Tensor& input,

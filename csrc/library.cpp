@@ -2,8 +2,11 @@
 #include <torch/csrc/stable/library.h>
 
 STABLE_TORCH_LIBRARY(vqe_fast, library) {
-  // reduction: 0 none, 1 mean, 2 sum
-  library.def("charbonnier_loss(Tensor input, Tensor target, float eps, int reduction) -> Tensor");
+  // reduction: 0 none, 1 mean, 2 sum. The loss; and of a mean or sum the gradient of the input
+  // where it is wanted, else an empty tensor.
+  library.def(
+      "charbonnier_loss(Tensor input, Tensor target, float eps, int reduction, bool wanted) "
+      "-> (Tensor, Tensor)");
   library.def(
       "charbonnier_loss_backward(Tensor grad_output, Tensor input, Tensor target, float eps, "
       "int reduction) -> Tensor");

@@ -38,13 +38,16 @@ def map_kernel(
     tl.store(p_output + o_block, b_loss.to(p_output.dtype.element_ty), mask=m_block)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["divisor"])  # 1 would become a constant, which has no dtype
 def partial_sum_kernel(
     p_input,  # [count]
     p_target,  # [count]
     p_sums,  # [programs], ACC
+    p_grad_input,  # [count] if WANTED, else anything
     count,
+    divisor,
     EPS: tl.constexpr,
+    WANTED: tl.constexpr,
     ACC: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -54,9 +57,12 @@ def partial_sum_kernel(
     b_difference = _difference(p_input, p_target, o_block, m_block, ACC)
     b_loss = tl.sqrt(b_difference * b_difference + EPS * EPS)
     tl.store(p_sums + i_program, tl.sum(tl.where(m_block, b_loss, 0.0), axis=0))
+    if WANTED:
+        b_grad_input = (b_difference / b_loss / divisor.to(ACC)).to(p_grad_input.dtype.element_ty)
+        tl.store(p_grad_input + o_block, b_grad_input, mask=m_block)
 
 
-@triton.jit(do_not_specialize=["divisor"])  # 1 would become a constant, which has no dtype
+@triton.jit(do_not_specialize=["divisor"])
 def gradient_kernel(
     p_grad_output,  # [count] if PER_VALUE, else one value
     p_input,  # [count]
@@ -81,7 +87,9 @@ def gradient_kernel(
     tl.store(p_grad_input + o_block, b_grad_input, mask=m_block)
 
 
-def charbonnier_loss(input: Tensor, target: Tensor, eps: float, reduction: int) -> Tensor:
+def charbonnier_loss(
+    input: Tensor, target: Tensor, eps: float, reduction: int, wanted: bool
+) -> tuple[Tensor, Tensor]:
     """The operator ``charbonnier_loss`` of ``csrc/library.cpp``."""
     input, target = input.contiguous(), target.contiguous()
     count = input.numel()
@@ -92,12 +100,16 @@ def charbonnier_loss(input: Tensor, target: Tensor, eps: float, reduction: int) 
             output = input.new_empty(input.shape)
             if count:
                 map_kernel[(programs,)](input, target, output, count, **options)
-            return output
+            return output, input.new_empty(0)
         sums = input.new_empty(programs, dtype=_wide(input))
+        grad_input = input.new_empty(input.shape if wanted else 0)
         if count:
-            partial_sum_kernel[(programs,)](input, target, sums, count, **options)
+            divisor = count if reduction == MEAN else 1
+            partial_sum_kernel[(programs,)](
+                input, target, sums, grad_input, count, divisor, WANTED=wanted, **options
+            )
         total = sums.sum()
-        return (total / count if reduction == MEAN else total).to(input.dtype)
+        return (total / count if reduction == MEAN else total).to(input.dtype), grad_input
 
 
 def charbonnier_loss_backward(

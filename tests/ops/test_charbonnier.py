@@ -34,7 +34,8 @@ class TestCharbonnier(OperatorContract):
     def schema_calls(self, tensors, variant):
         names = torch.ops.vqe_fast
         settings = (variant["eps"], REDUCTIONS[variant["reduction"]])
-        yield names.charbonnier_loss.default, (*tensors, *settings)
+        for wanted in (False, True):
+            yield names.charbonnier_loss.default, (*tensors, *settings, wanted)
         size = self.reference(*tensors, **variant).shape
         grad = torch.rand(size, device=tensors[0].device)
         plain = [tensor.detach() for tensor in tensors]
@@ -83,6 +84,30 @@ def test_large_sum_keeps_its_precision():
         x.double(), torch.zeros(1).double().expand_as(x), 1e-6, "sum"
     )
     assert abs(ops.charbonnier_loss(x, torch.zeros_like(x), 1e-6, "sum") / exact - 1) < 1e-7
+
+
+def test_gradient_scaled_by_what_follows():
+    """Computed along with the loss, it is right for any weight, a second time, and for both."""
+    x, y = (torch.rand(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    loss = ops.charbonnier_loss(x, y, 1e-3)
+    expected = torch.autograd.grad(reference.charbonnier_loss(x, y, 1e-3), (x, y))
+    for weight in (-2.0, 1.0, 0.5):
+        found = torch.autograd.grad(weight * loss, (x, y), retain_graph=True)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, weight * other)
+    first, second = (torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2))
+    first.zero_()
+    torch.testing.assert_close(second, expected[0])
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_small_gradients_in_float16(autocast):
+    """A scaled loss keeps gradients that are too small for float16 without their scale."""
+    x = torch.rand(1 << 22, dtype=torch.float16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss = ops.charbonnier_loss(x, torch.zeros_like(x), 1e-3)
+    (float(1 << 12) * loss.float()).backward()
+    torch.testing.assert_close(x.grad[x > 0.1], torch.full_like(x, 2.0**-10)[x > 0.1])
 
 
 def test_mixed_dtypes_promote():
@@ -137,13 +162,19 @@ def test_triton_interpreted(reduction, dtype):
         control = reference.charbonnier_loss(leaf, y, 1e-3, reduction)
         exact = reference.charbonnier_loss(exact_leaf, y.double(), 1e-3, reduction)
         with poisoned_memory():
-            actual = kernels.charbonnier_loss(x, y, 1e-3, REDUCTIONS[reduction])
+            options = (1e-3, REDUCTIONS[reduction])
+            actual, nothing = kernels.charbonnier_loss(x, y, *options, False)
+            again, along = kernels.charbonnier_loss(x, y, *options, True)
             grad = torch.full_like(control, 0.5).detach()
             gradient = kernels.charbonnier_loss_backward(grad, x, y, 1e-3, REDUCTIONS[reduction])
         assert_no_worse(actual, control.detach(), exact.detach(), VALUE_FACTOR)
+        torch.testing.assert_close(again, actual, rtol=0, atol=0, equal_nan=True)
+        assert nothing.numel() == 0
         (control,) = torch.autograd.grad(control, leaf, grad)
         (exact,) = torch.autograd.grad(exact, exact_leaf, grad.double())
         assert_no_worse(gradient, control, exact, GRADIENT_FACTOR)
+        if reduction != "none":
+            assert_no_worse(along * 0.5, control, exact, GRADIENT_FACTOR)
 
 
 def test_triton_compiles_for_gpus():
@@ -157,7 +188,16 @@ def test_triton_compiles_for_gpus():
         pair = {"p_input": f"*{element}", "p_target": f"*{element}"}
         for kernel, signature, more in (
             ("map_kernel", pair | {"p_output": f"*{element}", "count": "i64"}, {}),
-            ("partial_sum_kernel", pair | {"p_sums": f"*{acc}", "count": "i32"}, {}),
+            *(
+                (
+                    "partial_sum_kernel",
+                    pair
+                    | {"p_sums": f"*{acc}", "p_grad_input": f"*{element}"}
+                    | {"count": "i32", "divisor": "i32"},
+                    {"WANTED": wanted},
+                )
+                for wanted in (False, True)
+            ),
             *(
                 (
                     "gradient_kernel",

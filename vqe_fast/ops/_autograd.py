@@ -34,3 +34,13 @@ def reference_gradients(
             torch.autograd.grad(function(*tensors), wanted, grad_output, create_graph=True)
         )
     return [next(gradients) if need else None for need in needed]
+
+
+def scaled(gradient: Tensor, scale: Tensor) -> Tensor:
+    """``gradient``, which nobody else has, times ``scale``; in place unless it is traced."""
+    if type(gradient) is not Tensor:
+        return gradient * scale
+    # A plain loss.backward() scales by 1; only a CPU tensor can be looked at for free.
+    if scale.device.type == "cpu" and scale.dim() == 0 and scale.item() == 1:
+        return gradient
+    return gradient.mul_(scale)

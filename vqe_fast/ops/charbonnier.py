@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vqe_fast import reference
 from vqe_fast.ops import _library
-from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._autocast import autocast_enabled
+from vqe_fast.ops._autograd import reference_gradients, scaled
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import REDUCTIONS, check_pair, check_positive, check_reduction
 from vqe_fast.ops._layout import inverse, memory_order
@@ -44,16 +45,30 @@ def charbonnier_loss(
         input, target = input.to(dtype), target.to(dtype)
     if not use_kernel("charbonnier", input, target):
         return reference.charbonnier_loss(input, target, eps, reduction)
-    operator = torch.ops.vqe_fast.charbonnier_loss
     order = memory_order(input, target)
     if order is not None:
         input, target = input.permute(order), target.permute(order)
-    loss: Tensor = operator(input, target, eps, REDUCTIONS[reduction])
+    operator = torch.ops.vqe_fast.charbonnier_loss
+    wanted = reduction != "none" and _gradient_is_wanted(input, target)
+    loss: Tensor = operator(input, target, eps, REDUCTIONS[reduction], wanted)[0]
     return loss if order is None or reduction != "none" else loss.permute(inverse(order))
 
 
-def _fake(input: Tensor, target: Tensor, eps: float, reduction: int) -> Tensor:
-    return input.new_empty(input.shape if reduction == REDUCTIONS["none"] else ())
+def _gradient_is_wanted(input: Tensor, target: Tensor) -> bool:
+    """Whether the gradient of a mean or sum is to be computed along with it.
+
+    Not in float16: before the gradient of the loss scales it, it may be too small for that.
+    """
+    fits = input.dtype != torch.float16 or autocast_enabled(input.device.type)
+    return fits and torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
+
+
+def _fake(
+    input: Tensor, target: Tensor, eps: float, reduction: int, wanted: bool
+) -> tuple[Tensor, Tensor]:
+    if reduction == REDUCTIONS["none"]:
+        return input.new_empty(input.shape), input.new_empty(0)
+    return input.new_empty(()), input.new_empty(input.shape if wanted else 0)
 
 
 def _fake_backward(
@@ -63,11 +78,17 @@ def _fake_backward(
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    input, target, ctx.eps, ctx.reduction = inputs
+    input, target, ctx.eps, ctx.reduction, wanted = inputs
     ctx.save_for_backward(input, target)
+    _, gradient = output
+    ctx.mark_non_differentiable(gradient)
+    ctx.set_materialize_grads(False)  # or autograd would fill a tensor of zeros for the gradient
+    ctx.gradient = gradient if wanted and ctx.reduction != REDUCTIONS["none"] else None
 
 
-def _backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
+def _backward(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-untyped-def]
+    if grad_output is None:
+        return (None,) * 5
     input, target = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
     if torch.is_grad_enabled():
@@ -76,22 +97,29 @@ def _backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
         def loss(x: Tensor, y: Tensor) -> Tensor:
             return reference.charbonnier_loss(x, y, ctx.eps, name)
 
-        return *reference_gradients(loss, (input, target), needed, grad_output), None, None
-    # ρ is even: the gradient of the target is that of the input with its sign changed, and the
-    # operator gives it directly when the two change places.
-    pair = (input, target) if needed[0] else (target, input)
-    gradient = torch.ops.vqe_fast.charbonnier_loss_backward(
-        grad_output, *pair, ctx.eps, ctx.reduction
-    )
+        return *reference_gradients(loss, (input, target), needed, grad_output), None, None, None
+    # The gradient is this node's own until it is handed on, so it is scaled in place; who comes a
+    # second time, with retain_graph, gets a new one.
+    gradient, ctx.gradient = ctx.gradient, None
+    # ρ is even: the gradient of the target is that of the input with its sign changed.
+    if gradient is None:
+        pair = (input, target) if needed[0] else (target, input)
+        gradient = torch.ops.vqe_fast.charbonnier_loss_backward(
+            grad_output, *pair, ctx.eps, ctx.reduction
+        )
+    else:
+        gradient = scaled(gradient, grad_output if needed[0] else -grad_output)
     if not needed[0]:
-        return None, gradient, None, None
-    return gradient, -gradient if needed[1] else None, None, None
+        return None, gradient, None, None, None
+    return gradient, -gradient if needed[1] else None, None, None, None
 
 
-def _cuda(input: Tensor, target: Tensor, eps: float, reduction: int) -> Tensor:
+def _cuda(
+    input: Tensor, target: Tensor, eps: float, reduction: int, wanted: bool
+) -> tuple[Tensor, Tensor]:
     from vqe_fast.kernels import charbonnier
 
-    return charbonnier.charbonnier_loss(input, target, eps, reduction)
+    return charbonnier.charbonnier_loss(input, target, eps, reduction, wanted)
 
 
 def _cuda_backward(

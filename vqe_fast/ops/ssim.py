@@ -13,7 +13,7 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled, without_autocast
-from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._autograd import reference_gradients, scaled
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_pair, check_positive, check_reduction
 from vqe_fast.reference.ssim import (
@@ -378,20 +378,10 @@ def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no
         )
     scale = grad_value[..., None, None] if grad_value.dim() else grad_value
     gradients = (
-        _scaled(gradient, scale).to(image.dtype) if need else None
+        scaled(gradient, scale).to(image.dtype) if need else None
         for gradient, image, need in zip(gradients, images, needed, strict=True)
     )
     return *gradients, None, None, None
-
-
-def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:
-    """``gradient`` times ``scale``, in place unless it is traced."""
-    if type(gradient) is not Tensor:
-        return gradient * scale
-    # A plain loss.backward() scales by 1; only a CPU tensor can be looked at for free.
-    if scale.device.type == "cpu" and scale.dim() == 0 and scale.item() == 1:
-        return gradient
-    return gradient.mul_(scale)
 
 
 def _fake_map(input, target, window_size, constants, same):  # type: ignore[no-untyped-def]
