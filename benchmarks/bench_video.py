@@ -19,9 +19,9 @@ from vqe_fast.bench.work import Candidate, Work
 CRF, PRESET = 18, "medium"
 # Model, height and width, frames, implementations.
 CASES = [
-    ("identity", (720, 1280), 150, ("vqe_fast", "ffmpeg")),
-    ("identity", (240, 416), 300, ("vqe_fast", "ffmpeg")),
+    ("identity", (720, 1280), 90, ("vqe_fast", "ffmpeg")),
     ("carcnn_small", (240, 416), 40, ("vqe_fast",)),
+    ("identity", (240, 416), 200, ("vqe_fast", "ffmpeg")),
 ]
 TINY = ("identity", (48, 64), 5, ("vqe_fast", "ffmpeg"))
 
@@ -32,7 +32,7 @@ def plan(device, tiny):
             f"{model} {size}",
             names,
             functools.partial(work, model, size, frames, device, names),
-            budget=12.0,
+            budget=8.0,
             rotate=False,
         )
         for model, size, frames, names in ([TINY] if tiny else CASES)

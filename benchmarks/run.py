@@ -18,14 +18,14 @@ SECONDS = 890
 # Suite → seconds after which it begins no further case.
 LIMITS = {
     "ceilings": 15,
-    "charbonnier": 40,
-    "modulation": 75,
-    "fusion": 75,
-    "ssim": 130,
-    "attention": 260,
-    "models": 170,
+    "charbonnier": 35,
+    "modulation": 70,
+    "fusion": 60,
+    "ssim": 115,
+    "attention": 250,
+    "models": 215,
     "video": 50,
-    "training": 30,
+    "training": 20,
 }
 
 

@@ -15,7 +15,7 @@ from vqe_fast.bench.row import FAILED, WRONG, Row, timed, with_ratios
 from vqe_fast.bench.timing import LONG, Step, durations, seconds_of
 from vqe_fast.bench.work import TOLERANCES, Candidate, NotDone, Work
 
-ONCE = 10.0
+ONCE = 4.0
 """Seconds from which on a single call is measured."""
 
 
