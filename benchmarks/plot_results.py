@@ -21,7 +21,8 @@ def plotted(rows, operator):
     series = {}
     for row in rows:
         if row.operator == operator and row.status == MEASURED and row.role != "yardstick":
-            kind = (row.case, row.dtype, row.direction, row.device)
+            channels = row.shape[1] if operator == "attention" else None
+            kind = (row.case, channels, row.dtype, row.direction, row.device)
             series.setdefault(kind, []).append(row)
     most = max(series.values(), key=lambda of: len({row.shape for row in of}), default=[])
     if operator == "model" or len({size_of(row) for row in most}) < LEAST_SIZES:
@@ -63,7 +64,9 @@ def draw(rows, operator, title):
     first = chosen[0]
     direction = "forward" if first.direction == "forward" else "forward and backward"
     what = "positions" if operator == "attention" else "values of an input"
-    figure.suptitle(f"{title}: {first.case}, {first.dtype}, {direction}", color=INK, fontsize=12)
+    channels = f", {first.shape[1]} channels" if operator == "attention" else ""
+    heading = f"{title}: {first.case}{channels}, {first.dtype}, {direction}"
+    figure.suptitle(heading, color=INK, fontsize=12)
     figure.supxlabel(what, color=INK, fontsize=10)
     return figure
 

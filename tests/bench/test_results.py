@@ -247,6 +247,12 @@ def test_plot_needs_sizes():
     assert names[0] == "vqe_fast" and len(names) == 3
 
 
+def test_a_line_of_attention_has_one_number_of_channels():
+    shapes = [(1, 8, 2, 2), (1, 8, 4, 4), (1, 8, 8, 8), (1, 16, 4, 4), (1, 16, 8, 8)]
+    rows = [row("vqe_fast", 0.1, operator="attention", shape=shape) for shape in shapes]
+    assert [each.shape for each in plotted(rows, "attention")] == shapes[:3]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(2.5, "2.50 s"), (0.0123, "12.3 ms"), (0.000456, "456 µs"), (4e-9, "4.00 ns")],
