@@ -17,17 +17,24 @@ inline void charbonnier_slopes(const C* input, const C* target, C squared_eps, C
   }
 }
 
-// Sum of rho over count values.
-template <typename T>
-void charbonnier_sum(const T* input, const T* target, int64_t count, double eps, double* sum) {
+// Sum of rho over count values; and if it is wanted the gradient of each, grad * d rho / d input.
+template <bool kWanted, typename T>
+inline void charbonnier_reduce(const T* input, const T* target, double grad, int64_t count,
+                               double eps, double* sum, T* grad_input) {
   using C = Computed<T>;
   const C squared_eps = static_cast<C>(eps * eps);
   double sums[kBlock] = {};
-  C x[kBlock], y[kBlock], values[kBlock];
+  C x[kBlock], y[kBlock], values[kBlock], slopes[kBlock];
   for (int64_t i = 0; i < count; i += kBlock) {
     load(input + i, count - i, x);
     load(target + i, count - i, y);
     charbonnier_values(x, y, squared_eps, values);
+    if constexpr (kWanted) {
+      for (int lane = 0; lane < kBlock; ++lane) {
+        slopes[lane] = static_cast<C>(grad) * ((x[lane] - y[lane]) / values[lane]);
+      }
+      store(slopes, count - i, grad_input + i);
+    }
     for (int64_t lane = count - i; lane < kBlock; ++lane) {
       values[lane] = 0;
     }
@@ -42,34 +49,15 @@ void charbonnier_sum(const T* input, const T* target, int64_t count, double eps,
   *sum = total;
 }
 
-// The same sum, and each value's d rho / d input times grad.
+template <typename T>
+void charbonnier_sum(const T* input, const T* target, int64_t count, double eps, double* sum) {
+  charbonnier_reduce<false, T>(input, target, 0, count, eps, sum, nullptr);
+}
+
 template <typename T>
 void charbonnier_sum_and_gradient(const T* input, const T* target, double grad, int64_t count,
                                   double eps, double* sum, T* grad_input) {
-  using C = Computed<T>;
-  const C squared_eps = static_cast<C>(eps * eps);
-  double sums[kBlock] = {};
-  C x[kBlock], y[kBlock], values[kBlock], slopes[kBlock];
-  for (int64_t i = 0; i < count; i += kBlock) {
-    load(input + i, count - i, x);
-    load(target + i, count - i, y);
-    charbonnier_values(x, y, squared_eps, values);
-    for (int lane = 0; lane < kBlock; ++lane) {
-      slopes[lane] = static_cast<C>(grad) * ((x[lane] - y[lane]) / values[lane]);
-    }
-    store(slopes, count - i, grad_input + i);
-    for (int64_t lane = count - i; lane < kBlock; ++lane) {
-      values[lane] = 0;
-    }
-    for (int lane = 0; lane < kBlock; ++lane) {
-      sums[lane] += values[lane];
-    }
-  }
-  double total = 0;
-  for (int lane = 0; lane < kBlock; ++lane) {
-    total += sums[lane];
-  }
-  *sum = total;
+  charbonnier_reduce<true>(input, target, grad, count, eps, sum, grad_input);
 }
 
 // rho of each of count values.
