@@ -6,6 +6,8 @@ interrupted it goes on. Tables come from the clips in FOLDER, pictures from the 
 
 import argparse
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from vqe_fast import Evaluation, evaluate
@@ -33,15 +35,17 @@ INTRODUCTION = """# Results
 
 What the weights that ship with the package do on clips that they were not trained on, the first
 {frames} frames of each. `spp` is FFmpeg's filter at its best strength for each setting, chosen on
-these very clips. Made by `make results VALIDATE=FOLDER` ([how it is measured](evaluation.md));
-compare differences on the same encodes only, never absolute figures with those of other papers."""
+these very clips. `carcnn_small` was trained for all of these settings, `galteri_very_fast` for
+heavy compression alone (x264 CRF 35 to 47, x265 QP 37 and 42) and is out of place below. Made by
+`make results VALIDATE=FOLDER` ([how it is measured](evaluation.md)); compare differences on the
+same encodes only, never absolute figures with those of other papers."""
 
 CROPS = """The demo's footage at x264 CRF 37: the crops that compression damaged most, whatever
 came of them."""
 
 LOSSES = """## Where they lose
 
-{count} of {of} rows lose PSNR of luma; the worst {shown}:"""
+Clips and settings at which luma loses PSNR: {counts}. The worst {shown}:"""
 
 
 def main(folder: Path, frames: int) -> None:
@@ -81,9 +85,9 @@ def page(grid: Evaluation, papers: list[Evaluation], frames: int) -> str:
         "![Rate and PSNR](results/rate_distortion.png)",
         CROPS,
         "![Compressed, enhanced by carcnn_small, original](results/before_after.png)",
-        *section(summary(grid, ["psnr_y", "ssim_y", "psnr_rgb"])),
+        *section(means(grid, ["psnr_y", "ssim_y", "psnr_rgb"], and_worst=True)),
         *section(bjontegaard(grid)),
-        *section(summary(grid, ["fluctuation", "peak_valley", "flicker"]), "Quality over time"),
+        *section(means(grid, ["fluctuation", "peak_valley", "flicker"]), "Quality over time"),
         *section(gains_of_clips(grid)),
         *losses(grid),
     ]
@@ -102,6 +106,13 @@ def section(table: Table | None, title: str | None = None) -> list[str]:
     return [] if table is None else [f"## {title or table.title}", table.to_markdown()]
 
 
+def means(evaluation: Evaluation, names: list[str], *, and_worst: bool = False) -> Table:
+    """Without frames per second, which are those of a busy processor."""
+    table = summary(evaluation, names)
+    last = -1 if and_worst else -2
+    return replace(table, header=table.header[:last], rows=[cells[:last] for cells in table.rows])
+
+
 def losses(evaluation: Evaluation) -> list[str]:
     """The clips and settings at which a model takes PSNR away."""
     gains = [
@@ -110,6 +121,9 @@ def losses(evaluation: Evaluation) -> list[str]:
         if row.restorer != "none" and (gain := evaluation.gain(row, "psnr_y")) is not None
     ]
     lost = sorted(((gain, row) for gain, row in gains if gain < 0), key=lambda each: each[0])
+    of = Counter(row.restorer for _, row in gains)
+    losing = Counter(row.restorer for _, row in lost)
+    counts = ", ".join(f"`{name}` {losing[name]} of {count}" for name, count in of.items())
     write = FIGURES["psnr_y"].write
     table = Table(
         "",
@@ -117,7 +131,7 @@ def losses(evaluation: Evaluation) -> list[str]:
         [[r.clip, r.setting, r.restorer, write(g, signed=True)] for g, r in lost[:WORST]],
         left=3,
     )
-    text = LOSSES.format(count=len(lost), of=len(gains), shown=min(len(lost), WORST))
+    text = LOSSES.format(counts=counts, shown=min(len(lost), WORST))
     return [text, table.to_markdown()] if lost else []
 
 

@@ -52,6 +52,16 @@ def test_fast_path_is_the_plain_one(model, dtype, device):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("device", DEVICES)
+def test_weights_in_bfloat16(model, device):
+    """Frames stay in float32, as the engine hands them over."""
+    frames, *qp = (value.to(device) for value in inputs(model))
+    exact = copy.deepcopy(model).to(device)(frames, *qp)
+    rough = copy.deepcopy(model).to(device, torch.bfloat16)(frames, *qp)
+    assert relative_rms(rough, exact) < 0.1
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("size", ((16, 16), (17, 31)), ids=str)
 def test_any_size(model, size):
     frames, *qp = inputs(model, size)

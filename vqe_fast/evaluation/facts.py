@@ -42,7 +42,8 @@ def machine(device: str) -> str:
     """The processor that models ran on, in words."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    return f"{_cpu()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{_cpu()}, {threads} thread{'s' * (threads > 1)}"
 
 
 def _cpu() -> str:

@@ -124,7 +124,8 @@ class MultiScale(nn.Module):
             frames: (B, 3, H, W), RGB in [0, 1], H and W at least 16.
 
         Returns:
-            (B, 3, H, W), not clamped.
+            (B, 3, H, W) in the dtype of ``frames``, not clamped. The convolutions run in the
+            dtype of the weights.
 
         Raises:
             ValueError: ``frames`` has another shape or is too small.
@@ -149,14 +150,15 @@ class MultiScale(nn.Module):
                 f"got {tuple(frames.shape)}"
             )
         height, width = frames.shape[-2:]
-        images = [self._padded(frames) - 0.5]
+        weight = next(self.parameters())
+        images = [(self._padded(frames) - 0.5).to(weight.dtype)]
         for _ in self.scales[1:]:
             images.append(F.avg_pool2d(images[-1], 2))
         restored: list[Tensor] = []
         maps: list[Tensor] = []
         for scale, image in zip(reversed(self.scales), reversed(images), strict=True):
             output, maps = scale(image, maps)
-            restored.insert(0, output + 0.5)
+            restored.insert(0, output.to(frames.dtype) + 0.5)
         return [
             image[..., : -(-height // 2**level), : -(-width // 2**level)]
             for level, image in enumerate(restored)

@@ -271,7 +271,7 @@ class PeQuENet(nn.Module):
             qp: as in :meth:`forward`.
 
         Returns:
-            (B, 1, H, W).
+            (B, 1, H, W) in the dtype of the weights.
         """
         neighbours = {"previous": previous, "following": following}
         widths = [column.relu1_1.shape[-1] for column in current]
