@@ -19,7 +19,6 @@ SIZES = {
     "cuda": ((1080, 1920), (720, 1280), (2160, 3840)),
 }
 TINY = (32, 48)
-TINY_MODELS = ("carcnn_small", "galteri_very_fast", "pequenet")
 # The first of these first: there may be no time for all.
 FIRST = ("pequenet", "carcnn", "carcnn_small")
 NETWORKS = [name for name in list_models() if name != "identity"]
@@ -52,7 +51,7 @@ BUDGET = {"cpu": 3.0, "cuda": 1.0}
 
 def plan(device, tiny):
     if tiny:
-        pairs, names = [(model, TINY) for model in TINY_MODELS], NAMES["cuda"] | NAMES["cpu"]
+        pairs, names = [(model, TINY) for model in NETWORKS], NAMES["cuda"] | NAMES["cpu"]
     else:
         pairs, names = in_order(device), NAMES[device]
     return [
