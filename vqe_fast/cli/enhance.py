@@ -182,7 +182,7 @@ def enhance(
         if report is not None:
             refuse_report(report, target)
         if is_one:
-            code = enhance_one(sources[0], target, container, options, report, quiet)
+            code = int(enhance_one(sources[0], target, container, options, report, quiet))
         else:
             code = enhance_several(sources, target, options, report, quiet)
     if code:
