@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.ops._checks import check_finite
 from vqe_fast.ops.fusion import (
-    check_amount,
     check_radius,
     check_unsharp_options,
     frame_variance,
@@ -37,7 +37,7 @@ class FusionStream:
 
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
         check_radius(radius)
-        check_amount("sharpen", sharpen)
+        check_finite("sharpen", sharpen)
         self._radius = radius
         self._sharpen = sharpen
         self._waiting: _Waiting | None = None
@@ -107,7 +107,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
         super().__init__()
         check_radius(radius)
-        check_amount("sharpen", sharpen)
+        check_finite("sharpen", sharpen)
         self.radius = radius
         self.sharpen = sharpen
 

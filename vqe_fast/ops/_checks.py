@@ -45,3 +45,9 @@ def check_positive(name: str, value: float) -> None:
     """Raises ValueError unless ``value`` is a finite number above zero."""
     if not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value}")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Raises ValueError unless ``value`` is a finite number."""
+    if not -float("inf") < value < float("inf"):  # torch.compile cannot trace math.isfinite
+        raise ValueError(f"{name} must be a finite number, got {value}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled, without_autocast
 from vqe_fast.ops._autograd import reference_gradients
 from vqe_fast.ops._backend import use_kernel
-from vqe_fast.ops._checks import check_tensor
+from vqe_fast.ops._checks import check_finite, check_tensor
 
 
 def cross_frame_attention(
@@ -85,8 +84,7 @@ def _check(query: object, key: object, value: object, scale: float) -> None:
         )
     if 0 in key.shape[2:]:
         raise ValueError(f"key must have at least one position, got {tuple(key.shape)}")
-    if not math.isfinite(scale):
-        raise ValueError(f"scale must be a finite number, got {scale}")
+    check_finite("scale", scale)
 
 
 def _computed_dtype(tensor: Tensor) -> torch.dtype:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,7 @@ from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autograd import reference_gradients
 from vqe_fast.ops._backend import use_kernel
-from vqe_fast.ops._checks import check_positive, check_tensor
+from vqe_fast.ops._checks import check_finite, check_positive, check_tensor
 from vqe_fast.reference.fusion import FrameVariance, common_bounds, gaussian_taps
 
 MAX_RADIUS = 63
@@ -177,7 +175,7 @@ def fuse(
     Raises:
         ValueError: ``sharpen`` is not finite.
     """
-    check_amount("sharpen", sharpen)
+    check_finite("sharpen", sharpen)
     dtype = torch.promote_types(detail.dtype, smooth.dtype)
     detail, smooth = detail.to(dtype), smooth.to(dtype)
     computed = torch.promote_types(dtype, torch.float32)
@@ -196,15 +194,9 @@ def check_radius(radius: int) -> None:
         raise ValueError(f"radius must be a whole number from 0 to {MAX_RADIUS}, got {radius}")
 
 
-def check_amount(name: str, amount: float) -> None:
-    """Raises ValueError for an amount of sharpening that is not finite."""
-    if not math.isfinite(amount):
-        raise ValueError(f"{name} must be a finite number, got {amount}")
-
-
 def check_unsharp_options(amount: float, kernel_size: int, sigma: float) -> None:
     """Raises ValueError for a wrong option of :func:`unsharp_mask`."""
-    check_amount("amount", amount)
+    check_finite("amount", amount)
     if not (1 <= kernel_size <= MAX_KERNEL_SIZE and kernel_size % 2 == 1):
         raise ValueError(f"kernel_size must be odd and 1 to {MAX_KERNEL_SIZE}, got {kernel_size}")
     check_positive("sigma", sigma)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled
 from vqe_fast.ops._autograd import reference_gradients
 from vqe_fast.ops._backend import use_kernel
-from vqe_fast.ops._checks import check_tensor
+from vqe_fast.ops._checks import check_finite, check_tensor
 from vqe_fast.reference.modulation import computed_dtype, row_qps
 
 ACTIVATIONS = (None, "relu", "leaky_relu")
@@ -99,8 +98,7 @@ def check_modulation(
         )
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be relu, leaky_relu or None; got {activation!r}")
-    if not math.isfinite(negative_slope):
-        raise ValueError(f"negative_slope must be a finite number, got {negative_slope}")
+    check_finite("negative_slope", negative_slope)
 
 
 def qp_gains(
