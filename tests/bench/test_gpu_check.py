@@ -47,11 +47,12 @@ def test_rehearsal(tmp_path):
     rows = results_file.rows_of(results)
     suites = {"ceiling", "attention", "charbonnier", "fusion", "modulation", "ssim", "model"}
     assert {row.operator for row in rows} == suites
-    assert all(
-        row.status == "measured"
-        for row in rows
-        if row.role == "own" and "GPU" not in row.status and "CUDA" not in row.implementation
-    )
+    # Large models are left out where even a tiny frame is expected to take long.
+    assert {row.status for row in rows if row.role == "own"} - {"measured", "is for GPUs"} <= {
+        row.status for row in rows if row.operator == "model" and row.status.startswith("left out")
+    }
+    measured = {row.case for row in rows if row.operator == "model" and row.status == "measured"}
+    assert {"carcnn_small", "galteri_very_fast", "multiscale", "pequenet"} <= measured
 
 
 def test_stages_keep_their_results_when_one_is_ended(tmp_path):

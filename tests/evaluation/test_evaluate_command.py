@@ -73,13 +73,6 @@ def test_refusals(call, options, message, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_without_what_it_needs(call, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.interpolate", None)
-    result = call("--qp", "40")
-    assert result.exit_code == 2
-    assert "evaluate needs scipy" in result.stderr and "vqe_fast[evaluate]" in result.stderr
-
-
 def test_no_clips(call, tmp_path):
     result = call("--qp", "40", clips=tmp_path / "nowhere")
     assert result.exit_code == 2 and "holds no clip or photograph" in result.stderr
