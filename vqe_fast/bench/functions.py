@@ -11,23 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqe_fast.bench.row import Direction, Role
-from vqe_fast.bench.work import Candidate, Sample, Work, in_float64, relative_error, run
+from vqe_fast.bench.row import Role
+from vqe_fast.bench.work import Candidate, Sample, Subject, Work, in_float64, relative_error, run
 
 Make = Callable[[], Callable[..., Any]]
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(Subject):
     """A function of this package, its definition, and inputs for both.
 
     Attributes:
-        operator: as in :class:`~vqe_fast.bench.row.Row`, as are the next five.
-        case: what exactly.
-        shape: of the first input.
-        dtype: of the inputs.
-        direction: ``forward`` or ``both``.
-        device: ``cpu`` or ``cuda``.
         ours: the function of this package.
         plain: what a user would write in plain PyTorch; in float64 it is the truth.
         sample: number → inputs.
@@ -39,12 +33,6 @@ class Function:
         work_flops: as in the row.
     """
 
-    operator: str
-    case: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    direction: Direction
-    device: str
     ours: Callable[..., Tensor]
     plain: Callable[..., Tensor]
     sample: Callable[[int], Sample]

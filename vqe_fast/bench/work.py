@@ -75,16 +75,31 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Work:
-    """One thing to do, which several candidates do side by side.
+class Subject:
+    """What is measured, as :class:`~vqe_fast.bench.row.Row` has it.
 
     Attributes:
-        operator: as in :class:`~vqe_fast.bench.row.Row`, as are the next five.
+        operator: its name.
         case: what exactly.
         shape: of the first input.
         dtype: of the inputs.
         direction: ``forward`` or ``both``.
         device: ``cpu`` or ``cuda``.
+    """
+
+    operator: str
+    case: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    direction: Direction
+    device: str
+
+
+@dataclass(frozen=True)
+class Work(Subject):
+    """One thing to do, which several candidates do side by side.
+
+    Attributes:
         sample: number → inputs; the same number gives the same values.
         candidates: who does it.
         work_flops: as in the row.
@@ -94,12 +109,6 @@ class Work:
             this package returns, once each.
     """
 
-    operator: str
-    case: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    direction: Direction
-    device: str
     sample: Callable[[int], Any]
     candidates: Sequence[Candidate]
     work_flops: int | None = None

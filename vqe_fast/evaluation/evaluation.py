@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.detection import Matches
 from vqe_fast.evaluation.protocol import Protocol
 from vqe_fast.evaluation.row import COMPRESSED, Row
@@ -175,8 +176,8 @@ class Evaluation:
         asked = [self.row(clip, setting, restorer) for clip in self.clips]
         rows = [row for row in asked if not row.error]
         names = list(dict.fromkeys(name for row in rows for name in row.figures))
-        figures = {name: _mean(row.figures.get(name) for row in rows) for name in names}
-        gains = {name: _mean(self.gain(row, name) for row in rows) for name in names}
+        figures = {name: mean_of_known(row.figures.get(name) for row in rows) for name in names}
+        gains = {name: mean_of_known(self.gain(row, name) for row in rows) for name in names}
         if "map" in figures:
             figures["map"] = _pooled(rows)
             before = _pooled([self.row(row.clip, setting, COMPRESSED) for row in rows])
@@ -236,11 +237,6 @@ def _known(values: Sequence[float | None]) -> list[float]:
     if len(known) < len(values):
         raise ValueError("a setting was not measured")
     return known
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def _pooled(rows: Sequence[Row]) -> float | None:

@@ -12,6 +12,7 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.conversion import Chroma, Conversion, ToRGB, to_rgb
 from vqe_fast.evaluation.detection import Detections, Detector, Matches
@@ -101,7 +102,7 @@ class Measures:
         per_frame = {name: [each[name] for each in values] for name in values[0]}
         psnrs = [each["psnr_y"] or 0.0 for each in values]
         figures: dict[str, float | None] = {
-            **{name: _mean(column) for name, column in per_frame.items()},
+            **{name: mean_of_known(column) for name, column in per_frame.items()},
             "fluctuation": fluctuation(psnrs),
             "peak_valley": peak_valley_difference(psnrs),
             "flicker": flicker.value,
@@ -150,11 +151,6 @@ def _tensor(samples: Samples) -> Tensor:
     """(1, C, H, W) of (H, W) or (C, H, W)."""
     image = torch.tensor(samples)
     return image[None, None] if image.dim() == 2 else image[None]
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def _detected(detector: Detector, rgb: Samples) -> Detections:

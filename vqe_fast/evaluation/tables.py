@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
+from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.evaluation import Evaluation
 from vqe_fast.evaluation.figures import FIGURES, Figure
 from vqe_fast.evaluation.row import COMPRESSED
@@ -181,7 +181,7 @@ def _by_clip(evaluation: Evaluation, name: str, figure: Figure) -> Table:
         signed = [False, *[False, True] * len(columns)] if with_gain else [False] * len(columns)
         for number, (clip, *values) in enumerate(zip(evaluation.clips, *columns, strict=True)):
             rows.append(["" if number else setting, clip, *_written(figure, values, signed)])
-        means = _written(figure, [_mean(column) for column in columns], signed)
+        means = _written(figure, [mean_of_known(column) for column in columns], signed)
         rows.append(["", *(f"**{cell}**" for cell in ("mean", *means))])
     header = [_NONE]
     for restorer in evaluation.restorers[1:]:
@@ -216,11 +216,6 @@ def _common(
 def _best(values: Iterable[float | None], figure: Figure) -> float | None:
     known = [value for value in values if value is not None]
     return (max if figure.more_is_better else min)(known, default=None)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def _marked(text: str, gain: float | None) -> str:
