@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from vqe_fast._machine import cpu_name
+
 PACKAGES = (
     "torch",
     "vqe_fast",
@@ -46,15 +48,6 @@ def facts(device: str) -> dict[str, object]:
 def slug(name: str) -> str:
     """A file name of a machine's name: ``"NVIDIA H200"`` → ``"nvidia-h200"``."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unknown"
-
-
-def cpu_name() -> str:
-    """As the system calls the processor."""
-    try:
-        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 @functools.cache

@@ -110,19 +110,12 @@ def _refuse_shape(function: Function, device: str) -> None:
 def _print(function: Function, rows: list[Row]) -> None:
     from rich.console import Console
 
+    from vqe_fast._machine import machine_name
     from vqe_fast.bench.table import LEGEND, headline, reasons, table
 
     console = Console(highlight=False)
-    console.print(headline(rows[0], _device_name(function.device)), markup=False, soft_wrap=True)
+    console.print(headline(rows[0], machine_name(function.device)), markup=False, soft_wrap=True)
     console.print(table(rows))
     for line in reasons(rows):
         console.print(line, markup=False, soft_wrap=True)
     console.print(LEGEND, style="dim")
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"

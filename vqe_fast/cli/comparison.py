@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.comparison import (
     ComparisonReport,
@@ -129,5 +130,4 @@ def _summary(report: ComparisonReport) -> str:
 
 
 def _size(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    return size_in_words(path.stat().st_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 import av
 import torch
 
+from vqe_fast._machine import machine_name
 from vqe_fast._version import __version__
 from vqe_fast.evaluation.case import Case
 
@@ -33,26 +33,9 @@ def facts(cases: Iterable[Case], device: str) -> dict[str, Any]:
         "vqe_fast": __version__,
         "torch": torch.__version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(device),
+        "machine": machine_name(device),
         "encoders": _encoders(cases),
     }
-
-
-def machine(device: str) -> str:
-    """The processor that models ran on, in words."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{_cpu()}, {threads} thread{'s' * (threads > 1)}"
-
-
-def _cpu() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        text = ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def _encoders(cases: Iterable[Case]) -> dict[str, str]:
