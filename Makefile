@@ -5,7 +5,10 @@
 # make gpu-check   what only a GPU can show, in less than 9 minutes; a rehearsal where there is none
 # make lint   formatting, types, style
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
-# make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are
+# make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are; stopped at
+#                                  any moment it goes on when called again. STATE=… is where it
+#                                  keeps what it needs for that, WEIGHTS="dualres_s" a part of them,
+#                                  STEPS=60000 prolongs the last stage
 # Another torch: make demo TORCH=torch==2.12.1   Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -33,13 +36,18 @@ bench-compare: .venv/benched
 gpu-check:
 	$(PYTHON) benchmarks/gpu_check.py $(if $(DRY),--dry) $(if $(OUTPUT),--output "$(OUTPUT)")
 
-TRAIN = $(BIN)/vqe-fast train shipped_$(1) --data $(DATA) --validate $(VALIDATE) \
-	--output runs/weights/$(1) --weights vqe_fast/weights/$(2).safetensors
+STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vqe_fast/training
+WEIGHTS ?= dualres_s carcnn_small quality_predictor galteri_very_fast
+RECIPE_carcnn_small := shipped_carcnn_small_adaptive
 
-weights: .venv/installed
-	$(call TRAIN,carcnn_small_adaptive,carcnn_small)
-	$(call TRAIN,quality_predictor,quality_predictor)
-	$(call TRAIN,galteri_very_fast,galteri_very_fast)
+weights: $(addprefix weights-,$(WEIGHTS))
+
+weights-%: .venv/installed
+	$(BIN)/vqe-fast train $(or $(RECIPE_$*),shipped_$*) $(if $(STEPS),stages.0.steps=$(STEPS)) \
+		--data $(DATA) --validate $(VALIDATE) --output $(STATE)/$* --cache $(STATE)/cache \
+		--weights vqe_fast/weights/$*.safetensors
+	@echo "better than what ships? then put $(STATE)/$*/weights.safetensors into vqe_fast/weights" \
+		"and card.toml beside it into weights.toml"
 
 results: .venv/tested
 	$(BIN)/python benchmarks/write_results.py $(VALIDATE)

@@ -56,7 +56,7 @@ def work(recipe_name, batch, device):
     def step(loss, images):
         compressed, pristine = images
         optimiser.zero_grad()
-        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision != "fp32"):
             output = model(compressed)
         value = loss(output.float(), pristine)
         value.backward()

@@ -7,7 +7,7 @@ interrupted it goes on. Tables come from the clips in FOLDER, pictures from the 
 import argparse
 import shutil
 from collections import Counter
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from vqe_fast import Evaluation, evaluate
@@ -16,9 +16,12 @@ from vqe_fast.cli.demonstration import demonstrate
 from vqe_fast.evaluation.figures import FIGURES
 from vqe_fast.evaluation.report import conditions
 from vqe_fast.evaluation.tables import (
+    FRAME_RATE,
+    WORST,
     Table,
     bjontegaard,
     failures,
+    gains_by_family,
     gains_of_clips,
     main_tables,
     summary,
@@ -27,16 +30,19 @@ from vqe_fast.evaluation.tables import (
 DOCS = Path(__file__).parents[1] / "docs"
 WORK = Path("runs/results")
 MODELS = ["carcnn_small", "galteri_very_fast", "spp"]
-QPS = [22, 27, 32, 37, 42]
-GRID = [{"codec": codec, "mode": "qp", "values": QPS} for codec in ("libx264", "libx265")]
-WORST = 12
+CODECS = "codecs"
+MOST_LOSSES = 12
+
+QUALITY = ["psnr_y", "ssim_y", "psnr_u", "psnr_v", "psnr_rgb"]
+TIME = ["fluctuation", "peak_valley", "flicker"]
 
 INTRODUCTION = """# Results
 
 What the weights that ship with the package do on clips that they were not trained on, the first
 {frames} frames of each. `spp` is FFmpeg's filter at its best strength for each setting, chosen on
-these very clips. `carcnn_small` was trained for all of these settings, `galteri_very_fast` for
-heavy compression alone (x264 CRF 35 to 47, x265 QP 37 and 42) and is out of place below. Made by
+these very clips. `carcnn_small` was trained for x264 and x265 with their own order of frames,
+`galteri_very_fast` for heavy compression alone (x264 CRF 35 to 47, x265 QP 37 and 42) and is out of
+place below. Made by
 `make results VALIDATE=FOLDER` ([how it is measured](evaluation.md)); compare differences on the
 same encodes only, never absolute figures with those of other papers."""
 
@@ -64,53 +70,48 @@ def main(folder: Path, frames: int) -> None:
             progress=lambda done, total: print(f"\r{done}/{total}", end="\n"[done < total :]),
         )
 
-    grid = run(GRID, "grid")
+    codecs = run(CODECS, "codecs")
     papers = [run(name, name) for name in ("carcnn-240p", "pequenet")]
     pictures = DOCS / "results"
     pictures.mkdir(exist_ok=True)
     demonstrate(WORK / "demo")
     shutil.copy(WORK / "demo" / "before_after.png", pictures)
-    grid.write(WORK / "grid")
+    codecs.write(WORK / "codecs")
     for name in ("gains.png", "rate_distortion.png"):
-        shutil.copy(WORK / "grid" / name, pictures)
+        shutil.copy(WORK / "codecs" / name, pictures)
     with whole_file(DOCS / "results.md") as path:
-        path.write_text(page(grid, papers, frames), "utf-8")
+        path.write_text(page(codecs, papers, frames), "utf-8")
 
 
-def page(grid: Evaluation, papers: list[Evaluation], frames: int) -> str:
+def page(codecs: Evaluation, papers: list[Evaluation], frames: int) -> str:
     """The whole page."""
     blocks = [
         INTRODUCTION.format(frames=frames),
-        "![ΔPSNR at each QP, with a dot for each clip](results/gains.png)",
+        "![ΔPSNR at each QP and CRF, with a dot for each clip](results/gains.png)",
         "![Rate and PSNR](results/rate_distortion.png)",
         CROPS,
         "![Compressed, enhanced by carcnn_small, original](results/before_after.png)",
-        *section(means(grid, ["psnr_y", "ssim_y", "psnr_rgb"], and_worst=True)),
-        *section(bjontegaard(grid)),
-        *section(means(grid, ["fluctuation", "peak_valley", "flicker"]), "Quality over time"),
-        *section(gains_of_clips(grid)),
-        *losses(grid),
+        *section(gains_by_family(codecs)),
+        # Not the frames per second, which are those of a busy processor.
+        *section(summary(codecs, QUALITY).without(FRAME_RATE)),
+        *section(bjontegaard(codecs)),
+        *section(summary(codecs, TIME).without(WORST, FRAME_RATE), "Quality over time"),
+        *chain.from_iterable(map(section, gains_of_clips(codecs))),
+        *losses(codecs),
     ]
     for paper in papers:
         blocks += [f"## {paper.protocol.title}", *(f"> {note}" for note in paper.protocol.notes)]
         for table in main_tables(paper):
             blocks += [f"**{table.title}**", table.to_markdown()]
-    for each in (grid, *papers):
+    for each in (codecs, *papers):
         blocks += section(failures(each))
-    blocks += ["## Conditions", "\n".join(conditions(grid))]
+    blocks += ["## Conditions", "\n".join(conditions(codecs))]
     return "\n\n".join(blocks) + "\n"
 
 
 def section(table: Table | None, title: str | None = None) -> list[str]:
     """A table under its title; nothing if there is none."""
     return [] if table is None else [f"## {title or table.title}", table.to_markdown()]
-
-
-def means(evaluation: Evaluation, names: list[str], *, and_worst: bool = False) -> Table:
-    """Without frames per second, which are those of a busy processor."""
-    table = summary(evaluation, names)
-    last = -1 if and_worst else -2
-    return replace(table, header=table.header[:last], rows=[cells[:last] for cells in table.rows])
 
 
 def losses(evaluation: Evaluation) -> list[str]:
@@ -128,10 +129,10 @@ def losses(evaluation: Evaluation) -> list[str]:
     table = Table(
         "",
         ["clip", "setting", "", "ΔPSNR, dB"],
-        [[r.clip, r.setting, r.restorer, write(g, signed=True)] for g, r in lost[:WORST]],
+        [[r.clip, r.setting, r.restorer, write(g, signed=True)] for g, r in lost[:MOST_LOSSES]],
         left=3,
     )
-    text = LOSSES.format(counts=counts, shown=min(len(lost), WORST))
+    text = LOSSES.format(counts=counts, shown=min(len(lost), MOST_LOSSES))
     return [text, table.to_markdown()] if lost else []
 
 

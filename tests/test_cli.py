@@ -18,6 +18,7 @@ from support.media import damage_packet, full_disk, read_frames, read_packets, w
 from support.side_data import CAPTIONS, with_messages
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
+from vqe_fast.models.quality import QUALITIES, model_for
 from vqe_fast.video.enhancer import Enhancer
 
 
@@ -25,7 +26,7 @@ from vqe_fast.video.enhancer import Enhancer
 def weights(tmp_path_factory):
     """Untrained carcnn_small: it starts as the identity."""
     path = tmp_path_factory.mktemp("weights") / "identity.safetensors"
-    save_file(create_model("carcnn_small").state_dict(), path)
+    save_file(create_model("carcnn_small").state_dict(), path, {"model": "carcnn_small"})
     return path
 
 
@@ -80,6 +81,21 @@ def test_options_reach_the_engine(clip, tmp_path, weights):
     large = enhance(clip, target, weights, "--overwrite", "--crf", 0, "--preset", "veryslow")
     assert (small.exit_code, large.exit_code) == (0, 0)
     assert target.stat().st_size > 2 * size
+
+
+@pytest.mark.parametrize("quality", (*QUALITIES, None))
+def test_a_quality_stands_for_a_model(clip, tmp_path, quality):
+    """All of them name weights that ship; balanced is meant where nothing is said."""
+    options = [] if quality is None else ["--quality", quality]
+    result = run("enhance", clip, tmp_path / "out.mp4", "--frames", 1, *options)
+    assert result.exit_code == 0, result.output
+    assert f", {model_for(quality or 'balanced')} in " in result.stdout
+
+
+def test_a_quality_and_a_model_are_refused(clip, tmp_path, weights):
+    for options in (("--model", "identity"), ("--weights", weights)):
+        result = run("enhance", clip, tmp_path / "out.mp4", "--quality", "best", *options)
+        assert_refused(result, "--quality stands for a model and its weights")
 
 
 def test_tiles_are_mentioned(clip, tmp_path, weights):
@@ -322,6 +338,24 @@ def test_models():
     assert set(list_models()) <= set(rows)
     assert "1,182,913" in rows["carcnn"]
     assert "luma" in rows["carcnn"]
+    cells = {name: row.split() for name, row in rows.items()}
+    assert cells["carcnn_small"][2] == "167"
+    assert cells["carcnn"][2] == "1,181"
+    assert cells["dualres_m"][2] == "60.5"
+    assert cells["identity"][2] == "0"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_models_on_a_terminal(columns, monkeypatch):
+    """Lines are broken between words; nothing is cut off."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = run("models").stdout.partition("kMAC/pixel:")[0]
+    assert max(map(len, table.splitlines())) <= columns
+    words = table.split()
+    for word in ("receptive", "weights", "17,987,661", "galteri_very_fast", "chroma,", "codec,"):
+        assert word in words
+    wide = "luma and chroma, QP, codec, frame type  204 px" in table
+    assert wide == (columns == 120)
 
 
 def test_info():

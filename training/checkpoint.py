@@ -12,33 +12,59 @@ from safetensors.torch import save
 from torch import nn
 
 from vqe_fast._whole_file import whole_file
+from vqe_fast.training.recipe import Recipe
 
 WEIGHTS_NAME = "weights.safetensors"
 BEST_NAME = "best.safetensors"
 STATE_NAME = "last.pt"
+PLATEAU_NAME = "plateau.pt"
+"""The state in which the last steps of a stage began, whose rate depends on how many there are."""
 
 
-def save_state(state: dict[str, Any], folder: Path) -> None:
-    """Writes ``last.pt``."""
-    with whole_file(folder / STATE_NAME) as draft:
+def save_state(state: dict[str, Any], folder: Path, name: str = STATE_NAME) -> None:
+    """Writes ``last.pt``, or the file of another name."""
+    with whole_file(folder / name) as draft:
         torch.save(state, draft)
 
 
-def load_state(folder: Path, recipe: str, device: torch.device) -> dict[str, Any] | None:
-    """What ``last.pt`` holds, or None if there is none.
+def load_state(folder: Path, recipe: Recipe, device: torch.device) -> dict[str, Any] | None:
+    """The latest state that a run can go on from, or None if there is none.
+
+    That is ``last.pt``; where a stage is to have another number of steps by now, and the rate of
+    the last ones has depended on how many there were to be, ``plateau.pt``.
 
     Raises:
-        ValueError: it was made by another recipe.
+        ValueError: it was made by another recipe, or cannot be prolonged.
     """
-    path = folder / STATE_NAME
-    if not path.exists():
+    if not (folder / STATE_NAME).exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    if state["recipe"] != recipe:
-        raise ValueError(
-            f"{path} belongs to a run of another recipe: choose another output folder, or delete it"
-        )
-    return state
+    for name in (STATE_NAME, PLATEAU_NAME):
+        path = folder / name
+        if not path.exists():
+            continue
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if state["recipe"] != recipe.identity():
+            raise ValueError(
+                f"{path} belongs to a run of another recipe: choose another output folder, or "
+                "delete it"
+            )
+        if _goes_on(state, recipe):
+            return state
+    raise ValueError(
+        f"the run in {folder} cannot get another number of steps: its rate has depended on it "
+        "already; choose another output folder, and start from its weights"
+    )
+
+
+def _goes_on(state: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether the steps taken so far are those that ``recipe`` has."""
+    number: int = state["stage"]
+    before: list[int] = state["steps"]
+    now = [stage.steps for stage in recipe.stages]
+    if before[:number] != now[:number]:
+        return False
+    schedule = recipe.stages[number].schedule
+    return schedule.agrees_until(state["step"], before[number], now[number])
 
 
 def save_weights(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import av
 import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation
 from numpy.typing import NDArray
 
+from vqe_fast.models.registry import Planes
 from vqe_fast.video.color import BT709, ColorFacts
 from vqe_fast.video.conversion import Converter
 from vqe_fast.video.formats import has_luma_plane, without_implied_range
 from vqe_fast.video.planes import depth_of, luma_view
-
-Planes = Literal["y", "rgb"]
-"""What a model sees of a frame: luma, (H, W), or red, green and blue, (3, H, W)."""
 
 Samples = NDArray[np.uint8]
 Luma = Samples
@@ -33,10 +29,31 @@ _ACCURATE = (
 def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Samples:
     """A copy of the samples of ``frame``, uint8: (H, W) for ``"y"``, (3, H, W) for ``"rgb"``.
 
-    An odd last column or row is cut off.
+    For ``"yuv"`` it is 4:2:0 as one plane after the other, (3HW/2). An odd last column or row is
+    cut off.
     """
+    if planes == "yuv":
+        if frame.format.name not in ("yuv420p", "yuvj420p"):
+            frame = to_yuv420p(frame)
+        return np.concatenate([rows_of(plane).ravel() for plane in _even(frame).planes])
     samples = luma_of(frame) if planes == "y" else rgb_of(frame, color)
     return samples[..., : frame.height // 2 * 2, : frame.width // 2 * 2]
+
+
+def split_planes(samples: Samples, height: int, width: int) -> tuple[Samples, Samples, Samples]:
+    """Luma and chroma of what :func:`samples_of` has for ``"yuv"``, (…, 3HW/2); no copies.
+
+    Returns:
+        (…, H, W), and (…, H/2, W/2) twice.
+    """
+    ends = np.cumsum([height * width, height * width // 4])
+    luma, blue, red = np.split(samples, ends, axis=-1)
+    chroma = (*samples.shape[:-1], height // 2, width // 2)
+    return (
+        luma.reshape(*samples.shape[:-1], height, width),
+        blue.reshape(chroma),
+        red.reshape(chroma),
+    )
 
 
 def luma_of(frame: av.VideoFrame) -> Samples:

@@ -50,14 +50,20 @@ def read_comparison(name: str) -> Comparison:
 
 
 def table(rows: Mapping[str, Sequence[Measurement]]) -> str:
-    """Markdown: a line for each variant, PSNR with its gain and SSIM with its gain a setting."""
+    """Markdown: a line for each variant, PSNR with its gain and SSIM with its gain a setting.
+
+    Clips that compression did not change are left out.
+    """
     settings = list(dict.fromkeys(row.setting for own in rows.values() for row in own))
     lines = ["| |" + "|".join(settings) + "|", "|---|" + "---|" * len(settings)]
     for name, own in rows.items():
         cells = []
         for setting in settings:
-            chosen = [row for row in own if row.setting == setting]
+            chosen = [row for row in own if row.setting == setting and row.psnr_gain is not None]
             count = len(chosen)
+            if not count:
+                cells.append("–")
+                continue
             psnr, gain = (
                 sum(getattr(row, field) for row in chosen) / count
                 for field in ("psnr_after", "psnr_gain")
@@ -124,6 +130,7 @@ def compare(
         update = {
             "degradations": comparison.report or recipe.data.degradations,
             "frames": recipe.validation.frames,
+            "per_clip": None,
         }
         held_out = measure_on(recipe.data.model_copy(update=update))
         for part, path in (comparison.parts or {name: []}).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +44,8 @@ def encode(
     degradation: Degradation | None,
     rate: Fraction,
     target: Path | BinaryIO,
+    *,
+    count: int | None = None,
 ) -> int:
     """Writes a Matroska file of the degraded frames; the same frames give the same bytes.
 
@@ -52,13 +54,17 @@ def encode(
         degradation: what to do to them; None keeps every sample.
         rate: frames per second of ``frames``.
         target: the file's path, or an open binary file.
+        count: how many of ``frames`` to take at most; all if None, which a cascade of QPs does
+            not allow.
 
     Returns:
         How many frames the file holds.
 
     Raises:
-        ValueError: there is no frame, too few for the blur, or the encoder refuses.
+        ValueError: there is no frame, too few for the blur, a cascade without ``count``, or the
+            encoder refuses.
     """
+    frames = islice(frames, count)
     if degradation is not None:
         require_encoder(degradation)
         if degradation.blur is not None:
@@ -79,7 +85,7 @@ def encode(
         with av.open(place, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
             if degradation is not None and degradation.codec == "mjpeg":
                 return _write_jpegs(container, stamped, first, degradation.value or 0, rate)
-            return _write_coded(container, stamped, first, degradation, rate)
+            return _write_coded(container, stamped, first, degradation, rate, count)
     except av.error.FFmpegError as error:
         named = "lossless" if degradation is None else degradation.name
         raise ValueError(
@@ -101,13 +107,14 @@ def _write_coded(
     first: av.VideoFrame,
     degradation: Degradation | None,
     rate: Fraction,
+    at_most: int | None,
 ) -> int:
     codec = _LOSSLESS
     if degradation is not None and degradation.codec != "none":
         codec = degradation.codec
     if codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
-    options = {} if degradation is None else degradation.encoder_options()
+    options = {} if degradation is None else degradation.encoder_options(at_most)
     stream = container.add_stream(codec, rate=rate, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"

@@ -31,7 +31,8 @@ _LAWS = {
     ("libsvtav1", "crf"): _Law(0.18, 40, 11),
     ("mjpeg", "quality"): _Law(0.95, 50, -30),
 }
-_INTRA = 4.4
+# What other structures take, as a multiple.
+_STRUCTURES = {"intra": 4.4, "cascade": 0.6}
 
 
 def lossless_bytes(survey: Survey) -> int:
@@ -46,8 +47,7 @@ def stream_bytes(survey: Survey, degradation: Degradation) -> int:
         return round(lossless_bytes(survey) * share)
     law = _LAWS[degradation.codec, degradation.mode]
     bits = _pixels(survey) * law.bits * 2 ** ((law.at - degradation.value) / law.halves)
-    if degradation.structure == "intra":
-        bits *= _INTRA
+    bits *= _STRUCTURES.get(degradation.structure, 1.0)
     if degradation.max_bitrate is not None:
         seconds = survey.frames / float(survey.rate)
         bits = min(bits, degradation.max_bitrate * 1000 * seconds / share)

@@ -21,13 +21,7 @@ def make_fabric(device: str = "auto", precision: Literal["fp32", "bf16"] = "fp32
     Raises:
         ValueError: the device is unknown or not there.
     """
-    kind, _, number = device.partition(":")
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here: use --device cpu")
+    kind, _, number = pick_kind(device).partition(":")
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     fabric = Fabric(
@@ -39,6 +33,22 @@ def make_fabric(device: str = "auto", precision: Literal["fp32", "bf16"] = "fp32
     )
     fabric.launch()
     return fabric
+
+
+def pick_kind(device: str) -> str:
+    """``device``; for ``"auto"`` ``"cuda"`` where there is a GPU, else ``"cpu"``.
+
+    Raises:
+        ValueError: the device is unknown or not there.
+    """
+    kind, _, number = device.partition(":")
+    if kind == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here: use --device cpu")
+    return device
 
 
 def average_gradients(fabric: Fabric, parameters: Iterable[Tensor]) -> None:

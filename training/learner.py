@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,9 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from vqe_fast.training.fabric import average_gradients
+from vqe_fast.training.optimisers import build_optimisers
 from vqe_fast.training.recipe import OptimiserRecipe, ScheduleRecipe
-
-_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class Learner:
@@ -27,40 +27,38 @@ class Learner:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._recipe = recipe
         self._fabric = fabric
-        self.optimiser = _OPTIMISERS[recipe.name](
-            self._parameters,
-            lr=recipe.rate,
-            betas=recipe.betas,
-            eps=recipe.eps,
-            weight_decay=recipe.weight_decay,
-        )
+        self._optimisers = build_optimisers(module, recipe)
+        self._rates = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
 
     def schedule(self, schedule: ScheduleRecipe, step: int, steps: int) -> float:
-        """Sets the rate for a step; returns it."""
-        rate = self._recipe.rate * schedule.factor_at(step, steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        return rate
+        """Sets the rates for a step; returns the recipe's ``rate`` as it is then."""
+        factor = schedule.factor_at(step, steps)
+        for optimiser, rate in zip(self._optimisers, self._rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+        return self._recipe.rate * factor
 
     def forget(self) -> None:
         """Drops the gradients."""
-        self.optimiser.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def step(self) -> None:
         """Follows the gradients that have been added up since the last :meth:`forget`."""
         average_gradients(self._fabric, self._parameters)
         if self._recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
-        self.optimiser.step()
+        for optimiser in self._optimisers:
+            optimiser.step()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> list[dict[str, Any]]:
         """What a checkpoint keeps."""
-        state: dict[str, Any] = self.optimiser.state_dict()
-        return state
+        return [optimiser.state_dict() for optimiser in self._optimisers]
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, states: Sequence[dict[str, Any]]) -> None:
         """The opposite of :meth:`state`."""
-        self.optimiser.load_state_dict(state)
+        for optimiser, state in zip(self._optimisers, states, strict=True):
+            optimiser.load_state_dict(state)
 
 
 class Average:

@@ -35,6 +35,37 @@ def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float = 1e-3) 
     return per_patch.log().mean()
 
 
+def relative_mse_loss(
+    input: Tensor,
+    target: Tensor,
+    compressed: Tensor,
+    pristine: Tensor,
+    floor: float = 3e-5,
+    weights: Sequence[float] | None = None,
+) -> Tensor:
+    """Squared error as a share of that of compression: mean of |x - y|² / (|c - p|² + floor).
+
+    The mean is over patches and channels. Each patch counts alike however strongly it was
+    compressed, but for those that have next to no error, such as flat ones.
+
+    Args:
+        input: x, (B, C, H, W).
+        target: y, the pristine frames or what stands for them.
+        compressed: c, what the network was given.
+        pristine: p.
+        floor: mean square.
+        weights: of the channels; alike if not given.
+    """
+    after = (input - target).square().mean((2, 3))
+    before = (compressed - pristine).square().mean((2, 3))
+    shares = after / (before + floor)
+    if weights is None:
+        return shares.mean()
+    weighting = shares.new_tensor(weights)
+    return (shares * (weighting / weighting.sum())).sum(1).mean()
+
+
+_RELATIVE = {"relative_mse": relative_mse_loss}
 _PIXELS: dict[str, Callable[..., Tensor]] = {
     "charbonnier": ops.charbonnier_loss,
     "relative_charbonnier": relative_charbonnier_loss,
@@ -62,14 +93,17 @@ class TermLoss(nn.Module):
     def __init__(self, term: LossTerm) -> None:
         super().__init__()
         self.weight = term.weight
+        self._is_relative = term.name in _RELATIVE
         try:
             self.loss = _built(term)
         except TypeError as error:
             raise ValueError(f"the loss {term.name}: {error}") from error
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The term of (B, C, H, W) in [0, 1]."""
-        loss: Tensor = self.weight * self.loss(input, target)
+    def forward(self, input: Tensor, target: Tensor, *given: Tensor) -> Tensor:
+        """The term of (B, C, H, W) in [0, 1]; ``given`` are compressed and pristine frames."""
+        if not self._is_relative:
+            given = ()
+        loss: Tensor = self.weight * self.loss(input, target, *given)
         return loss
 
 
@@ -83,18 +117,22 @@ def build_losses(terms: Sequence[LossTerm]) -> nn.ModuleDict:
 
 
 class _Pixels(nn.Module):
-    def __init__(self, function: Callable[..., Tensor], options: dict[str, Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Tensor], frames: int, options: dict[str, Any]
+    ) -> None:
         super().__init__()
-        inspect.signature(function).bind(None, None, **options)
+        inspect.signature(function).bind(*[None] * frames, **options)
         self.function = partial(function, **options)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return self.function(input, target)
+    def forward(self, *frames: Tensor) -> Tensor:
+        return self.function(*frames)
 
 
 def _built(term: LossTerm) -> nn.Module:
     if term.name in _PIXELS:
-        return _Pixels(_PIXELS[term.name], term.options)
+        return _Pixels(_PIXELS[term.name], 2, term.options)
+    if term.name in _RELATIVE:
+        return _Pixels(_RELATIVE[term.name], 4, term.options)
     if term.name in _FEATURES:
         depth, build = _FEATURES[term.name]
         return build(_trunk(depth, term.trunk), **term.options)

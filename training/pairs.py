@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import av
 import numpy as np
@@ -17,12 +17,23 @@ import torch
 from numpy.typing import NDArray
 
 from vqe_fast._whole_file import whole_file
-from vqe_fast.training.color import Planes, Samples, samples_of
+from vqe_fast.models.coding import codec_code, frame_type_code
+from vqe_fast.models.registry import Planes
+from vqe_fast.training.color import Samples, samples_of
 from vqe_fast.video.color import ColorFacts
+
+S = TypeVar("S", np.uint8, np.int8)
 
 
 class Footage(Protocol):
-    """The frames of one file."""
+    """The frames of one file.
+
+    Attributes:
+        store: how the paths begin of what is kept of them.
+    """
+
+    @property
+    def store(self) -> Path: ...  # noqa: D102
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -30,6 +41,8 @@ class Footage(Protocol):
 
     def samples(self, planes: Planes) -> Samples:
         """All frames, uint8, read-only: (T, H, W) for ``"y"``, (T, 3, H, W) for ``"rgb"``.
+
+        For ``"yuv"`` they are (T, 3HW/2), see :func:`vqe_fast.training.color.split_planes`.
 
         Raises:
             ValueError: the file does not hold what it is said to hold.
@@ -59,15 +72,19 @@ class Decoded:
         path = self.store.with_name(f"{self.store.name}-{planes}.npy")
         if not path.exists():
             self._decode(planes, path)
-        return _mapped(path)
+        return map_array(path, np.uint8)
 
     def _decode(self, planes: Planes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         count, height, width = self.shape
-        shape = self.shape if planes == "y" else (count, 3, height, width)
+        shapes: dict[Planes, tuple[int, ...]] = {
+            "y": self.shape,
+            "rgb": (count, 3, height, width),
+            "yuv": (count, height * width * 3 // 2),
+        }
         # Of several threads and processes the last replaces the file by the same.
         with whole_file(path) as draft:
-            target = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
+            target = np.lib.format.open_memmap(draft, "w+", np.uint8, shapes[planes])
             color, found = self.color, 0
             for frame in self.frames():
                 color = color or ColorFacts.of(frame)
@@ -96,6 +113,8 @@ class Variant:
         base_qp: the QP that the encoder was asked for; NaN if none or unknown.
         first: number of the pristine frame that its first frame stands for.
         step: how many pristine frames one of its frames stands for.
+        codec: FFmpeg's name of what it was coded with; ``"unknown"`` if that is not known.
+        types: I, P, B or ? for each frame; empty if none is known.
     """
 
     footage: Footage
@@ -103,6 +122,8 @@ class Variant:
     base_qp: float = math.nan
     first: int = 0
     step: int = 1
+    codec: str = "unknown"
+    types: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +170,7 @@ class PairedClip:
         """The pristine frames, or those of them that frames of ``setting`` stand for.
 
         Args:
-            planes: ``"y"`` for (T, H, W), ``"rgb"`` for (T, 3, H, W).
+            planes: ``"y"`` for (T, H, W), ``"rgb"`` for (T, 3, H, W), ``"yuv"`` for (T, 3HW/2).
             setting: a degraded version.
 
         Returns:
@@ -168,6 +189,16 @@ class PairedClip:
     def qp(self, setting: str) -> NDArray[np.float32]:
         """QP of each frame of a degraded version, (T,); NaN where unknown."""
         return self.settings[setting].qp
+
+    def coding(self, setting: str) -> tuple[int, NDArray[np.int64]]:
+        """Codes of the codec of a degraded version and of its frames' types, (T,).
+
+        See :mod:`vqe_fast.models.coding`.
+        """
+        variant = self.settings[setting]
+        letters = variant.types or "?" * variant.footage.shape[0]
+        types = np.array([frame_type_code(letter) for letter in letters], np.int64)
+        return codec_code(variant.codec), types
 
     def base_qp(self, setting: str) -> float:
         """The QP that the encoder of a degraded version was asked for; NaN if unknown."""
@@ -225,14 +256,21 @@ def _described(footage: Footage) -> str:
     return f"{frames} frames of {width}x{height}"
 
 
-def _mapped(path: Path) -> Samples:
-    """The array in a ``.npy`` file; unlike NumPy's own, it keeps no file open: there are many."""
+def map_array(path: Path, dtype: type[S]) -> NDArray[S]:
+    """The array in a ``.npy`` file, mapped into memory, read-only.
+
+    Unlike NumPy's own it keeps no file open: there are many.
+
+    Args:
+        path: of the file.
+        dtype: of the array, of one byte.
+    """
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         shape, _, _ = np.lib.format.read_array_header_1_0(file)
         start = file.tell()
     size = start + math.prod(shape)
-    flat: Samples = torch.from_file(str(path), size=size, dtype=torch.uint8).numpy()
-    array = flat[start:].reshape(shape)
+    flat = torch.from_file(str(path), size=size, dtype=torch.uint8).numpy()
+    array = flat[start:].view(dtype).reshape(shape)
     array.flags.writeable = False
     return array

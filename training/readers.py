@@ -20,8 +20,15 @@ import numpy as np
 import torch
 
 from vqe_fast._whole_file import whole_file
-from vqe_fast.training.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_paths, stored_frames
-from vqe_fast.training.color import Planes, Samples
+from vqe_fast.models.registry import Planes
+from vqe_fast.training.clips import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    image_paths,
+    open_media,
+    stored_frames,
+)
+from vqe_fast.training.color import Samples
 from vqe_fast.training.pairs import Decoded, Footage, PairedClip, Variant
 from vqe_fast.training.raw import RAW_SUFFIX, RawFormat, raw_format_of
 from vqe_fast.training.sources import Source
@@ -151,8 +158,12 @@ class _Raw:
     def shape(self) -> tuple[int, int, int]:
         return self.decoded.shape
 
+    @property
+    def store(self) -> Path:
+        return self.decoded.store
+
     def samples(self, planes: Planes) -> Samples:
-        if planes == "rgb":
+        if planes != "y":
             return self.decoded.samples(planes)
         count, height, width = self.shape
         (rows, columns), *_ = self.raw.planes
@@ -183,14 +194,21 @@ def _pair(name: str, pristine: Path, versions: Mapping[str, Path], cache: Path) 
 
 def _variant(setting: str, path: Path, cache: Path) -> Variant:
     footage, store = _footage(path, cache)
-    qps: list[float | None] = [None] * footage.shape[0]
+    coded: list[tuple[float | None, str]] = [(None, "?")] * footage.shape[0]
+    codec = "unknown"
     if path.is_file() and path.suffix.lower() != RAW_SUFFIX:
-        qps = _remembered(store, "qp", lambda: [frame.qp for frame in read_qp(path)])
+        coded = _remembered(
+            store, "coded", lambda: [(frame.qp, frame.type) for frame in read_qp(path)]
+        )
+        with open_media(path) as container:
+            codec = container.streams.video[0].codec_context.codec.canonical_name
     base = _QP.search(setting)
     return Variant(
         footage,
-        np.array([math.nan if qp is None else qp for qp in qps], np.float32),
+        np.array([math.nan if qp is None else qp for qp, _ in coded], np.float32),
         math.nan if base is None else float(base[1]),
+        codec=codec,
+        types="".join(letter for _, letter in coded),
     )
 
 

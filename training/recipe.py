@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from vqe_fast.training.spec import DegradationGrid, PrepareSpec, Strict, read_ya
 LossName = Literal[
     "charbonnier",
     "relative_charbonnier",
+    "relative_mse",
     "l1",
     "mse",
     "ssim",
@@ -41,25 +43,40 @@ class LossTerm(Strict):
 
 
 class OptimiserRecipe(Strict):
-    """Adam or AdamW. ``accumulate``: parts that a batch is worked through in."""
+    """Adam, AdamW, or Muon.
 
-    name: Literal["adam", "adamw"] = "adam"
+    ``accumulate``: parts that a batch is worked through in.
+    ``muon`` takes steps of orthogonal matrices for the weights of convolutions, at ``rate``, and
+    trains all else, and what is called ``beside`` or lies within it, by Adam at ``adam_rate``.
+    """
+
+    name: Literal["adam", "adamw", "muon"] = "adam"
     rate: float = Field(gt=0)
+    adam_rate: float | None = Field(None, gt=0)
+    beside: list[str] = Field([])
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
     accumulate: int = Field(1, ge=1)
 
+    @model_validator(mode="after")
+    def _has_rates(self) -> Self:
+        if (self.name == "muon") != (self.adam_rate is not None):
+            raise ValueError("adam_rate is for muon, which needs one for what Adam trains beside")
+        return self
+
 
 class ScheduleRecipe(Strict):
     """The factor of the rate, after a linear warm-up over ``warmup`` steps.
 
-    ``constant``; ``cosine``, a half wave down to ``minimum`` at the last step; ``restarts``, such
-    half waves of ``period`` steps each; ``steps``, times ``factor`` every ``period`` steps.
+    ``constant``; ``cooldown``, constant but for a straight line down to ``minimum`` over the last
+    ``period`` steps, so that a run can be prolonged from where that begins; ``cosine``, a half
+    wave down to ``minimum`` at the last step; ``restarts``, such half waves of ``period`` steps
+    each; ``steps``, times ``factor`` every ``period`` steps.
     """
 
-    kind: Literal["constant", "cosine", "restarts", "steps"] = "constant"
+    kind: Literal["constant", "cooldown", "cosine", "restarts", "steps"] = "constant"
     warmup: int = Field(0, ge=0)
     period: int | None = Field(None, ge=1)
     factor: float = Field(0.3, gt=0, lt=1)
@@ -67,7 +84,7 @@ class ScheduleRecipe(Strict):
 
     @model_validator(mode="after")
     def _has_period(self) -> Self:
-        if self.kind in ("restarts", "steps") and self.period is None:
+        if self.kind in ("cooldown", "restarts", "steps") and self.period is None:
             raise ValueError(f"a schedule of {self.kind} needs a period")
         return self
 
@@ -76,6 +93,9 @@ class ScheduleRecipe(Strict):
         if step < self.warmup:
             return (step + 1) / self.warmup
         period = self.period or 1
+        if self.kind == "cooldown":
+            left = min((steps - step) / period, 1.0)
+            return self.minimum + (1 - self.minimum) * left
         if self.kind == "steps":
             return self.factor ** (step // period)
         if self.kind == "cosine":
@@ -85,6 +105,19 @@ class ScheduleRecipe(Strict):
         else:
             return 1.0
         return self.minimum + (1 - self.minimum) * (1 + math.cos(math.pi * done)) / 2
+
+    def agrees_until(self, step: int, steps: int, other: int) -> bool:
+        """Whether stages of ``steps`` and of ``other`` have their first ``step`` steps alike."""
+        if steps == other:
+            return True
+        if self.kind == "cosine":
+            return step <= self.warmup
+        return step <= min(steps, other) - self.cooldown
+
+    @property
+    def cooldown(self) -> int:
+        """Steps at the end whose rate depends on how many there are."""
+        return (self.period or 0) if self.kind == "cooldown" else 0
 
 
 class AdversarialRecipe(Strict):
@@ -107,6 +140,19 @@ class AdversarialRecipe(Strict):
         return self
 
 
+class TeacherRecipe(Strict):
+    """A single-frame model of luma with weights that ship, whose output is learnt.
+
+    Luma is compared with ``share`` of that and the rest of the pristine one, chroma with the
+    pristine one. Where ``codecs`` are given, such as ``h264``, it teaches on these alone: what is
+    coded by others is compared with the pristine frames.
+    """
+
+    model: str
+    share: float = Field(1.0, gt=0, le=1)
+    codecs: list[Literal["h264", "hevc", "vp9", "av1"]] | None = Field(None, min_length=1)
+
+
 class StageRecipe(Strict):
     """What is trained how long for what.
 
@@ -118,6 +164,7 @@ class StageRecipe(Strict):
     name: str = "training"
     modules: list[str] = Field([])
     freeze: list[str] = Field([])
+    teacher: TeacherRecipe | None = None
     steps: int = Field(ge=1)
     loss: list[LossTerm] = Field(min_length=1)
     adversarial: AdversarialRecipe | None = None
@@ -138,6 +185,10 @@ class DataRecipe(PrepareSpec):
     ``layout`` is ``clips`` for pristine ones, which are degraded, or that of a published data set
     of pairs, see :mod:`vqe_fast.training.readers`.
     ``window`` is the number of frames that recurrent models see; others have what they need.
+    ``align``: windows begin at multiples of so many pixels; 8 and more show a network where the
+    codec's blocks lie.
+    ``unknown`` is the share of windows whose codec, and of those whose frame types, are kept from
+    a model that takes them, so that it does without.
     ``qp`` says which QP a model is told: that of the frame, or that the encoder was asked for.
     """
 
@@ -147,6 +198,8 @@ class DataRecipe(PrepareSpec):
     batch: int = Field(16, ge=1)
     flips: bool = True
     rotations: bool = True
+    align: int = Field(1, ge=1)
+    unknown: float = Field(0.0, ge=0, le=1)
     qp: Literal["frame", "base"] = "frame"
 
 
@@ -168,18 +221,27 @@ class ValidationRecipe(Strict):
 
 
 class Recipe(Strict):
-    """A whole run."""
+    """A whole run.
+
+    ``precision``: ``auto`` is that in which a step takes less time on the machine at hand.
+    """
 
     model: str
     options: dict[str, Any] = Field({})
     data: DataRecipe
     stages: list[StageRecipe] = Field(min_length=1)
     validation: ValidationRecipe = ValidationRecipe()
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     seed: int = 0
     report_every: int = Field(100, ge=1)
     checkpoint_every: int = Field(1000, ge=1)
+
+    def identity(self) -> str:
+        """All that a run must go on with, as JSON: everything but the numbers of steps."""
+        stages = [stage.model_dump(mode="json", exclude={"steps"}) for stage in self.stages]
+        rest = self.model_dump(mode="json", exclude={"stages"})
+        return json.dumps(rest | {"stages": stages}, sort_keys=True)
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:

@@ -13,22 +13,33 @@ from vqe_fast.models import spec_of
 from vqe_fast.training.losses import build_losses
 from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.recipe import Recipe, StageRecipe
+from vqe_fast.training.teacher import STEPS, Teacher
 from vqe_fast.training.windows import Batch, WindowSampler
 
 _SHOWN = 4
+_NO_ERROR = 1e-6  # mean square, 60 dB
 _MAX_PSNR = 100.0  # dB, that of equal frames
 
 
 class Restored(NamedTuple):
-    """Frames of a batch, (N, C, H, W) float32 in [0, 1]: N = B, or B·T of a recurrent model."""
+    """Frames of a batch, (N, C, H, W) float32 in [0, 1]: N = B, or B·T of a recurrent model.
+
+    ``wanted`` is what the output shall be, where that is not ``pristine``.
+    """
 
     output: Tensor
     compressed: Tensor
     pristine: Tensor
+    wanted: Tensor | None = None
 
 
-def sampler_for(recipe: Recipe, model: nn.Module, clips: Sequence[PairedClip]) -> WindowSampler:
-    """Draws from ``clips`` what ``model`` takes."""
+def sampler_for(
+    recipe: Recipe,
+    model: nn.Module,
+    clips: Sequence[PairedClip],
+    teacher: Teacher | None = None,
+) -> WindowSampler:
+    """Draws from ``clips`` what ``model`` takes, and what ``teacher`` makes of it."""
     spec, data = spec_of(model), recipe.data
     return WindowSampler(
         clips,
@@ -40,6 +51,9 @@ def sampler_for(recipe: Recipe, model: nn.Module, clips: Sequence[PairedClip]) -
         flips=data.flips,
         rotations=data.rotations,
         qp=data.qp,
+        align=data.align,
+        unknown=data.unknown,
+        teacher=teacher,
     )
 
 
@@ -52,12 +66,17 @@ class Restoration:
         device: where the losses are computed.
 
     Raises:
-        ValueError: the model has no part of a name that the stage gives.
+        ValueError: the model has no part of a name that the stage gives, or takes no teacher.
     """
 
     def __init__(self, model: nn.Module, stage: StageRecipe, device: torch.device) -> None:
         self._spec = spec_of(model)
         self._path = stage.modules
+        self._share = 0.0 if stage.teacher is None else stage.teacher.share
+        if stage.teacher and (self._spec.recurrent or self._spec.planes == "rgb"):
+            raise ValueError(
+                f"stage {stage.name}: a teacher's luma is for models that see single frames of it"
+            )
         try:
             self.trained = model.get_submodule(self._path[-1]) if self._path else model
             for name in self._path:
@@ -72,7 +91,11 @@ class Restoration:
         compressed, pristine = (x.float() / 255 for x in (batch.compressed, batch.pristine))
         middle = compressed.shape[1] // 2
         frames = compressed if spec.recurrent or spec.temporal_radius else compressed[:, middle]
-        arguments = (_checked(batch.qp[:, middle]),) if spec.takes_qp else ()
+        arguments: list[Tensor] = []
+        if spec.takes_qp:
+            arguments.append(_checked(batch.qp[:, middle]))
+        if spec.takes_coding:
+            arguments += [batch.codec, batch.frame_type[:, middle]]
         values = frames
         if self._path:
             *before, last = (model.get_submodule(name) for name in self._path)
@@ -85,30 +108,63 @@ class Restoration:
         if spec.recurrent:
             flat = (output.flatten(0, 1), compressed.flatten(0, 1), pristine.flatten(0, 1))
             return Restored(flat[0].float(), *flat[1:])
-        return Restored(output.float(), compressed[:, middle], pristine[:, 0])
+        restored = Restored(output.float(), compressed[:, middle], pristine[:, 0])
+        if not batch.taught.numel():
+            return restored
+        return restored._replace(wanted=self._wanted(restored, batch))
+
+    def _wanted(self, restored: Restored, batch: Batch) -> Tensor:
+        """Luma with a share of what a teacher makes of it, other planes as they were."""
+        taught = restored.compressed[:, :1] + batch.taught[:, 0].float() / (255 * STEPS)
+        shares = (self._share * batch.is_taught).view(-1, 1, 1, 1)
+        luma = restored.pristine[:, :1].lerp(taught, shares)
+        return torch.cat([luma, restored.pristine[:, 1:]], dim=1)
 
     def terms(self, restored: Restored) -> dict[str, Tensor]:
         """The terms of the loss, in float32."""
         device = restored.output.device.type
+        wanted = restored.pristine if restored.wanted is None else restored.wanted
         with torch.autocast(device, enabled=False):
             return {
-                name: loss(restored.output, restored.pristine) for name, loss in self.losses.items()
+                name: loss(restored.output, wanted, restored.compressed, restored.pristine)
+                for name, loss in self.losses.items()
             }
 
     def figures(self, restored: Restored) -> dict[str, Tensor]:
-        """How much PSNR was gained, and what it is now, in dB."""
-        after = _psnr(restored.output, restored.pristine)
-        before = _psnr(restored.compressed, restored.pristine)
-        return {"psnr_gain": (after - before).mean(), "psnr": after.mean()}
+        """How much PSNR was gained, and what it is now, in dB: of luma if there is one.
+
+        Patches without error, such as flat ones, are left out.
+        """
+        luma = 1 if self._spec.planes == "yuv" else None
+        found = {
+            "psnr_gain": _gain(restored, slice(None, luma)),
+            "psnr": _psnr(restored.output[:, :luma], restored.pristine[:, :luma]).mean(),
+        }
+        if luma is not None:
+            found["chroma_gain"] = _gain(restored, slice(luma, None))
+        return found
 
     def picture(self, restored: Restored) -> Tensor:
         """A few frames, each as it came, as it became, and as it was."""
-        columns = [frames[:_SHOWN].clamp(0, 1) for frames in restored]
+        columns = [
+            frames[:_SHOWN, : 1 if self._spec.planes == "yuv" else None].clamp(0, 1)
+            for frames in (restored.compressed, restored.output, restored.pristine)
+        ]
         rows = [
             torch.cat((before, after, original), dim=-1)
-            for after, before, original in zip(*columns, strict=True)
+            for before, after, original in zip(*columns, strict=True)
         ]
         return torch.cat(rows, dim=-2)
+
+
+def _gain(restored: Restored, channels: slice) -> Tensor:
+    """Mean gain in PSNR, in dB, of the images that have an error; 0 if none has."""
+    output, compressed, pristine = (
+        frames[:, channels] for frames in (restored.output, restored.compressed, restored.pristine)
+    )
+    gains = _psnr(output, pristine) - _psnr(compressed, pristine)
+    counted = (compressed - pristine).square().mean((1, 2, 3)) > _NO_ERROR
+    return gains[counted].mean() if counted.any() else gains.new_zeros(())
 
 
 def _psnr(frames: Tensor, pristine: Tensor) -> Tensor:

@@ -87,6 +87,8 @@ class Source:
                 "minimum_shrink": self.move.minimum_shrink,
                 "seed": self.seed,
             }
+            if self.move.layers != 1:  # else as in indexes from before there were layers
+                settings["layers"] = self.move.layers
         elif self.frames is not None:
             settings["frames"] = self.frames
         if self.raw is not None:

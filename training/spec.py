@@ -15,7 +15,7 @@ from vqe_fast.training.changes import apply_change
 from vqe_fast.training.degradation import Codec, Degradation, Mode, Structure
 from vqe_fast.training.raw import RawFormat
 from vqe_fast.training.sources import Images, Source, find_sources
-from vqe_fast.training.stills import CameraMove
+from vqe_fast.training.stills import CameraMove, Layers
 from vqe_fast.video.scene import CUT_THRESHOLD
 
 M = TypeVar("M", bound=BaseModel)
@@ -90,20 +90,25 @@ class PrepareSpec(Strict):
 
     Attributes:
         degradations: what to do to each clip.
+        per_clip: how many of them each clip gets, drawn evenly over the list by the seed and the
+            clip's content; all if None.
         frames: how many frames of a clip to take at most.
         images: whether images are photographs or the frames of clips.
         still_frames: length of the clip that a photograph becomes.
         still_size: its width and height.
+        still_layers: with 2 a part of the photograph moves before the rest of it.
         raw: see :class:`RawSpec`.
         cut_threshold: see :func:`vqe_fast.video.scene.scene_cuts`.
-        seed: of the moves over photographs.
+        seed: of the moves over photographs, and of what is drawn for each clip.
     """
 
     degradations: list[DegradationGrid] = Field(min_length=1)
+    per_clip: int | None = Field(None, ge=1)
     frames: int | None = Field(None, ge=1)
     images: Images = "stills"
     still_frames: int = Field(6, ge=1)
     still_size: tuple[int, int] = (384, 288)
+    still_layers: Layers = 1
     raw: RawSpec | None = None
     cut_threshold: float = Field(CUT_THRESHOLD, gt=0)
     seed: int = Field(0, ge=0)
@@ -118,7 +123,7 @@ class PrepareSpec(Strict):
             folders,
             frames=self.frames,
             images=self.images,
-            move=CameraMove(self.still_frames, self.still_size),
+            move=CameraMove(self.still_frames, self.still_size, layers=self.still_layers),
             raw=None if self.raw is None else self.raw.format(),
             seed=self.seed,
         )

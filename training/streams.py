@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -13,11 +9,19 @@ from pathlib import Path
 
 import av
 
+from vqe_fast._whole_file import Presence, delete_drafts, whole_file
 from vqe_fast.training.clips import read_clip
 from vqe_fast.training.color import Samples
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.encoding import encode
-from vqe_fast.training.index import ClipEntry, FileEntry, SourceEntry, StreamEntry
+from vqe_fast.training.index import (
+    ClipEntry,
+    FileEntry,
+    SourceEntry,
+    StreamEntry,
+    slug,
+    stem_of,
+)
 from vqe_fast.training.sources import Source, file_checksum
 from vqe_fast.video import read_qp
 from vqe_fast.video.color import ColorFacts
@@ -26,6 +30,11 @@ from vqe_fast.video.scene import scene_cuts
 
 STREAMS = "streams"
 """The folder, beside the index, that holds the files."""
+
+PLANES = "planes"
+"""The folder, beside the index, that holds what was decoded from them."""
+
+_PRESENCE_NAME = "prepare.lock"
 
 Tick = Callable[[], None]
 """Called for each frame; may raise to stop the work."""
@@ -58,7 +67,7 @@ def write_pristine(
         path = folder / STREAMS / f"{stem_of(origin)}.{version_of(None)}.mkv"
         with _finished(path) as target:
             encode(_ticking(frames, tick), None, clip.rate, target)
-        pristine = _entry(path, folder)
+            pristine = _entry(target, path.relative_to(folder))
         frames = read_clip(path).frames
     first = next(iter(frames))
     count = 0
@@ -100,10 +109,11 @@ def write_stream(
         ValueError: the encoder refuses, or the result holds another number of frames.
     """
     path = folder / STREAMS / f"{stem_of(clip.source)}.{version_of(degradation)}.mkv"
-    frames = read_clip(folder / clip.pristine.path, clip.frames).frames
+    frames = _ticking(read_clip(folder / clip.pristine.path, clip.frames).frames, tick)
     try:
         with _finished(path) as target:
-            count = encode(_ticking(frames, tick), degradation, Fraction(clip.rate), target)
+            count = encode(frames, degradation, Fraction(clip.rate), target, count=clip.frames)
+            file = _entry(target, path.relative_to(folder))
             found = read_qp(target)
             if len(found) != count:
                 raise ValueError(f"{degradation.name} made {len(found)} frames of {count}")
@@ -111,7 +121,7 @@ def write_stream(
         raise ValueError(f"{clip.name}: {error}") from error
     step = degradation.blur or 1
     return StreamEntry(
-        file=_entry(path, folder),
+        file=file,
         degradation=degradation,
         first=step // 2,
         step=step,
@@ -129,37 +139,68 @@ def intact(file: FileEntry, folder: Path, *, verify: bool) -> bool:
     return not verify or file_checksum(path) == file.sha256
 
 
-def stem_of(origin: SourceEntry) -> str:
-    """How the names of all files of a clip begin; another content or setting has another stem."""
-    text = json.dumps(origin.model_dump(), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{_slug(Path(origin.path).stem)}-{digest}"
+@contextmanager
+def at_work(folder: Path) -> Iterator[Presence]:
+    """Makes files of ``folder`` together with other processes; the last deletes what is left over.
+
+    Files that were being written when their process was killed are left over.
+
+    Args:
+        folder: of the index; made if it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with Presence(folder / _PRESENCE_NAME) as presence:
+        _delete_leftovers(presence, folder)
+        try:
+            yield presence
+        finally:
+            _delete_leftovers(presence, folder)
+
+
+def delete_files(folder: Path, stem: str) -> None:
+    """Deletes all files of a clip."""
+    for path in [*folder.glob(f"*/{stem}.*")]:
+        path.unlink(missing_ok=True)
+
+
+def delete_planes(folder: Path, version: str, file: FileEntry) -> None:
+    """Deletes what was decoded from other contents of a version than ``file``.
+
+    Args:
+        folder: of the index.
+        version: stem and :func:`version_of`, with a dot between them.
+        file: what it is now.
+    """
+    for path in (folder / PLANES).glob(f"{version}-*"):
+        if not path.name.startswith(plane_name(version, file)):
+            path.unlink(missing_ok=True)
+
+
+def plane_name(version: str, file: FileEntry) -> str:
+    """How the names of files decoded from a version begin."""
+    return f"{version}-{file.sha256[:12]}"
 
 
 def version_of(degradation: Degradation | None) -> str:
     """What follows the stem in the names of the files of a version; None is the pristine one."""
-    return "pristine" if degradation is None else _slug(degradation.name)
+    return "pristine" if degradation is None else slug(degradation.name)
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+def _delete_leftovers(presence: Presence, folder: Path) -> None:
+    with presence.alone() as alone:
+        if alone:
+            delete_drafts(folder / STREAMS / "*.mkv")
 
 
 @contextmanager
 def _finished(path: Path) -> Iterator[Path]:
-    """Gives the path of a partial file, which gets its name if all goes well, and else goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.mkv")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as draft:
+        yield draft
 
 
-def _entry(path: Path, folder: Path) -> FileEntry:
-    place = path.relative_to(folder).as_posix()
-    return FileEntry(path=place, bytes=path.stat().st_size, sha256=file_checksum(path))
+def _entry(path: Path, place: Path) -> FileEntry:
+    return FileEntry(path=place.as_posix(), bytes=path.stat().st_size, sha256=file_checksum(path))
 
 
 def _ticking(frames: Iterable[av.VideoFrame], tick: Tick) -> Iterator[av.VideoFrame]:

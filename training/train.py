@@ -19,6 +19,8 @@ from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.training.adversary import Adversary
 from vqe_fast.training.checkpoint import (
     BEST_NAME,
+    PLATEAU_NAME,
+    STATE_NAME,
     WEIGHTS_NAME,
     load_state,
     save_state,
@@ -33,6 +35,7 @@ from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.prediction import Prediction
 from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.restoration import Restoration, sampler_for
+from vqe_fast.training.teacher import Teacher
 from vqe_fast.training.windows import Batch, WindowSampler
 from vqe_fast.weights import load_weights
 
@@ -96,8 +99,8 @@ def train(
 
     ``last.pt`` is written there every ``checkpoint_every`` steps, at the end of a stage and when
     the run is interrupted. A run that finds one goes on from it, with the same batches and results
-    as an uninterrupted run. With validation clips the weights that did best are kept as
-    ``best.safetensors``.
+    as an uninterrupted run, also if the numbers of steps to come have changed since. With
+    validation clips the weights that did best are kept as ``best.safetensors``.
 
     Args:
         recipe: the run.
@@ -141,12 +144,11 @@ class _Run:
         if weights is not None:
             load_weights(self.model, weights, partial=True)
         self.model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.sampler = sampler_for(recipe, self.model, clips)
+        self.clips = clips
         self.validation = sampler_for(recipe, self.model, validation) if validation else None
-        self.text = recipe.model_dump_json()
 
     def to_the_end(self, interruption: Interruption) -> nn.Module:
-        state = load_state(self.output, self.text, self.fabric.device)
+        state = load_state(self.output, self.recipe, self.fabric.device)
         first = state["stage"] if state else 0
         if state:
             self.model.load_state_dict(state["model"])
@@ -187,6 +189,10 @@ class _Stage:
             self.critic = Learner(
                 self.adversary.discriminator, self.recipe.adversarial.optimiser, fabric
             )
+        teacher = None
+        if self.recipe.teacher is not None:
+            teacher = Teacher(self.recipe.teacher, fabric.device)
+        self.sampler = sampler_for(run.recipe, model, run.clips, teacher)
         whole = not self.recipe.modules
         compiled = run.recipe.compile and whole
         self.forward = cast(nn.Module, torch.compile(model)) if compiled else model
@@ -194,7 +200,7 @@ class _Stage:
 
     def to_the_end(self, interruption: Interruption) -> nn.Module:
         run, recipe, steps = self.run, self.run.recipe, self.recipe.steps
-        fabric = run.fabric
+        fabric, cooldown = run.fabric, self.recipe.schedule.cooldown
         terms: list[dict[str, float]] = []
         waited = 0.0
         if run.validation and self.start == 0:
@@ -218,6 +224,8 @@ class _Stage:
                 if run.validation and (done % recipe.validation.every == 0 or done == steps):
                     self._validate(run.validation, done)
                     since, waited = time.perf_counter(), loader.waited
+                if cooldown and done == steps - cooldown:
+                    self._save(done, PLATEAU_NAME)
                 interrupted = _anywhere(interruption.asked, fabric)
                 if interrupted or done % recipe.checkpoint_every == 0 or done == steps:
                     self._save(done)
@@ -228,7 +236,7 @@ class _Stage:
     def _loader(self) -> Loader:
         fabric, recipe = self.run.fabric, self.run.recipe
         return Loader(
-            self.run.sampler,
+            self.sampler,
             recipe.seed + self.number,
             self.start,
             self.recipe.steps,
@@ -299,11 +307,12 @@ class _Stage:
             run.report(Validated(self.recipe.name, step, means, picture))
         run.fabric.barrier()
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, name: str = STATE_NAME) -> None:
         run = self.run
         if run.fabric.is_global_zero:
             state: dict[str, Any] = {
-                "recipe": run.text,
+                "recipe": run.recipe.identity(),
+                "steps": [stage.steps for stage in run.recipe.stages],
                 "stage": self.number,
                 "step": step,
                 "best": self.best,
@@ -314,7 +323,7 @@ class _Stage:
             if self.adversary and self.critic:
                 state["discriminator"] = self.adversary.discriminator.state_dict()
                 state["critic"] = self.critic.state()
-            save_state(state, run.output)
+            save_state(state, run.output, name)
         run.fabric.barrier()
 
     def restore(self, state: dict[str, Any]) -> None:

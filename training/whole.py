@@ -1,20 +1,30 @@
-"""Models on whole frames of clips, as users will run them."""
+"""Models on whole frames of clips, run as ``vqe-fast enhance`` runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from av.video.frame import VideoFrame
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.training.color import Samples
+from vqe_fast.models.inference import PROBE_SIDE
+from vqe_fast.models.registry import ModelSpec, Planes
+from vqe_fast.training.color import Samples, split_planes
 from vqe_fast.training.pairs import PairedClip
+from vqe_fast.video.coding import FrameCoding
+from vqe_fast.video.enhancer import STILL
+from vqe_fast.video.kinds import example_of, find_runner
+from vqe_fast.video.plan import Wishes, make_plan
+from vqe_fast.video.runner import Runner, Shot
+from vqe_fast.video.views import PlanesView
 
-_SEGMENT = 16
-"""Frames that a recurrent model sees together."""
+_FORMATS: dict[Planes, str] = {"y": "gray", "rgb": "gbrp", "yuv": "yuv420p"}
+"""Pixel formats with as many planes, of these sizes."""
 
 
 @torch.inference_mode()
@@ -29,11 +39,13 @@ def restored_frames(
 ) -> Iterator[Samples]:
     """Runs ``model`` over some frames of a degraded version of a clip.
 
-    Neighbours lie in the same scene; at its ends they are the frame itself. Recurrent models see
-    scenes in segments of 16 frames.
+    They are what :func:`vqe_fast.enhance_video` makes with the same module, but for two things:
+    scenes are those of the pristine clip, and a model that could be told the QP of each block is
+    told their mean. No more is computed than these frames, their neighbours for a model that sees
+    some, and whole scenes for a recurrent one.
 
     Args:
-        model: a registered model on ``device``.
+        model: ready to run, on ``device``.
         clip: the pair.
         setting: which version of it.
         numbers: of the frames, ascending.
@@ -41,53 +53,105 @@ def restored_frames(
         qp: which QP a model is told that takes one.
 
     Yields:
-        (C, H, W) uint8 for each frame asked for, rounded as a file would be.
+        Each frame asked for, uint8, as :meth:`PairedClip.compressed` has it.
 
     Raises:
-        ValueError: the QP of a frame is not known.
+        ValueError: the QP of a frame is not known, or memory does not suffice.
     """
-    spec = spec_of(model)
+    spec, size = spec_of(model), clip.shape[1:]
     samples = clip.compressed(spec.planes, setting)
-    if spec.planes == "y":
-        samples = samples[:, None]
-    for scene in clip.scenes(setting):
-        wanted = [number for number in numbers if number in scene]
-        if spec.recurrent:
-            yield from _recurrent(model, samples, scene, wanted, device)
-            continue
-        for number in wanted:
-            around = range(number - spec.temporal_radius, number + spec.temporal_radius + 1)
-            window = [min(max(n, scene.start), scene.stop - 1) for n in around]
-            frames = _values(samples[window], device)[None]
-            if len(window) == 1:
-                frames = frames[:, 0]
-            arguments = [torch.tensor([_qp_of(clip, setting, number, qp)])] if spec.takes_qp else []
-            yield _bytes(model(frames, *arguments)[0])
+    view = PlanesView(VideoFrame(size[1], size[0], _FORMATS[spec.planes]))
+    coding_of = _codings(clip, setting, qp) if spec.takes_qp else lambda number: None
+
+    def shot(number: int, begins_scene: bool) -> Shot:
+        frame = samples[number]
+        parts = split_planes(frame, *size) if spec.planes == "yuv" else frame.reshape(-1, *size)
+        planes = [torch.tensor(part, device=device)[None, None] for part in parts]
+        return Shot(planes, view, coding_of(number), begins_scene)
+
+    wanted = set(numbers)
+    steps = [
+        step
+        for stretch in _stretches(samples, clip.scenes(setting))
+        for step in _needed(stretch, wanted, spec)
+    ]
+    waiting: deque[tuple[range, Shot]] = deque()
+
+    def enhanced() -> Iterator[Tensor]:
+        runner: Runner | None = None
+        for frames, begins in steps:
+            waiting.append((frames, shot(frames.start, begins)))
+            runner = runner or _runner(model, waiting[0][1].values())
+            yield from runner.push(waiting[-1][1])
+        if runner is not None:
+            yield from runner.flush()
+
+    for result in enhanced():
+        frames, seen = waiting.popleft()
+        planes = view.samples(seen.planes, result)
+        restored = torch.cat([plane.flatten() for plane in planes]).cpu().numpy()
+        yield from (restored.reshape(samples.shape[1:]) for number in frames if number in wanted)
 
 
-def _recurrent(
-    model: nn.Module, samples: Samples, scene: range, wanted: Sequence[int], device: torch.device
-) -> Iterator[Samples]:
-    for start in range(scene.start, scene.stop, _SEGMENT):
-        segment = range(start, min(start + _SEGMENT, scene.stop))
-        chosen = [number for number in wanted if number in segment]
-        if chosen:
-            frames = _values(samples[segment.start : segment.stop], device)[None]
-            output = model(frames)[0]
-            yield from (_bytes(output[number - start]) for number in chosen)
+def _stretches(samples: Samples, scenes: Sequence[range]) -> Iterator[list[range]]:
+    """Frames that are seen together; those that repeat the one before count as one with it.
+
+    A stretch ends with its scene, or with a still.
+    """
+    for scene in scenes:
+        stretch: list[range] = []
+        for number in scene:
+            if stretch and np.array_equal(samples[number], samples[number - 1]):
+                stretch[-1] = range(stretch[-1].start, number + 1)
+                continue
+            if stretch and len(stretch[-1]) > STILL:
+                yield stretch
+                stretch = []
+            stretch.append(range(number, number + 1))
+        yield stretch
 
 
-def _qp_of(clip: PairedClip, setting: str, number: int, qp: Literal["frame", "base"]) -> float:
-    known = clip.base_qp(setting) if qp == "base" else float(clip.qp(setting)[number])
-    if np.isnan(known):
-        raise ValueError(f"the {qp} QP of {setting} of {clip.name} is not known")
-    return known
+def _needed(
+    stretch: Sequence[range], wanted: set[int], spec: ModelSpec
+) -> Iterator[tuple[range, bool]]:
+    """What of a stretch a model must see, and whether the frames before it are not seen."""
+    places = [place for place, frames in enumerate(stretch) if not wanted.isdisjoint(frames)]
+    reach = len(stretch) if spec.recurrent else spec.temporal_radius
+    needed = {
+        near
+        for place in places
+        for near in range(max(place - reach, 0), min(place + reach + 1, len(stretch)))
+    }
+    for place in sorted(needed):
+        yield stretch[place], place - 1 not in needed
 
 
-def _values(samples: Samples, device: torch.device) -> Tensor:
-    return torch.tensor(samples).to(device).float() / 255
+def _runner(model: nn.Module, values: Tensor) -> Runner:
+    """What fits into memory for frames like this one, (1, C, H, W)."""
+    spec, corner = spec_of(model), values[..., :PROBE_SIDE, :PROBE_SIDE]
+    plan = make_plan(
+        model,
+        lambda frames: example_of(spec, corner, frames),
+        (values.shape[-2], values.shape[-1]),
+        values.device,
+        Wishes(),
+    )
+    return find_runner(model, plan)
 
 
-def _bytes(frame: Tensor) -> Samples:
-    rounded: Samples = (frame * 255).round().clamp(0, 255).byte().cpu().numpy()
-    return rounded
+def _codings(
+    clip: PairedClip, setting: str, qp: Literal["frame", "base"]
+) -> Callable[[int], FrameCoding]:
+    """Number of a frame → what a model is told of it; its type goes with its own QP alone."""
+    codec, types = clip.coding(setting)
+    base, qps = clip.base_qp(setting), clip.qp(setting)
+
+    def of(number: int) -> FrameCoding:
+        known = base if qp == "base" else float(qps[number])
+        if np.isnan(known):
+            raise ValueError(f"the {qp} QP of {setting} of {clip.name} is not known")
+        if qp == "base":
+            return FrameCoding(known, codec=codec)
+        return FrameCoding(known, codec=codec, frame_type=int(types[number]))
+
+    return of

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqe_fast.training.color import Planes, Samples
-from vqe_fast.training.pairs import PairedClip, decode_all
+from vqe_fast.models.coding import UNKNOWN
+from vqe_fast.models.registry import Planes
+from vqe_fast.training.color import Samples, split_planes
+from vqe_fast.training.pairs import PairedClip, S, decode_all
+from vqe_fast.training.teacher import Corrections, Teacher
 
 _REVERSED = slice(None, None, -1)
 _SAME = slice(None)
@@ -40,11 +43,20 @@ class Batch:
         compressed: (B, T, C, H, W) uint8.
         pristine: (B, T', C, H, W) uint8; T' is T, or 1 for the middle frame alone.
         qp: of each compressed frame, (B, T) float32; NaN where unknown.
+        codec: codes of :mod:`vqe_fast.models.coding`, (B,) int64.
+        frame_type: codes of the compressed frames, (B, T) int64.
+        taught: what a teacher adds to the luma of frames that have a pristine one, in eighths of
+            a step of 8 bits, (B, T', 1, H, W) int8; (B, T', 0, H, W) without a teacher.
+        is_taught: whether a teacher knows the codec, (B,) bool.
     """
 
     compressed: Tensor
     pristine: Tensor
     qp: Tensor
+    codec: Tensor
+    frame_type: Tensor
+    taught: Tensor
+    is_taught: Tensor
 
 
 @dataclass(frozen=True)
@@ -52,16 +64,23 @@ class _Pool:
     """The windows of one version of a clip.
 
     Attributes:
-        compressed: (T, C, H, W).
+        compressed: planes that belong together, each (T, C, h, w); chroma may have half of the
+            height and width of luma.
         pristine: the same frames before.
+        taught: a teacher's corrections, (T, 1, H, W), or nothing where none knows the codec.
         qp: (T,).
+        codec: its code.
+        frame_type: codes, (T,).
         windows: for each the number of its first frame, which may lie before the scene, and the
             bounds of the scene, (N, 3).
     """
 
-    compressed: Samples
-    pristine: Samples
+    compressed: list[Samples]
+    pristine: list[Samples]
+    taught: list[Corrections]
     qp: NDArray[np.float32]
+    codec: int
+    frame_type: NDArray[np.int64]
     windows: NDArray[np.intp]
 
 
@@ -73,16 +92,18 @@ class WindowSampler:
 
     Args:
         clips: at least one.
-        planes: ``"y"`` for one channel, ``"rgb"`` for three.
+        planes: ``"y"`` for one channel, ``"rgb"`` and ``"yuv"`` for three.
         frames: in a window; odd if the target is the middle one.
         target: ``"middle"`` for the pristine middle frame, ``"all"`` for all pristine frames.
         patch: side of a window in pixels.
         batch: windows in a batch.
-        align: windows begin at multiples of so many pixels.
+        align: windows begin at multiples of so many pixels; even for ``"yuv"``.
         flips: whether to mirror windows from left to right.
         rotations: whether to turn windows by multiples of 90 degrees.
         qp: ``"frame"`` for the QP of each frame, ``"base"`` for the one the encoder was asked for.
+        unknown: share of windows whose codec, and of those whose frame types, are not told.
         settings: the degraded versions to draw from; all if None.
+        teacher: whose corrections are wanted.
 
     Raises:
         ValueError: no clip, one smaller than a window, no scene as long as one, or a number out
@@ -102,7 +123,9 @@ class WindowSampler:
         flips: bool = True,
         rotations: bool = True,
         qp: Literal["frame", "base"] = "frame",
+        unknown: float = 0.0,
         settings: Sequence[str] | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         if min(frames, patch, batch, align) < 1:
             raise ValueError(
@@ -111,10 +134,16 @@ class WindowSampler:
             )
         if target == "middle" and frames % 2 == 0:
             raise ValueError(f"a window with a middle frame has an odd number, got {frames}")
+        if planes == "yuv" and (align % 2 or patch % 2):
+            raise ValueError(
+                f"with chroma of half the resolution align and patch are even, got {align}, {patch}"
+            )
         if not clips:
             raise ValueError("there is no clip to take windows from")
         self._frames, self._target = frames, target
         self._patch, self._batch, self._align = patch, batch, align
+        self._unknown = unknown
+        self._teacher = teacher
         self._channels = 1 if planes == "y" else 3
         self._orientations = [
             *(_TURNS if rotations else _TURNS[:1]),
@@ -156,31 +185,37 @@ class WindowSampler:
         # Philox counts: a stream of its own for each step, with nothing to warm up.
         generator = np.random.Generator(np.random.Philox(key=[seed, step]))
         draws = generator.random((self._batch, 6))[rank * share :][:share]
+        hidden = generator.random((self._batch, 2))[rank * share :][:share] < self._unknown
         side = self._patch
         targets = self._frames if self._target == "all" else 1
         compressed = np.empty((share, self._frames, self._channels, side, side), np.uint8)
         pristine = np.empty((share, targets, self._channels, side, side), np.uint8)
+        taught = np.zeros((share, targets, int(self._teacher is not None), side, side), np.int8)
+        is_taught = np.empty(share, np.bool_)
         qp = np.empty((share, self._frames), np.float32)
+        codec = np.empty(share, np.int64)
+        frame_type = np.empty((share, self._frames), np.int64)
         clips = np.searchsorted(self._shares, draws[:, 0], side="right")
         for i, (clip, draw) in enumerate(zip(clips.tolist(), draws.tolist(), strict=True)):
             pools = self._pools_of[clip]
             pool = pools[int(draw[1] * len(pools))]
             first, start, stop = pool.windows[int(draw[2] * len(pool.windows))].tolist()
-            place = self._place(draw[3], draw[4], pool.compressed.shape)
-            transposed, order = self._orientations[int(draw[5] * len(self._orientations))]
+            place = self._place(draw[3], draw[4], pool.compressed[0].shape)
+            orientation = self._orientations[int(draw[5] * len(self._orientations))]
             times: slice | NDArray[np.intp] = slice(first, first + self._frames)
             if first < start or first + self._frames > stop:
                 times = np.arange(first, first + self._frames).clip(start, stop - 1)
             middle = first + self._frames // 2
             goal = slice(middle, middle + 1) if self._target == "middle" else times
-            for samples, numbers, into in (
-                (pool.compressed, times, compressed),
-                (pool.pristine, goal, pristine),
-            ):
-                window = samples[numbers, :, *place]
-                into[i] = (window.swapaxes(2, 3) if transposed else window)[order]
-            qp[i] = pool.qp[times]
-        return Batch(*map(torch.from_numpy, (compressed, pristine, qp)))
+            _cut(pool.compressed, times, place, orientation, compressed[i])
+            _cut(pool.pristine, goal, place, orientation, pristine[i])
+            _cut(pool.taught, goal, place, orientation, taught[i])
+            is_taught[i] = bool(pool.taught)
+            qp[i], codec[i], frame_type[i] = pool.qp[times], pool.codec, pool.frame_type[times]
+        codec[hidden[:, 0]] = UNKNOWN
+        frame_type[hidden[:, 1]] = UNKNOWN
+        arrays = (compressed, pristine, qp, codec, frame_type, taught, is_taught)
+        return Batch(*map(torch.from_numpy, arrays))
 
     def _place(self, down: float, across: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
         rows, columns = ((side - self._patch) // self._align + 1 for side in shape[2:])
@@ -203,17 +238,49 @@ class WindowSampler:
             ]
             if not windows or (settings is not None and setting not in settings):
                 continue
-            compressed = clip.compressed(planes, setting)
-            pristine = clip.pristine(planes, setting)
-            if planes == "y":
-                compressed, pristine = compressed[:, None], pristine[:, None]
+            versions = (clip.compressed(planes, setting), clip.pristine(planes, setting))
+            size = clip.shape[1:]
+            compressed, pristine = (_in_planes(each, planes, size) for each in versions)
             figures = clip.qp(setting)
             if qp == "base":
                 figures = np.full_like(figures, clip.base_qp(setting))
-            pools.append(_Pool(compressed, pristine, figures, np.array(windows, np.intp)))
+            spans = np.array(windows, np.intp)
+            taught = []
+            if self._teacher is not None and self._teacher.knows(clip, setting):
+                taught.append(self._teacher.corrections(clip, setting)[:, None])
+            coding = clip.coding(setting)
+            pools.append(_Pool(compressed, pristine, taught, figures, *coding, spans))
         return pools
 
     def _first_frames(self, scene: range) -> range:
         if self._target == "all":
             return range(scene.start, scene.stop - self._frames + 1)
         return range(scene.start - self._frames // 2, scene.stop - self._frames // 2)
+
+
+def _in_planes(samples: Samples, planes: Planes, size: tuple[int, int]) -> list[Samples]:
+    if planes == "yuv":
+        return [plane[:, None] for plane in split_planes(samples, *size)]
+    return [samples[:, None] if planes == "y" else samples]
+
+
+def _cut(
+    planes: Sequence[NDArray[S]],
+    times: slice | NDArray[np.intp],
+    place: tuple[slice, slice],
+    orientation: tuple[bool, tuple[Any, ...]],
+    into: NDArray[S],
+) -> None:
+    """Fills ``into``, (T, C, side, side), from all planes; samples of halved ones are repeated."""
+    transposed, order = orientation
+    channel = 0
+    for samples in planes:
+        factor = planes[0].shape[-1] // samples.shape[-1]
+        rows, columns = (slice(part.start // factor, part.stop // factor) for part in place)
+        window = samples[times, :, rows, columns]
+        window = (window.swapaxes(2, 3) if transposed else window)[order]
+        if factor > 1:
+            window = window.repeat(factor, axis=-2).repeat(factor, axis=-1)
+        end = channel + samples.shape[1]
+        into[:, channel:end] = window
+        channel = end

@@ -16,7 +16,8 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setattr(write_results, "DOCS", docs)
     monkeypatch.setattr(write_results, "WORK", work)
     monkeypatch.setattr(write_results, "MODELS", ["galteri_very_fast"])
-    monkeypatch.setattr(write_results, "GRID", [{"codec": "libx264", "mode": "qp", "values": [37]}])
+    qp_37 = [{"codec": "libx264", "mode": "qp", "values": [37]}]
+    monkeypatch.setattr(write_results, "CODECS", qp_37)
 
     def demonstrate(folder):
         folder.mkdir()
@@ -33,9 +34,10 @@ def test_page(places, tmp_path):
     write_results.main(clips, 3)
     page = (places / "results.md").read_text("utf-8")
     assert page.startswith("# Results\n") and "{" not in page
-    for title in ("Quality over time", "CAR-CNN", "PeQuENet", "Conditions"):
+    for title in ("by codec", "Means", "Quality over time", "CAR-CNN", "PeQuENet", "Conditions"):
         assert re.search(f"^## .*{title}", page, re.MULTILINE), title
-    assert "| galteri_very_fast |" in page
+    assert "| galteri_very_fast |" in page and "frames/s" not in page
+    assert page.count("worst clip's ΔPSNR") == page.count("ΔPSNR of chroma |") == 1
     pictures = set(re.findall(r"\]\((results/[\w.]+)\)", page))
     assert pictures == {f"results/{path.name}" for path in (places / "results").iterdir()}
     assert len(pictures) == 3

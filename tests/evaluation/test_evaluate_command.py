@@ -4,11 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from support.evaluations import made_up, x264
 from vqe_fast.cli.app import app
+from vqe_fast.cli.evaluate import _print
 from vqe_fast.evaluation.journal import JOURNAL_NAME
 
 
@@ -27,11 +30,20 @@ def test_tables(call, tmp_path):
     assert (result.exit_code, result.stderr) == (0, "")
     assert "x264 QP 30" in result.stdout and "identity" in result.stdout
     assert "(±0.00)" in result.stdout
+    assert "ΔPSNR by codec" in result.stdout and "x264 QP: 30, 40" in result.stdout
     assert "report.md has more" in result.stdout.replace("\n", "")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"report.md", "rows.csv", "frames.csv", "results.json", "gains.png"} <= names
     again = call("--model", "identity", "--qp", "30,40")
     assert "0 to encode, about 0 B, 4 kept" in again.stdout
+
+
+def test_losses_are_bold(capsys):
+    """As a terminal has it, not as Markdown."""
+    psnr = {"none": 40.0, "ours": 39.0}
+    _print(made_up(x264(22), lambda clip, number, name: {"psnr_y": psnr[name]}), Path("out"))
+    printed = capsys.readouterr().out
+    assert "-1.00 (one at 22)" in printed and "*" not in printed
 
 
 def test_protocols_and_grids(call):

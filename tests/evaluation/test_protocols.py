@@ -1,5 +1,7 @@
 """The papers' settings, and the colours of PeQuENet's release."""
 
+from collections import Counter
+
 import av
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import yaml
 
 from vqe_fast.evaluation import find_protocol
 from vqe_fast.evaluation.conversion import pequenet_rgb, to_rgb
+from vqe_fast.evaluation.evaluation import family_of
 from vqe_fast.evaluation.protocol import PROTOCOLS
 from vqe_fast.training.color import rgb_of, rows_of
 from vqe_fast.training.spec import expand
@@ -48,12 +51,37 @@ def test_pequenet(name):
     assert any("NOT comparable" in note for note in protocol.notes) == release
 
 
+def test_codecs():
+    """What users have, by families of settings."""
+    degradations = expand(find_protocol("codecs").degradations)
+    families = Counter(family_of(each) for each in degradations)
+    assert families == {
+        "x265 QP": 5,
+        "x264 QP": 5,
+        "x264 CRF": 4,
+        "VP9 CRF": 2,
+        "SVT-AV1 CRF": 2,
+        "x265 QP low-delay P": 2,
+        "x265 QP cascade": 2,
+    }
+
+
+def test_codecs_in_an_evaluation(run):
+    """Every encoder makes something of the clips, and each family gets a line."""
+    found = run(["identity"], "codecs", frames=3)
+    assert not found.failed and len(found.settings) == 22
+    assert [gains.family for gains in found.gains] == list(found.families())
+    report = found.to_markdown()
+    assert "| x265 QP cascade: 32, 37 | identity | ±0.00 |" in report
+
+
 def test_files(tmp_path):
     path = tmp_path / "mine.yaml"
     grid = {"codec": "libx264", "mode": "crf", "values": [30]}
     path.write_text(yaml.safe_dump({"degradations": [grid], "frames": 3, "tables": ["flicker"]}))
     assert find_protocol(str(path)).frames == 3
-    for wrong in ({"table": []}, {"tables": ["vmaf"]}, {"chroma": "none"}, {"tables": []}):
+    refused = [{"table": []}, {"tables": ["vmaf"]}, {"chroma": "none"}, {"tables": []}]
+    for wrong in (*refused, {"per_clip": 2}):
         path.write_text(yaml.safe_dump({"degradations": [grid]} | wrong))
         with pytest.raises(ValueError, match=f"{path} is not as it must be: .*{next(iter(wrong))}"):
             find_protocol(str(path))

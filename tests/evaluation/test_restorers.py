@@ -13,7 +13,7 @@ from support.media import read_frames
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
 from support.small_models import SMALL, randomised
 from vqe_fast import create_model, enhance_video, evaluate
-from vqe_fast.evaluation import commands
+from vqe_fast.evaluation import commands, networks
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.commands import Command, Spp
 from vqe_fast.evaluation.networks import Network, weights_hash
@@ -26,6 +26,7 @@ from vqe_fast.training.prepared import Prepared
 from vqe_fast.video.color import ColorFacts
 
 RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
+YUV_SPEC = replace(LUMA_SPEC, planes="yuv")
 needs_ffmpeg = pytest.mark.skipif(
     commands.ffmpeg_version() is None, reason="the program ffmpeg is not installed"
 )
@@ -61,8 +62,10 @@ def _planes(frame):
         Blend(1, 2, 1),
         Recurrent(),
         randomised("carcnn_small"),
+        Pointwise(lambda yuv: yuv * 0.9 + 0.02, YUV_SPEC),
+        randomised("dualres_s"),
     ],
-    ids=["luma", "rgb", "neighbours", "recurrent", "told QPs"],
+    ids=["luma", "rgb", "neighbours", "recurrent", "told QPs", "yuv", "told how it was coded"],
 )
 def test_frames_are_those_of_enhance(model, case, tmp_path):
     """Sample for sample, chroma too; not in the precision that happens to be faster."""
@@ -74,6 +77,14 @@ def test_frames_are_those_of_enhance(model, case, tmp_path):
     for ours, theirs in zip(found, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [(LUMA_SPEC, "luma"), (RGB_SPEC, "RGB"), (YUV_SPEC, "luma and chroma")],
+)
+def test_what_a_model_works_on(spec, words):
+    assert Network(Pointwise(spec=spec), device="cpu").planes == words
 
 
 def test_base_qp(case, tmp_path):
@@ -109,6 +120,15 @@ def test_weights_say_which_qp(case, tmp_path):
         model = randomised("carcnn_small")
         save_weights(model, path, "carcnn_small", SMALL["carcnn_small"], qp)
         assert Network("carcnn_small", path, device="cpu").identity(case)["qp"] == told
+
+
+def test_strengths_count(case, monkeypatch):
+    """Weights that ship with others make other frames; a module of its own has none."""
+    table = {"h264": [[22.0, 0.0], [30.0, 1.0]]}
+    before = Network("carcnn_small", device="cpu").identity(case)
+    monkeypatch.setattr(networks, "shipped_strengths", lambda name: table)
+    assert Network("carcnn_small", device="cpu").identity(case) == before | {"strength": table}
+    assert Network(Pointwise(), device="cpu").identity(case)["strength"] == {}
 
 
 def test_weights_in_every_form(run, tmp_path):
@@ -265,6 +285,7 @@ def test_hashes():
     same.load_state_dict(one.state_dict())
     assert weights_hash(one) == weights_hash(same)
     assert weights_hash(one) != weights_hash(torch.nn.Sequential(*one, torch.nn.ReLU()))
+    assert weights_hash(Pointwise()) != weights_hash(Pointwise(spec=YUV_SPEC))
 
 
 def test_other_degradations(clips, tmp_path):

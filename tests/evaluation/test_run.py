@@ -1,17 +1,20 @@
 """What an evaluation measures, and what it does not do twice."""
 
 import json
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import peak_signal_noise_ratio
 
 from support.evaluations import QPS, Brighter
-from support.modules import Pointwise, brighter
+from support.media import read_frames, write_clip
+from support.modules import LUMA_SPEC, Pointwise, brighter
 from support.small_models import randomised
 from vqe_fast import evaluate
-from vqe_fast.evaluation import Protocol
+from vqe_fast.evaluation import Protocol, measuring
 from vqe_fast.evaluation.journal import JOURNAL_NAME, Journal
 from vqe_fast.evaluation.networks import Network
 from vqe_fast.evaluation.run import ENCODES
@@ -72,6 +75,66 @@ def test_figures_of_known_frames(run, cache):
         pair = (torch.tensor(each)[None, None].float() / 255 for each in (restored, original))
         assert row.frames["ssim_y"][number] == pytest.approx(ssim(*pair).item(), abs=1e-6)
     assert row.fps > 0 and row.timed == "model"
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory):
+    """A clip with colours, and where its compressed version is kept."""
+    folder = tmp_path_factory.mktemp("coloured")
+    clip = write_clip(folder / "clip.mkv", codec="ffv1", size=(64, 48), frames=4)
+    return clip, folder / "encodes"
+
+
+def test_chroma(coloured, tmp_path):
+    """PSNR of Cb and Cr for all; models of luma gain none."""
+    path, cache = coloured
+    shift = torch.tensor([0, 3, -2]).view(3, 1, 1) / 255
+    yuv = Pointwise(lambda frames: frames + shift, replace(LUMA_SPEC, planes="yuv"))
+    models = {"luma": brighter(3), "both": yuv}
+    options = {"output": tmp_path, "cache": cache, "device": "cpu"}
+    qp_40 = [{"codec": "libx264", "mode": "qp", "values": [40]}]
+    found = evaluate([path], models, qp_40, **options)
+    none, luma, both = found.rows
+    originals = [planes for _, planes in read_frames(path)]
+    compressed = [
+        planes
+        for _, planes in read_frames(cache / found.streams[none.clip, none.setting].file.path)
+    ]
+    for index, (name, steps) in enumerate([("psnr_u", 3), ("psnr_v", -2)], start=1):
+        for row, added in ((none, 0), (luma, 0), (both, steps)):
+            expected = [
+                peak_signal_noise_ratio(
+                    planes[index], (other[index].astype(int) + added).clip(0, 255).astype(np.uint8)
+                )
+                for planes, other in zip(originals, compressed, strict=True)
+            ]
+            assert row.frames[name] == pytest.approx(expected, abs=1e-9)
+    assert both.figures["psnr_y"] == none.figures["psnr_y"]
+    assert found.chroma_gain(luma) == 0
+    gains = [both.figures[name] - none.figures[name] for name in ("psnr_u", "psnr_v")]
+    assert found.chroma_gain(both) == pytest.approx(np.mean(gains)) != 0
+    assert found.facts["restorers"]["both"]["works on"] == "luma and chroma"
+
+
+def test_grey_clips_have_no_chroma_to_gain(run):
+    """Theirs is equal to the original's, whatever a model makes of it."""
+    shift = torch.tensor([0, 1, 1]).view(3, 1, 1) / 255
+    yuv = Pointwise(lambda frames: frames + shift, replace(LUMA_SPEC, planes="yuv"))
+    found = run({"ours": yuv})
+    for row in found.rows:
+        is_spoilt = row.restorer == "ours"
+        assert (row.figures["psnr_u"] < 50) == is_spoilt
+        assert found.chroma_gain(row) is None
+
+
+def test_figures_of_another_edition(run, restored, monkeypatch):
+    """What an earlier version measured is measured anew."""
+    monkeypatch.setattr(measuring, "_EDITION", measuring._EDITION - 1)
+    run(["identity"])
+    assert len(restored) == 4
+    monkeypatch.setattr(measuring, "_EDITION", measuring._EDITION + 1)
+    run(["identity"])
+    assert len(restored) == 8
 
 
 def test_a_model_that_does_nothing_gains_nothing(run):

@@ -8,7 +8,7 @@ from vqe_fast.models import register_model, spec_of
 def test_lists_and_builds_every_model():
     assert {"carcnn", "carcnn_small"} <= set(list_models())
     for name in list_models():
-        assert spec_of(create_model(name)).planes in {"y", "rgb"}
+        assert spec_of(create_model(name)).planes in {"y", "rgb", "yuv"}
 
 
 def test_unknown_model_names_those_that_exist():

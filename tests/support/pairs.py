@@ -15,18 +15,34 @@ from vqe_fast.training.sources import Source
 
 @dataclass(frozen=True)
 class InMemory:
-    """Footage of given samples: luma (T, H, W), RGB (T, 3, H, W), or both."""
+    """Footage of given samples: luma (T, H, W), RGB (T, 3, H, W), or both.
+
+    Or 4:2:0, (T, 3HW/2), of so many rows.
+    """
 
     y: np.ndarray | None = None
     rgb: np.ndarray | None = None
+    yuv: np.ndarray | None = None
+    height: int = 0
 
     @property
     def shape(self):
+        if self.yuv is not None:
+            return self.yuv.shape[0], self.height, self.yuv.shape[1] * 2 // 3 // self.height
         given = self.rgb if self.y is None else self.y
         return given.shape[0], *given.shape[-2:]
 
     def samples(self, planes):
-        return self.y if planes == "y" else self.rgb
+        return {"y": self.y, "rgb": self.rgb, "yuv": self.yuv}[planes]
+
+
+def paired_yuv(name, pristine, compressed, height):
+    """A pair of 4:2:0 clips in memory, (T, 3HW/2), without QPs."""
+    settings = {
+        setting: Variant(InMemory(yuv=samples, height=height), np.full(len(samples), np.nan))
+        for setting, samples in compressed.items()
+    }
+    return PairedClip(name, InMemory(yuv=pristine, height=height), settings)
 
 
 def paired(name, pristine, compressed, *, qp=None, cuts=(), **options):

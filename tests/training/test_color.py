@@ -8,6 +8,7 @@ from vqe_fast.training.color import (
     rgb_of,
     rows_of,
     samples_of,
+    split_planes,
     to_yuv420p,
     yuv_of,
 )
@@ -48,6 +49,23 @@ def test_matrix_and_range(color, matrix, full):
         assert np.abs(rows_of(plane).astype(int) - value).max() <= 1
     read = rgb_of(flat(coded(color, matrix, full)), facts)
     assert np.abs(read.astype(int) - np.reshape(color, (3, 1, 1))).max() <= 3
+
+
+@pytest.mark.parametrize("pixel_format", ("yuv420p", "yuvj420p", "yuv444p", "rgb24", "gray"))
+def test_planes_one_after_the_other(pixel_format):
+    """4:2:0 as it is stored, without an odd last column and row; other formats become that."""
+    frame = av.VideoFrame(35, 19, pixel_format)
+    generator = np.random.default_rng(0)
+    for plane in frame.planes:
+        packed = np.frombuffer(memoryview(plane), np.uint8)
+        packed[:] = generator.integers(16, 235, packed.shape)
+    flat = samples_of(frame, "yuv", ColorFacts(1, False))
+    luma, blue, red = split_planes(np.stack([flat, flat]), 18, 34)
+    assert luma.shape == (2, 18, 34) and blue.shape == red.shape == (2, 9, 17)
+    assert np.shares_memory(split_planes(flat, 18, 34)[2], flat)
+    expected = frame if "420" in pixel_format else to_yuv420p(frame)
+    for found, plane in zip((luma, blue, red), expected.planes, strict=True):
+        assert np.array_equal(found[1], rows_of(plane)[: found.shape[1], : found.shape[2]])
 
 
 def test_facts_given_rule_over_what_a_decoder_says():

@@ -61,7 +61,9 @@ def test_table():
     rows = [
         Measurement(name, "QP 37", 30, 30 + gain, 0.8, 0.9) for name, gain in (("a", 1), ("b", 2))
     ]
-    assert "|ours|31.50 dB (+1.50), 0.9000 (+0.1000)|" in table({"ours": rows})
+    unchanged = Measurement("c", "QP 37", *[None] * 4)
+    assert "|ours|31.50 dB (+1.50), 0.9000 (+0.1000)|" in table({"ours": [*rows, unchanged]})
+    assert "|ours|–|" in table({"ours": [unchanged]})
 
 
 def test_unknown_comparison():

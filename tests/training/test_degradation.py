@@ -1,6 +1,9 @@
+from collections import Counter
+from itertools import pairwise
+
 import pytest
 
-from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.degradation import Degradation, drawn
 
 
 @pytest.mark.parametrize(
@@ -13,6 +16,7 @@ from vqe_fast.training.degradation import Degradation
             "x265 QP 22 low-delay P preset slow",
         ),
         (Degradation("libvpx-vp9", "crf", 63, structure="intra"), "VP9 CRF 63 intra"),
+        (Degradation("libx265", "qp", 37, structure="cascade"), "x265 QP 37 cascade"),
         (Degradation("libsvtav1", "qp", 50, preset="8"), "SVT-AV1 QP 50"),
         (Degradation("mjpeg", "quality", 10), "JPEG 10"),
         (Degradation("none", blur=7), "blur 7"),
@@ -36,6 +40,8 @@ def test_names(degradation, name):
         (("mjpeg", "quality", 50), {"preset": "fast"}, "mjpeg has no presets, got 'fast'"),
         (("mjpeg", "quality", 50), {"structure": "intra"}, "mjpeg codes intra frames only"),
         (("libx264", "qp", 30), {"structure": "lowdelay"}, "got 'lowdelay'"),
+        (("libx264", "qp", 30), {"structure": "cascade"}, "got libx264 and qp"),
+        (("libx265", "crf", 30), {"structure": "cascade"}, "codec libx265 and the mode qp, .* crf"),
         (("libx264", "qp", 30), {"max_bitrate": 900}, "needs the mode crf, got 900 with qp"),
         (("libx264", "crf", 30), {"max_bitrate": 0}, "at least 1 kbit/s"),
         (("libx264", "crf", 30), {"blur": 8}, "blur must be one of 7, 9, 11, 13, got 8"),
@@ -52,5 +58,39 @@ def test_refusals(arguments, options, message):
 def test_base_qp_is_known_where_the_encoder_was_asked_for_one():
     """Models trained on base QPs must not get the index of another codec's scale."""
     assert Degradation("libx265", "qp", 37).base_qp == 37
+    assert Degradation("libx265", "qp", 37, structure="cascade").base_qp == 37
     assert Degradation("libx265", "crf", 37).base_qp is None
     assert Degradation("libvpx-vp9", "qp", 37).base_qp is None
+
+
+QPS = [Degradation("libx265", "qp", qp) for qp in range(22, 43)]
+
+
+def draws(clips, count, degradations=QPS, seed=0):
+    return [drawn(degradations, count, seed, f"{clip:064x}") for clip in range(clips)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 20])
+def test_draws_are_even(count):
+    """Each is drawn about equally often: a binomial count within five standard deviations."""
+    clips, share = 3000, count / len(QPS)
+    found = Counter(each for draw in draws(clips, count) for each in draw)
+    deviation = (clips * share * (1 - share)) ** 0.5
+    assert set(found) == set(QPS)
+    assert all(abs(times - clips * share) < 5 * deviation for times in found.values())
+
+
+def test_a_draw_is_spread_over_the_list():
+    """One of each third of it, wherever the thirds begin; none twice, in the order of the list."""
+    for draw in draws(200, 3):
+        values = [each.value for each in draw]
+        assert values == sorted(set(values)) and len(values) == 3
+        gaps = [after - before for before, after in pairwise([*values, values[0] + len(QPS)])]
+        assert max(gaps) < 2 * len(QPS) / 3
+    assert len({tuple(draw) for draw in draws(200, 3)}) > 100
+
+
+def test_what_a_draw_depends_on():
+    assert draws(9, 2) == draws(9, 2)
+    assert draws(9, 2) != draws(9, 2, seed=1)
+    assert draws(1, 30) == [QPS]

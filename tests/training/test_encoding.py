@@ -17,10 +17,10 @@ RATE = Fraction(25)
 CODECS = [("libx264", 20, 44), ("libx265", 20, 44), ("libvpx-vp9", 10, 60), ("libsvtav1", 10, 60)]
 
 
-def coded(frames, degradation, rate=RATE):
+def coded(frames, degradation, rate=RATE, count=None):
     """The bytes of the file."""
     target = io.BytesIO()
-    encode(frames, degradation, rate, target)
+    encode(frames, degradation, rate, target, count=count)
     return target.getvalue()
 
 
@@ -92,6 +92,37 @@ def test_structures(codec):
 
 
 @pytest.mark.parametrize(
+    ("value", "p_frames", "options"),
+    [
+        (37, [42, 41, 42, 38], {}),
+        (22, [27, 26, 27, 23], {"preset": "slow"}),
+        (48, [51, 51, 51, 49], {"preset": "ultrafast"}),
+        (51, [51, 51, 51, 51], {}),
+    ],
+)
+def test_a_cascade_has_the_qps_of_the_test_model(value, p_frames, options):
+    """Also beyond the frames that x265 looks ahead; and the zones are not told in the stream."""
+    cascade = Degradation("libx265", "qp", value, structure="cascade", **options)
+    data = coded(moving_texture(frames=46), cascade, count=46)
+    assert [frame.qp for frame in read_qp(io.BytesIO(data))] == ([value] + 12 * p_frames)[:46]
+    assert types(data) == "I" + "P" * 45
+    assert b"zones" not in data
+
+
+@pytest.mark.parametrize(("count", "qps"), [(1, [37]), (2, [37, 42]), (9, [37, 42, 41])])
+def test_short_cascades(count, qps):
+    cascade = Degradation("libx265", "qp", 37, structure="cascade")
+    data = coded(moving_texture(frames=3), cascade, count=count)
+    assert [frame.qp for frame in read_qp(io.BytesIO(data))] == qps
+
+
+def test_a_cascade_after_blur():
+    cascade = Degradation("libx265", "qp", 30, structure="cascade", blur=7)
+    data = coded(moving_texture(frames=21), cascade, count=21)
+    assert [frame.qp for frame in read_qp(io.BytesIO(data))] == [30, 35, 34]
+
+
+@pytest.mark.parametrize(
     ("codec", "crf"), [("libx264", 26), ("libx265", 26), ("libvpx-vp9", 35), ("libsvtav1", 35)]
 )
 def test_greatest_bit_rate(codec, crf):
@@ -140,6 +171,8 @@ def test_refusals():
         coded([], Degradation("libx264", "qp", 30))
     with pytest.raises(ValueError, match="no frame to encode: blur takes at least 7"):
         coded(moving_texture(6), Degradation("none", blur=7))
+    with pytest.raises(ValueError, match="cascade has a QP for each frame: say how many frames"):
+        coded(moving_texture(2), Degradation("libx265", "qp", 30, structure="cascade"))
     with pytest.raises(ValueError, match="x264 QP 30 preset swift could not encode 96x64 at 25"):
         coded(moving_texture(1), Degradation("libx264", "qp", 30, preset="swift"))
 

@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import fields
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ class Sampler:
         time.sleep(self.seconds * (step % 3))
         if step == self.broken:
             raise OSError("the disk is gone")
-        return Batch(*(torch.tensor([step, seed, rank, world]),) * 3)
+        return Batch(*(torch.tensor([step, seed, rank, world]) for _ in fields(Batch)))
 
 
 @pytest.mark.parametrize("workers", [1, 4])

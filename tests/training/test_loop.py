@@ -111,6 +111,56 @@ def test_another_recipe_does_not_go_on(clips, fabric, tmp_path):
         train(recipe(seed=1), clips, tmp_path, fabric=fabric)
 
 
+COOLDOWN = {"schedule": {"kind": "cooldown", "warmup": 5, "period": 10}}
+
+
+def test_a_run_is_prolonged(clips, fabric, tmp_path):
+    """What was cooled down goes on from where that began, as if it had been to last so long."""
+    longer = recipe(stage=COOLDOWN | {"steps": 45})
+    train(longer, clips, tmp_path / "whole", fabric=fabric)
+    train(recipe(stage=COOLDOWN), clips, tmp_path / "parts", fabric=fabric)
+    steps = []
+    train(longer, clips, tmp_path / "parts", fabric=fabric, report=lambda r: steps.append(r.step))
+    assert steps[0] == 30 and steps[-1] == 45  # the first report after step 20
+    whole, parts = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_an_interrupted_run_is_prolonged(clips, fabric, tmp_path):
+    """Before the cooldown it goes on from the last step."""
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(stage=COOLDOWN), clips, tmp_path, fabric=fabric, report=interrupted_at(20))
+    steps = []
+    longer = recipe(stage=COOLDOWN | {"steps": 40})
+    train(longer, clips, tmp_path, fabric=fabric, report=lambda r: steps.append(r.step))
+    assert steps[0] == 30
+
+
+def test_a_cosine_is_not_prolonged(clips, fabric, tmp_path):
+    train(recipe(), clips, tmp_path, fabric=fabric)
+    with pytest.raises(ValueError, match="cannot get another number of steps"):
+        train(recipe(stage={"steps": 40}), clips, tmp_path, fabric=fabric)
+
+
+def test_killed_and_gone_on(clips, tmp_path):
+    """SIGKILL in the middle of a step, and again: bit for bit what one run gives."""
+    script = Path(__file__).with_name("one_process.py")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    text = recipe(checkpoint_every=1).model_dump_json()
+
+    def start(folder, *options):
+        return subprocess.Popen(
+            [sys.executable, script, text, tmp_path / folder, *options], env=environment
+        )
+
+    assert start("whole").wait(180) == 0
+    for step in ("8", "19"):
+        assert start("parts", step).wait(180) == -signal.SIGKILL
+    assert start("parts").wait(180) == 0
+    whole, parts = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
 def test_starts_from_given_weights(clips, fabric, tmp_path):
     """With a rate of almost nothing the result is what it started from."""
     train(recipe(), clips, tmp_path / "first", fabric=fabric)

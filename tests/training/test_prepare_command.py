@@ -13,6 +13,8 @@ from support.clips import moving_texture, smooth_noise, write_png
 from support.pairs import write_lossless
 from vqe_fast.cli.app import app
 from vqe_fast.cli.prepare import size_in_words
+from vqe_fast.cli.train import load_clips
+from vqe_fast.training.recipe import DataRecipe
 from vqe_fast.training.spec import expand, read_spec
 
 SPEC = {
@@ -70,9 +72,39 @@ def test_prepare(folder):
     assert "0 streams to make, about 0 B, 10 kept" in again.stdout
 
 
+def test_some_degradations_for_each_clip(folder):
+    """The same for training as for preparing, which says truly how much that is."""
+    write_spec(folder, per_clip=2)
+    result = run(folder)
+    assert "2 clips, 16 frames: 4 streams to make, about " in result.stdout
+    assert "4 streams of 2 clips" in result.stdout
+    data = DataRecipe.model_validate(SPEC | {"per_clip": 2})
+    clips = load_clips(data, [folder / "clips", folder / "stills"], folder / "cache")
+    index = json.loads((folder / "cache" / "index.json").read_text())
+    made = {clip["name"]: set(clip["streams"]) for clip in index["clips"]}
+    assert {clip.name: set(clip.settings) for clip in clips} == made
+    assert [len(names) for names in made.values()] == [2, 2]
+    data = data.model_copy(update={"seed": 1, "still_frames": 3})
+    load_clips(data, [folder / "clips"], folder / "cache")
+    index = json.loads((folder / "cache" / "index.json").read_text())
+    assert {clip["name"]: set(clip["streams"]) for clip in index["clips"]} != made
+
+
+def test_layers_of_stills(folder):
+    """They are another clip, beside the one without."""
+    run(folder, data=["stills"])
+    write_spec(folder, still_layers=2)
+    assert "5 streams to make" in run(folder, data=["stills"]).stdout
+    clips = json.loads((folder / "cache" / "index.json").read_text())["clips"]
+    assert sorted(clip["source"]["settings"].get("layers", 1) for clip in clips) == [1, 2]
+    assert len({clip["pristine"]["sha256"] for clip in clips}) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"per_clip": 0}, ["per_clip", "greater than or equal to 1"]),
+        ({"still_layers": 3}, ["still_layers", "1 or 2"]),
         ({"still_frame": 3}, ["still_frame", "Extra inputs are not permitted"]),
         ({"degradations": []}, ["degradations", "at least 1 item"]),
         (
@@ -140,12 +172,12 @@ def test_interrupted(folder):
     assert (process.returncode, err.count("\n")) == (130, 1), err
     assert "interrupted; run it again" in err
     assert 0 < len(finished(folder)) < 40
-    assert not list(folder.glob("cache/**/*partial*"))
+    assert not list(folder.glob("cache/**/*.part*"))
     assert (folder / "cache" / "index.json").exists()
 
 
 def finished(folder):
-    return [p for p in folder.glob("cache/streams/*") if "partial" not in p.name]
+    return list(folder.glob("cache/streams/[!.]*"))
 
 
 @pytest.mark.parametrize(

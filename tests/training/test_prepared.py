@@ -9,10 +9,12 @@ from support.pairs import QP_44, write_lossless
 from vqe_fast.training import prepared as module
 from vqe_fast.training.color import luma_of
 from vqe_fast.training.degradation import Degradation
+from vqe_fast.training.estimate import stream_bytes
 from vqe_fast.training.prepared import Prepared, prepare
 from vqe_fast.training.raw import RawFormat
 from vqe_fast.training.sources import Source, find_sources
 from vqe_fast.training.stills import CameraMove
+from vqe_fast.training.windows import WindowSampler
 
 BLUR = Degradation("none", blur=7)
 X265 = Degradation("libx265", "qp", 37, structure="low_delay_p")
@@ -101,6 +103,56 @@ def test_what_is_not_asked_for_stays_but_is_not_returned(folder):
     assert len(Prepared.open(folder / "cache").clips[0].settings) == 2
 
 
+def test_a_cascade(folder):
+    """Each frame's QP is what it was asked for, the base QP that of the intra frame."""
+    fast, slow = run(folder, Degradation("libx265", "qp", 37, structure="cascade")).clips
+    assert fast.qp("x265 QP 37 cascade").tolist() == ([37] + 4 * [42, 41, 42, 38])[:15]
+    assert slow.qp("x265 QP 37 cascade").tolist() == [37, 42, 41, 42, 38, 42, 41, 42]
+    assert fast.base_qp("x265 QP 37 cascade") == 37
+
+
+MANY = [Degradation("libx264", "qp", qp) for qp in range(30, 50, 2)]
+
+
+def test_some_degradations_for_each_clip(folder, encoded):
+    """The plan, the files and the clips are those of what was drawn, and nothing else is made."""
+    plans = []
+    made = run(folder, *MANY, per_clip=3, announce=plans.append)
+    assert [len(clip.settings) for clip in made.clips] == [3, 3]
+    drawn = [[stream.degradation for stream in c.streams.values()] for c in made.index.clips]
+    assert drawn[0] != drawn[1]
+    assert sorted(encoded) == sorted(each.name for draw in drawn for each in draw)
+    assert len(files(folder)) == 6
+    surveys = [source.survey() for source in find_sources([folder / "clips"])]
+    assert (plans[0].streams, plans[0].kept) == (6, 0)
+    assert plans[0].luma_bytes == 23 * 4 * 64 * 96
+    assert plans[0].bytes == sum(
+        stream_bytes(survey, each)
+        for survey, draw in zip(surveys, drawn, strict=True)
+        for each in draw
+    )
+    run(folder, *MANY, per_clip=3, announce=plans.append)
+    assert (plans[1].streams, plans[1].kept) == (0, 6)
+    sampler = WindowSampler(made.clips, planes="y", patch=32, batch=64)
+    qps = {qp for step in range(4) for qp in sampler.draw(step, 0).qp.flatten().tolist()}
+    assert len(qps & {float(each.value) for draw in drawn for each in draw}) > 3
+
+
+def test_draws_depend_on_the_clip_and_the_seed_alone(folder):
+    """Neither on its name nor on what else there is."""
+
+    def chosen(**options):
+        return {clip.name: list(clip.settings) for clip in run(folder, *MANY, **options).clips}
+
+    first = chosen(per_clip=2)
+    write_lossless(folder / "clips" / "another.mkv", moving_texture(4, step=7))
+    (folder / "clips" / "slow.mkv").rename(folder / "clips" / "a.mkv")
+    second = chosen(per_clip=2)
+    assert (second["fast"], second["a"]) == (first["fast"], first["slow"])
+    assert chosen(per_clip=2, seed=1) != second
+    assert {len(names) for names in chosen(per_clip=99).values()} == {len(MANY)}
+
+
 @pytest.mark.parametrize("damage", ["missing", "short", "other"])
 def test_damaged_streams_are_noticed_and_made_again(folder, encoded, damage):
     made = run(folder, QP_44)
@@ -144,7 +196,7 @@ def test_interruption(folder, encoded, monkeypatch):
     settings = [QP_44, X265, Degradation("libx264", "qp", 20), Degradation("libsvtav1", "qp", 30)]
     with pytest.raises(KeyboardInterrupt):
         run(folder, *settings, workers=1, progress=interrupt)
-    assert not [name for name in files(folder) if "partial" in name]
+    assert not [name for name in files(folder) if ".part" in name]
     index = json.loads((folder / "cache" / "index.json").read_text())
     done = sum(len(clip["streams"]) for clip in index["clips"])
     assert done < 12 and {f"streams/{name}" for name in files(folder)} >= {
@@ -158,7 +210,7 @@ def test_interruption(folder, encoded, monkeypatch):
 def test_an_error_names_the_clip_and_keeps_the_rest(folder, encoded):
     with pytest.raises(ValueError, match=r"slow: there is no frame .* blur takes at least 13"):
         run(folder, Degradation("none", blur=13), workers=1)
-    assert [name for name in files(folder) if "partial" not in name] == files(folder)
+    assert not [name for name in files(folder) if ".part" in name]
     (folder / "clips" / "fast.mkv").write_bytes(b"no video")
     with pytest.raises(ValueError, match=r"fast\.mkv cannot be read as video"):
         run(folder, QP_44)

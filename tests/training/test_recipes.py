@@ -44,9 +44,29 @@ def test_schedules():
     assert again[:25] == again[50:75]
 
 
-def test_a_schedule_without_its_period():
-    with pytest.raises(ValueError, match="a schedule of steps needs a period"):
-        ScheduleRecipe(kind="steps")
+def test_cooldown():
+    falling = rates(kind="cooldown", warmup=10, period=20, minimum=0.2)
+    assert falling[0] == 0.1 and falling[9:81] == [1.0] * 72
+    assert falling[90] == pytest.approx(0.6) and falling[99] == pytest.approx(0.24)
+    assert rates(steps=50, kind="cooldown", period=20)[:30] == [1.0] * 30
+
+
+@pytest.mark.parametrize("kind", ("constant", "cooldown", "cosine", "restarts", "steps"))
+def test_schedules_that_agree(kind):
+    """Two lengths agree as far as their rates do."""
+    schedule = ScheduleRecipe(kind=kind, warmup=10, period=20)
+    first, second = ([schedule.factor_at(step, steps) for step in range(80)] for steps in (80, 100))
+    differ = [n for n, (one, other) in enumerate(zip(first, second, strict=True)) if one != other]
+    same = differ[0] if differ else 80
+    agree = [step for step in range(81) if schedule.agrees_until(step, 80, 100)]
+    assert agree == list(range(len(agree))) and agree[-1] <= same <= agree[-1] + 1
+    assert schedule.agrees_until(80, 80, 80)
+
+
+@pytest.mark.parametrize("kind", ("cooldown", "restarts", "steps"))
+def test_a_schedule_without_its_period(kind):
+    with pytest.raises(ValueError, match=f"a schedule of {kind} needs a period"):
+        ScheduleRecipe(kind=kind)
 
 
 def test_parts_that_do_not_fit():

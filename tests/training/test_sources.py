@@ -85,6 +85,17 @@ def test_moves_depend_on_the_picture_alone(tmp_path):
     assert not np.array_equal(frames[0], [luma_of(f) for f in other.clip().frames])
 
 
+def test_layers_are_told_where_there_are_two(tmp_path):
+    """What was prepared before there were layers must be found again."""
+    noise(tmp_path / "a.png")
+    settings = [
+        find_sources([tmp_path], move=CameraMove(2, (64, 48), layers=layers))[0].settings()
+        for layers in (1, 2)
+    ]
+    assert settings[0] == {"frames": 2, "size": [64, 48], "minimum_shrink": 1.25, "seed": 0}
+    assert settings[1] == settings[0] | {"layers": 2}
+
+
 def test_checksums(tmp_path):
     """Of a folder: every image counts, and its name, which tells its place."""
     for number in range(2):

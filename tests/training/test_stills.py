@@ -5,6 +5,8 @@ from support.clips import smooth_noise, write_png
 from vqe_fast.training.color import luma_of
 from vqe_fast.training.stills import CameraMove, move_over_still
 
+GOLDEN = [139, 129, 179, 130]
+
 
 @pytest.fixture
 def still(tmp_path):
@@ -36,3 +38,91 @@ def test_a_still_smaller_than_the_window(tmp_path):
 def test_odd_sides():
     with pytest.raises(ValueError, match="even sides, got 6 of 97x64"):
         CameraMove(size=(97, 64))
+
+
+def lumas(path, seed, layers, frames=6):
+    """Of the clip that a photograph becomes, (T, H, W)."""
+    clip = move_over_still(path, CameraMove(frames, (192, 128), layers=layers), seed)
+    return np.stack([luma_of(frame) for frame in clip.frames]).astype(int)
+
+
+@pytest.fixture
+def large(tmp_path):
+    path = tmp_path / "large.png"
+    write_png(path, np.stack([smooth_noise(400, 600, seed) for seed in range(3)], axis=2))
+    return path
+
+
+def test_one_layer_as_ever(large):
+    """Caches rest on it: samples of the first version, which may be off by a rounding."""
+    found = lumas(large, 7, 1)[[0, 2, 5, 5], [10, 64, 100, 127], [20, 96, 150, 191]]
+    assert np.abs(found - GOLDEN).max() <= 1
+
+
+def test_two_layers_are_deterministic(large):
+    assert np.array_equal(lumas(large, 3, 2), lumas(large, 3, 2))
+    assert not np.array_equal(lumas(large, 3, 2), lumas(large, 4, 2))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_part_moves_before_the_rest(large, seed):
+    """Beside it the clip is the one of a single layer, in every frame."""
+    hidden = lumas(large, seed, 2) != lumas(large, seed, 1)
+    assert (hidden.mean((1, 2)) > 0.03).all() and (hidden.mean((1, 2)) < 0.7).all()
+    assert (hidden[0] != hidden[-1]).mean() > 0.005
+
+
+def test_layers_move_in_their_own_ways(large):
+    """A block inside the blob is found again elsewhere than the rest of the picture would be."""
+    apart = []
+    for seed in range(8):
+        single, double = lumas(large, seed, 1), lumas(large, seed, 2)
+        hidden = single[0] != double[0]
+        row, column = middle_of(hidden)
+        inside = motion(double, row, column)
+        outside = motion(single, row, column)
+        apart.append(np.hypot(*np.subtract(inside, outside)))
+    assert np.median(apart) > 4
+
+
+def middle_of(mask, side=24):
+    """The block, by its first row and column, that a mask covers most of."""
+    sums = np.pad(mask.astype(int).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    covered = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    inner = covered[20:-20, 20:-20]
+    assert inner.max() > 0.95 * side**2
+    row, column = np.unravel_index(inner.argmax(), inner.shape)
+    return row + 20, column + 20
+
+
+def motion(frames, row, column, side=24, reach=20):
+    """How far a block of the first frame has gone by the fourth: rows and columns."""
+    block = frames[0, row : row + side, column : column + side]
+    windows = np.lib.stride_tricks.sliding_window_view(frames[3], (side, side))
+    near = windows[row - reach : row + reach + 1, column - reach : column + reach + 1]
+    errors = np.abs(near - block).mean((2, 3))
+    assert errors.min() < 12
+    found = np.unravel_index(errors.argmin(), errors.shape)
+    return found[0] - reach, found[1] - reach
+
+
+def test_the_edge_fades_and_keeps_to_the_colours_beside_it(tmp_path):
+    """Between two greys there is nothing but greys between them, and some of these at the edge."""
+    path = tmp_path / "halves.png"
+    picture = np.full((400, 600, 3), 60, np.uint8)
+    picture[:, 300:] = 200
+    write_png(path, picture)
+    dark, light = 16 + 60 * 219 / 255, 16 + 200 * 219 / 255
+    between = []
+    for seed in range(8):
+        single, double = lumas(path, seed, 1), lumas(path, seed, 2)
+        # Bicubic sampling overshoots by a tenth of the step in the picture itself.
+        assert double.min() > dark - 18 and double.max() < light + 18
+        counts = [((each > dark + 20) & (each < light - 20)).sum() for each in (single, double)]
+        between.append(counts[1] - counts[0])
+    assert max(between) > 300
+
+
+def test_another_number_of_layers():
+    with pytest.raises(ValueError, match="1 or 2 layers, got 3"):
+        CameraMove(layers=3)

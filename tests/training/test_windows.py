@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from support.pairs import paired
+from support.pairs import paired, paired_yuv
+from vqe_fast.models.coding import codec_code, frame_type_code
 from vqe_fast.training.windows import WindowSampler
 
 
@@ -48,6 +51,52 @@ def test_rgb():
     assert batch.pristine.shape == (64, 1, 3, 8, 8)
     assert batch.pristine[:, 0, :, 2, 5].unique(dim=0).tolist() == [[10, 20, 30]]
     assert batch.compressed[:, 1, :, 2, 5].unique(dim=0).tolist() == [[11, 21, 31]]
+
+
+def numbered_yuv(frames=3, height=32, width=48):
+    """4:2:0 whose samples tell where they are: luma by its pixel, chroma by that of its corner."""
+    luma = np.arange(height * width).reshape(height, width) % 251
+    halves = luma[::2, ::2] // 2, 255 - luma[::2, ::2] // 2
+    flat = np.concatenate([plane.ravel() for plane in (luma, *halves)]).astype(np.uint8)
+    return paired_yuv("yuv", np.stack([flat] * frames), {"a": np.stack([flat] * frames)}, height)
+
+
+def test_luma_and_chroma_lie_together():
+    """Whichever way round: chroma of each block of 2×2 is that of its pixels."""
+    batch = sampler([numbered_yuv()], planes="yuv", align=2).draw(0, 0)
+    assert batch.compressed.shape == (64, 1, 3, 8, 8)
+    assert torch.equal(batch.compressed, batch.pristine)
+    luma, blue, red = batch.compressed[:, 0].int().unbind(1)
+    blocks = luma.unfold(1, 2, 2).unfold(2, 2, 2).flatten(3)
+    for chroma in (blue, 255 - red):
+        spread = chroma.unfold(1, 2, 2).unfold(2, 2, 2).flatten(3)
+        assert (spread == spread[..., :1]).all()
+        # The corner that chroma tells of is one of the four pixels, wherever turns put it.
+        assert (blocks // 2 == spread[..., :1]).any(-1).all()
+
+
+def test_luma_and_chroma_need_even_places():
+    for options in ({"align": 1}, {"align": 2, "patch": 7}):
+        with pytest.raises(ValueError, match="with chroma of half the resolution align and patch"):
+            sampler([numbered_yuv()], planes="yuv", **options)
+
+
+def test_codec_and_types_of_frames():
+    """As the stream has them, unless they are kept from the model."""
+    clip = timed(4)
+    version = replace(clip.settings["a"], codec="vp9", types="IPB?")
+    clip = replace(clip, settings={"a": version})
+    batch = sampler([clip], frames=3).draw(0, 0)
+    assert set(batch.codec.tolist()) == {codec_code("vp9")}
+    letters = torch.tensor([frame_type_code(letter) for letter in "IPB?"])
+    assert torch.equal(batch.frame_type, letters[times(batch.compressed).long()])
+    hidden = sampler([clip], frames=3, unknown=0.25, batch=4000).draw(0, 0)
+    assert abs((hidden.codec == 0).float().mean().item() - 0.25) < 0.03
+    told = hidden.frame_type.any(1)
+    assert abs(told.float().mean().item() - 0.75) < 0.03  # every window has a frame of known type
+    assert torch.equal(hidden.frame_type[told], letters[times(hidden.compressed).long()][told])
+    plain = sampler([clip], frames=3, batch=4000).draw(0, 0)
+    assert torch.equal(hidden.compressed, plain.compressed)
 
 
 def test_edge_frames_repeat_around_the_middle():

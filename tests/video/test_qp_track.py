@@ -68,7 +68,7 @@ def test_a_codec_that_does_not_tell(tmp_path):
     with pytest.raises(VideoError, match=r"does not tell its QPs.*--qp"):
         QPTrack(source).of(0, LUMA)
     track = QPTrack(source, estimate=lambda luma: 30.0 + luma.mean().item())
-    assert track.of(0, LUMA) == 30 and track.of(40, LUMA + 1) == 31
+    assert track.of(0, LUMA).qp == 30 and track.of(40, LUMA + 1).qp == 31
     assert track.sources == {"estimate": 2}
 
 
@@ -76,12 +76,12 @@ def test_frames_that_are_passed_over(clip):
     """A frame that the decoder did not show takes nobody's QP, nor does one that is not there."""
     frames = read_qp(clip)
     track = QPTrack(clip, estimate=lambda luma: 1.0)
-    assert track.of(frames[0].pts, LUMA) == frames[0].qp
-    assert track.of(frames[3].pts, LUMA) == frames[3].qp
-    assert track.of(frames[3].pts + 1, LUMA) == 1
-    assert track.of(frames[4].pts, LUMA) == frames[4].qp
-    assert track.of(None, LUMA) == frames[5].qp
-    assert track.of(frames[8].pts + 512, LUMA) == 1
+    assert track.of(frames[0].pts, LUMA).qp == frames[0].qp
+    assert track.of(frames[3].pts, LUMA).qp == frames[3].qp
+    assert track.of(frames[3].pts + 1, LUMA).qp == 1
+    assert track.of(frames[4].pts, LUMA).qp == frames[4].qp
+    assert track.of(None, LUMA).qp == frames[5].qp
+    assert track.of(frames[8].pts + 512, LUMA).qp == 1
 
 
 def test_damage(clip, tmp_path):

@@ -11,6 +11,7 @@ from support.modules import LUMA_SPEC, Pointwise, RunsOut
 from support.small_models import SMALL, randomised
 from vqe_fast.models import spec_of
 from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.coding import FrameCoding
 from vqe_fast.video.enhancer import ResultWriter
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
@@ -33,7 +34,7 @@ def test_tiles_give_what_the_whole_gives(name):
     model = randomised(name)
     spec = spec_of(model)
     # Multiscale looks 290 pixels far; some windows are to have inner borders on both sides.
-    tile, size = (32, (61, 107)) if spec.receptive_field < 200 else (64, (17, 750))
+    tile, size = (32, (61, 107)) if spec.receptive_field < 100 else (64, (17, 750))
     frames = torch.rand(1, 1 if spec.planes == "y" else 3, *size)
     arguments = (30.0,) if spec.takes_qp else ()
     tiling = Tiling(spec, size, tile)
@@ -158,11 +159,13 @@ def test_batches_of_fields(failing):
     def add(luma, qp):
         return model(luma) + torch.as_tensor(qp).view(-1, 1, 1, 1) / 255
 
+    add.spec = spec
     view = view_for("y", frames[0], fields=True)
     enhancer = enhancer_of(Pointwise(), frames[0], view)
     enhancer._runner = SingleRunner(add, Tiling(spec, (24, 64)), batch=4)
     write = ResultWriter(1)
-    for step in enhancer(Step(frame=frame, qp=float(n)) for n, frame in enumerate(frames)):
+    codings = [FrameCoding(float(number)) for number in range(7)]
+    for step in enhancer(map(lambda f, c: Step(frame=f, coding=c), frames, codings)):
         write(step)
     assert_luma(frames, expected)
     assert sum(size[0] for n, size in enumerate(model.sizes) if n not in failing) == 14

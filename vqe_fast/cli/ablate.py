@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
-from vqe_fast.cli.train import load_clips, say
+from vqe_fast.cli.train import choose_pace, load_clips, say
 
 
 def ablate(
@@ -38,11 +38,11 @@ def ablate(
         from vqe_fast.training.recipes import find_recipe
 
         chosen = read_comparison(comparison)
-        precision = read_recipe(find_recipe(chosen.recipe)).precision
+        pace = choose_pace(read_recipe(find_recipe(chosen.recipe)), output, device)
         rows = compare(
             chosen,
             output,
-            fabric=make_fabric(device, precision),
+            fabric=make_fabric(device, pace.precision),
             learn_from=lambda spec: load_clips(spec, data, cache),
             measure_on=lambda spec: load_clips(spec, validate, cache),
             report=lambda variant, report: say(report, variant),

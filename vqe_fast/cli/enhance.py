@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,12 @@ from vqe_fast.cli.exits import interruption, refusal
 class _Interlaced(StrEnum):
     REFUSE = "refuse"
     FIELDS = "fields"
+
+
+class _Quality(StrEnum):
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
 
 
 class _Precision(StrEnum):
@@ -40,9 +46,20 @@ def enhance(
             "For several inputs a directory.",
         ),
     ],
+    quality: Annotated[
+        _Quality | None,
+        typer.Option(
+            help="What is to be had for the time; each stands for a model.",
+            show_default="balanced",
+        ),
+    ] = None,
     model: Annotated[
-        str, typer.Option(help="A model's name; `vqe-fast models` lists them.")
-    ] = "carcnn_small",
+        str | None,
+        typer.Option(
+            help="A model's name instead; `vqe-fast models` lists them.",
+            show_default="that of --quality or --weights",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Weights (.safetensors) instead of those that ship.")
     ] = None,
@@ -150,8 +167,7 @@ def enhance(
     from vqe_fast.video.segments.parts import parts_path
     from vqe_fast.weights import WeightsError
 
-    options = {
-        "model": model,
+    options: dict[str, Any] = {
         "weights": weights,
         "device": device,
         "precision": precision.value,
@@ -179,6 +195,7 @@ def enhance(
         return f"interrupted, {target} {state}"
 
     with interruption(left), refusal(VideoError, WeightsError):
+        options["model"] = _chosen(model, quality, weights)
         if report is not None:
             refuse_report(report, target)
         if is_one:
@@ -187,3 +204,16 @@ def enhance(
             code = enhance_several(sources, target, options, report, quiet)
     if code:
         raise typer.Exit(code)
+
+
+def _chosen(model: str | None, quality: _Quality | None, weights: Path | None) -> str:
+    """The model's name: as given, as the weights say, or as the quality stands for."""
+    from vqe_fast.models.quality import model_for
+    from vqe_fast.video import VideoError
+    from vqe_fast.weights import metadata_of
+
+    if quality is not None and (model is not None or weights is not None):
+        raise VideoError("--quality stands for a model and its weights; leave it or those out")
+    if model is None and weights is not None:
+        model = metadata_of(weights).get("model")
+    return model or model_for((quality or _Quality.BALANCED).value)

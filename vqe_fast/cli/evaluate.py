@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from vqe_fast.cli.progress_bar import progress_bar
 if TYPE_CHECKING:
     from vqe_fast.evaluation import Evaluation
     from vqe_fast.training.prepared import Plan
+
+_BOLD = re.compile(r"\*\*(.+?)\*\*")  # as Markdown has it
 
 
 def evaluate(
@@ -30,13 +33,13 @@ def evaluate(
         typer.Option(
             help="A model's name; NAME:FILE with weights; a .safetensors file or the folder of a "
             "training; spp; or 'cmd:PROGRAM {input} {output}'. May be given several times.",
-            show_default="carcnn_small",
+            show_default="that of enhance",
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="carcnn, carcnn-240p, pequenet, pequenet-release, or a .yaml file.",
+            help="codecs, carcnn, carcnn-240p, pequenet, pequenet-release, or a .yaml file.",
         ),
     ] = None,
     codec: Annotated[
@@ -79,6 +82,7 @@ def evaluate(
 
         import vqe_fast.evaluation.plots  # noqa: F401
         from vqe_fast.evaluation import evaluate as run
+        from vqe_fast.models.quality import DEFAULT_MODEL
 
         settings = _settings(protocol, codec, qp, crf, max_bitrate)
         with ExitStack() as first, progress_bar("measure") as measuring:
@@ -91,7 +95,7 @@ def evaluate(
 
             done = run(
                 clips,
-                model or ["carcnn_small"],
+                model or [DEFAULT_MODEL],
                 settings,
                 output=output,
                 cache=cache,
@@ -154,11 +158,12 @@ def _print(evaluation: Evaluation, output: Path) -> None:
     from rich.table import Table
 
     from vqe_fast.evaluation.files import REPORT_NAME
-    from vqe_fast.evaluation.tables import bjontegaard, failures, summary
+    from vqe_fast.evaluation.tables import bjontegaard, failures, gains_by_family, summary
 
     console = Console()
     names = [name for name in evaluation.tables if name in evaluation.means[0].figures]
-    for found in (summary(evaluation, names), bjontegaard(evaluation), failures(evaluation)):
+    tables = (gains_by_family, bjontegaard, failures)
+    for found in (summary(evaluation, names), *(make(evaluation) for make in tables)):
         if found is None:
             continue
         table = Table(box=None, pad_edge=False, collapse_padding=True)
@@ -169,7 +174,7 @@ def _print(evaluation: Evaluation, output: Path) -> None:
         for number, row in enumerate(found.rows):
             if number and number in found.sections:
                 table.add_section()
-            table.add_row(*map(escape, row))
+            table.add_row(*(_BOLD.sub(r"[bold]\1[/bold]", escape(cell)) for cell in row))
         console.print(table)
         console.print()
     for note in evaluation.protocol.notes:

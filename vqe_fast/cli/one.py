@@ -71,6 +71,13 @@ def remarks(report: EnhanceReport) -> list[str]:
         said.append(
             f"{report.codec} does not keep these of {report.source}: {', '.join(report.not_kept)}"
         )
+    spared = report.applied.get("none", 0)
+    lessened = report.applied.get("part", 0)
+    if spared or lessened:
+        said.append(
+            f"{report.model} was not applied to {spared} and applied in part to {lessened} of "
+            f"{report.frames_out} frames of {report.source}: all of it would do harm there"
+        )
     if report.is_damaged:
         said.append(
             f"{report.source} is damaged: {report.damaged_packets} packets could not "

@@ -61,6 +61,8 @@ def prepare_showing(
             spec.sources(folders),
             expand(spec.degradations),
             output,
+            per_clip=spec.per_clip,
+            seed=spec.seed,
             cut_threshold=spec.cut_threshold,
             workers=workers,
             announce=_announce,

@@ -13,9 +13,11 @@ from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
     from torch import nn
 
+    from vqe_fast.training.pace import Pace
     from vqe_fast.training.pairs import PairedClip
     from vqe_fast.training.recipe import DataRecipe, Recipe
     from vqe_fast.training.train import Progress, Validated
@@ -80,9 +82,11 @@ def _train(
     from vqe_fast.training.board import Board
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
     from vqe_fast.training.fabric import make_fabric
+    from vqe_fast.training.pace import keep_pace
     from vqe_fast.training.train import train as run
 
-    fabric = make_fabric(device, recipe.precision)
+    pace = choose_pace(recipe, output, device)
+    fabric = make_fabric(device, pace.precision)
     with fabric.rank_zero_first():
         clips = load_clips(recipe.data, data, cache)
     held_out: Sequence[PairedClip] = []
@@ -91,9 +95,14 @@ def _train(
         update = {
             "degradations": validation.report or recipe.data.degradations,
             "frames": validation.frames,
+            "per_clip": None,
         }
         with fabric.rank_zero_first():
             held_out = load_clips(recipe.data.model_copy(update=update), validate, cache)
+    if fabric.is_global_zero:
+        keep_pace(pace, output)
+    with fabric.rank_zero_first():
+        teach_showing(recipe, clips, fabric.device)
     with ExitStack() as stack:
         board = stack.enter_context(Board(output)) if fabric.is_global_zero else None
 
@@ -157,10 +166,44 @@ def _measure(
     )
     (output / "card.toml").write_text(card.to_toml(), "utf-8")
     for setting, gain in gains.items():
-        typer.echo(
+        line = (
             f"{setting:12} ΔPSNR {gain['psnr_gain']:+.3f} dB "
             f"(worst clip {gain['worst_psnr_gain']:+.3f})  ΔSSIM {gain['ssim_gain']:+.4f}"
         )
+        if "chroma_gain" in gain:
+            line += f"  ΔPSNR of chroma {gain['chroma_gain']:+.3f} dB"
+        typer.echo(line)
+
+
+def choose_pace(recipe: Recipe, output: Path, device: str) -> Pace:
+    """Settles precision and threads of a run, sets the threads, and says what was chosen."""
+    import torch
+
+    from vqe_fast.models.galteri import PREDICTOR
+    from vqe_fast.training.fabric import pick_kind
+    from vqe_fast.training.pace import Pace, pace_of
+    from vqe_fast.training.train import build_model
+
+    if recipe.model == PREDICTOR:
+        return Pace("fp32" if recipe.precision == "fp32" else "bf16", torch.get_num_threads(), {})
+    place = torch.device(pick_kind(device))
+    model = build_model(recipe).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pace = pace_of(recipe, output, model, place)
+    torch.set_num_threads(pace.threads)
+    tried = ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in pace.seconds.items())
+    threads = f"{pace.threads} thread{'s' * (pace.threads > 1)}"
+    typer.echo(f"{pace.precision}, {threads}" + (f" (tried: {tried})" if tried else ""))
+    return pace
+
+
+def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.device) -> None:
+    """Computes what the teachers of a recipe make of the clips, with a bar on a terminal."""
+    from vqe_fast.training.teacher import Teacher, teach
+
+    for stage in recipe.stages:
+        if stage.teacher is not None:
+            with progress_bar(f"{stage.teacher.model} teaches") as progress:
+                teach(Teacher(stage.teacher, device), clips, progress)
 
 
 def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[PairedClip]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.detection import Matches
+from vqe_fast.evaluation.figures import CHROMA
 from vqe_fast.evaluation.protocol import Protocol
 from vqe_fast.evaluation.row import COMPRESSED, Row
 from vqe_fast.metrics import bd_psnr, bd_rate
+from vqe_fast.training.averages import mean_of_damaged, mean_of_known
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.index import StreamEntry
 
@@ -30,7 +31,8 @@ class Mean:
         clips: how many were restored.
         asked: how many there are.
         figures: name → mean over the clips; mAP is that of all their detections together.
-        gains: name → mean difference to the compressed clips.
+        gains: name → mean difference to the compressed clips, see :meth:`Evaluation.gain`.
+        chroma_gain: mean ΔPSNR of chroma, see :meth:`Evaluation.chroma_gain`.
         worst: the clip that gains least PSNR of luma, and how much.
         fps: frames of all clips per second; None where nothing was run.
         timed: see :class:`vqe_fast.evaluation.row.Row`.
@@ -43,10 +45,36 @@ class Mean:
     asked: int
     figures: Mapping[str, float | None]
     gains: Mapping[str, float | None]
+    chroma_gain: float | None
     worst: tuple[str, float] | None
     fps: float | None
     timed: str
     note: str
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What a restorer gains over one family of settings, over all clips that it restored, in dB.
+
+    Attributes:
+        family: what the settings have in common, such as ``x265 QP``.
+        settings: their names.
+        restorer: its name.
+        restored: how many clips at how many settings it restored, together.
+        asked: how many there are.
+        luma: mean ΔPSNR of luma; None if compression changed none, here and below.
+        worst: clip and setting that gain least of it, and how much.
+        chroma: mean ΔPSNR of chroma.
+    """
+
+    family: str
+    settings: Sequence[str]
+    restorer: str
+    restored: int
+    asked: int
+    luma: float | None
+    worst: tuple[str, str, float] | None
+    chroma: float | None
 
 
 @dataclass(frozen=True)
@@ -125,10 +153,21 @@ class Evaluation:
         return self._by_name[clip, setting, restorer]
 
     def gain(self, row: Row, figure: str) -> float | None:
-        """A figure of a row less that of the compressed clip; None where one is missing."""
-        before = self.row(row.clip, row.setting, COMPRESSED).figures.get(figure)
-        after = row.figures.get(figure)
+        """A figure of a row less that of the compressed clip; None where one is missing.
+
+        That of a PSNR is the mean over the frames that compression changed, in these planes.
+        """
+        compressed = self.row(row.clip, row.setting, COMPRESSED)
+        if figure.startswith("psnr") and figure in row.frames and figure in compressed.frames:
+            pairs = zip(compressed.frames[figure], row.frames[figure], strict=True)
+            known = [(b, a) for b, a in pairs if b is not None and a is not None]
+            return mean_of_damaged((b for b, _ in known), (a - b for b, a in known))
+        before, after = compressed.figures.get(figure), row.figures.get(figure)
         return None if before is None or after is None else after - before
+
+    def chroma_gain(self, row: Row) -> float | None:
+        """ΔPSNR of chroma in dB: the mean of those of Cb and Cr that are known."""
+        return mean_of_known(self.gain(row, name) for name in CHROMA)
 
     @cached_property
     def means(self) -> list[Mean]:
@@ -137,6 +176,15 @@ class Evaluation:
             self._mean(setting, restorer)
             for setting in self.settings
             for restorer in self.restorers
+        ]
+
+    @cached_property
+    def gains(self) -> list[Gains]:
+        """For each family of settings, and each restorer but the compressed clip."""
+        return [
+            self._gains(family, settings, restorer)
+            for family, settings in self.families().items()
+            for restorer in self.restorers[1:]
         ]
 
     @cached_property
@@ -196,10 +244,31 @@ class Evaluation:
             asked=len(asked),
             figures=figures,
             gains=gains,
+            chroma_gain=mean_of_known(map(self.chroma_gain, rows)),
             worst=None if worst is None else (worst[1], worst[0]),
             fps=sum(row.count for row in timed) / seconds if timed else None,
             timed=timed[0].timed if timed else "",
             note=rows[0].note if rows else "",
+        )
+
+    def _gains(self, family: str, settings: Sequence[str], restorer: str) -> Gains:
+        asked = [self.row(clip, name, restorer) for name in settings for clip in self.clips]
+        rows = [row for row in asked if not row.error]
+        luma = [
+            (gain, row.clip, row.setting)
+            for row in rows
+            if (gain := self.gain(row, "psnr_y")) is not None
+        ]
+        worst = min(luma, default=None)
+        return Gains(
+            family=family,
+            settings=settings,
+            restorer=restorer,
+            restored=len(rows),
+            asked=len(asked),
+            luma=mean_of_known(gain for gain, *_ in luma),
+            worst=None if worst is None else (worst[1], worst[2], worst[0]),
+            chroma=mean_of_known(map(self.chroma_gain, rows)),
         )
 
     def _delta(self, family: str, settings: Sequence[str], restorer: str) -> Delta:

@@ -33,6 +33,8 @@ FIGURES = {
     "psnr_y": Figure("PSNR, dB", 2, True),
     "ssim_y": Figure("SSIM", 4, True),
     "ms_ssim_y": Figure("MS-SSIM", 4, True),
+    "psnr_u": Figure("PSNR of Cb, dB", 2, True),
+    "psnr_v": Figure("PSNR of Cr, dB", 2, True),
     "psnr_rgb": Figure("PSNR of RGB, dB", 2, True),
     "ssim_rgb": Figure("SSIM of RGB", 4, True),
     "ms_ssim_rgb": Figure("MS-SSIM of RGB", 4, True),
@@ -47,3 +49,6 @@ FIGURES = {
     "map": Figure("mAP@0.5", 3, True),
 }
 """Name → measure; those without a suffix are of luma or of RGB as their definition says."""
+
+CHROMA = ("psnr_u", "psnr_v")
+"""The measures of chroma; its gain is the mean of theirs."""

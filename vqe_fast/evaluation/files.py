@@ -54,9 +54,10 @@ def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         }
         line |= {name: row.figures.get(name) for name in names}
         if row.restorer == COMPRESSED:
-            line |= dict.fromkeys((f"{name}_gain" for name in names), None)
+            line |= dict.fromkeys((f"{name}_gain" for name in (*names, "chroma")), None)
         else:
             line |= {f"{name}_gain": evaluation.gain(row, name) for name in names}
+            line["chroma_gain"] = evaluation.chroma_gain(row)
         line |= {"fps": row.fps, "timed": row.timed, "note": row.note, "error": row.error}
         yield line
 
@@ -90,13 +91,17 @@ def _results(evaluation: Evaluation) -> dict[str, Any]:
         content = row.to_dict()
         for name in ("frames", "matches"):
             del content[name]
-        names = [] if row.restorer == COMPRESSED else row.figures
-        rows.append(content | {"gains": {name: evaluation.gain(row, name) for name in names}})
+        gains: dict[str, float | None] = {}
+        if row.restorer != COMPRESSED:
+            gains = {name: evaluation.gain(row, name) for name in row.figures}
+            gains["chroma"] = evaluation.chroma_gain(row)
+        rows.append(content | {"gains": gains})
     return {
         "facts": dict(evaluation.facts),
         "protocol": evaluation.protocol.model_dump(mode="json"),
         "rows": rows,
         "means": [asdict(mean) for mean in evaluation.means],
+        "families": [asdict(gains) for gains in evaluation.gains],
         "bjontegaard": [asdict(delta) for delta in evaluation.deltas],
     }
 

@@ -12,20 +12,21 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
-from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.conversion import Chroma, Conversion, ToRGB, to_rgb
 from vqe_fast.evaluation.detection import Detections, Detector, Matches
+from vqe_fast.evaluation.figures import CHROMA
 from vqe_fast.evaluation.pictures import Pictures
 from vqe_fast.evaluation.row import PerFrame
 from vqe_fast.metrics import Flicker, fluctuation, peak_valley_difference, psnr
 from vqe_fast.metrics.perceptual import Perceptual
 from vqe_fast.ops import ms_ssim, ssim
+from vqe_fast.training.averages import BEST_PSNR, mean_of_known
 from vqe_fast.training.color import Samples
-from vqe_fast.video.planes import luma_view
+from vqe_fast.video.planes import luma_view, plane_view
 
-BEST_PSNR = 100.0
-"""PSNR in dB of equal frames, and the most that a frame can have: means stay finite."""
+_EDITION = 2
+"""Counted up when the same frames get other figures, so that they are measured anew."""
 
 _SMALLEST_SSIM = 11
 _SMALLEST_MS_SSIM = 161
@@ -64,6 +65,7 @@ class Measures:
     def identity(self) -> Mapping[str, object]:
         """All that decides about figures beside the frames, as JSON has it."""
         return {
+            "edition": _EDITION,
             "perceptual": [*self.perceptual.names, self.perceptual.version],
             "chroma": self.chroma,
             "conversion": self.conversion,
@@ -87,11 +89,12 @@ class Measures:
         truths = self._truths_of(case, rgb) if self.detector else []
         with Pictures(self.folder, wanted=self.perceptual.of_clips) as pictures:
             for number, (frame, original) in enumerate(zip(frames, case.originals(), strict=True)):
-                lumas = _tensor(luma_view(frame)), _tensor(luma_view(original))
-                flicker.push(lumas[0][0, 0], lumas[1][0, 0])
+                luma, *chroma = zip(_planes(frame), _planes(original), strict=True)
+                flicker.push(luma[0][0, 0], luma[1][0, 0])
                 colours = rgb(frame, original), rgb(original, original)
                 values.append(
-                    _compared("y", *lumas)
+                    _compared("y", *luma)
+                    | {name: _psnr(*pair) for name, pair in zip(CHROMA, chroma, strict=True)}
                     | _compared("rgb", _tensor(colours[0]), _tensor(colours[1]))
                 )
                 values[-1].update(self.perceptual.of_frame(*colours))
@@ -130,6 +133,11 @@ def luma_psnr(case: Case, frames: Iterable[VideoFrame]) -> float:
     return fmean(
         _psnr(_tensor(luma_view(frame)), _tensor(luma_view(original))) for frame, original in pairs
     )
+
+
+def _planes(frame: VideoFrame) -> list[Tensor]:
+    """Y, Cb and Cr, each (1, 1, h, w)."""
+    return [_tensor(plane_view(frame, index)) for index in range(3)]
 
 
 def _psnr(image: Tensor, original: Tensor) -> float:

@@ -22,7 +22,9 @@ from vqe_fast.video.plan import Wishes
 from vqe_fast.video.running import run
 from vqe_fast.video.steps import in_steps
 from vqe_fast.video.watch import Watch
-from vqe_fast.weights import metadata_of
+from vqe_fast.weights import metadata_of, shipped_strengths
+
+_PLANES = {"y": "luma", "rgb": "RGB", "yuv": "luma and chroma"}
 
 Told = Literal["frame", "base"]
 """A QP: that of the frame, or that the encoder was asked for."""
@@ -77,14 +79,17 @@ class Network:
         self._spec = spec_of(self._bench.network)
         trained = None if weights is None else metadata_of(weights).get("qp")
         self._qp = qp or trained or "frame"
-        self.planes = "luma" if self._spec.planes == "y" else "RGB"
+        self.planes = _PLANES[self._spec.planes]
         self.weights_hash = weights_hash(self._bench.network)
+        ships = isinstance(model, str) and weights is None
+        self._strengths = shipped_strengths(str(model)) if ships else {}
 
     def identity(self, case: Case) -> Mapping[str, Any]:
-        """Structure and weights, device and precision, and what QP it is told."""
+        """Structure, weights, strength of its correction, device, precision, and QP it is told."""
         return {
             "kind": "network",
             "weights": self.weights_hash,
+            "strength": self._strengths,
             "device": str(self._bench.device),
             "precision": self._bench.job.precision,
             "qp": self._asked(case),
@@ -115,8 +120,8 @@ class Network:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """SHA-256 of a model's structure and weights."""
-    digest = hashlib.sha256(f"{model}\n".encode())
+    """SHA-256 of a model's structure, spec and weights."""
+    digest = hashlib.sha256(f"{model} {getattr(model, 'spec', None)}\n".encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -23,8 +23,8 @@ class Protocol(PrepareSpec):
         notes: sentences that stand with every table.
         chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.conversion`.
         conversion: to RGB.
-        layout: of the main tables: settings beside each other as in CAR-CNN's, or clips below each
-            other as in PeQuENet's.
+        layout: of the main tables: settings beside each other as in CAR-CNN's, restorers beside
+            each other, or clips below each other as in PeQuENet's.
         tables: the figures that get a main table each; a restored one is followed by what it
             gained where ``gains`` is set.
         gains: see ``tables``.
@@ -34,7 +34,7 @@ class Protocol(PrepareSpec):
     notes: list[str] = Field([])
     chroma: Chroma = "decoded"
     conversion: Conversion = "stream"
-    layout: Literal["settings", "clips"] = "settings"
+    layout: Literal["settings", "restorers", "clips"] = "settings"
     tables: list[str] = Field(["psnr_y", "ssim_y"], min_length=1)
     gains: bool = True
 
@@ -45,6 +45,12 @@ class Protocol(PrepareSpec):
             raise ValueError(
                 f"tables: there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _takes_all(self) -> Protocol:
+        if self.per_clip is not None:
+            raise ValueError("per_clip: every clip is measured at all settings; leave it out")
         return self
 
 

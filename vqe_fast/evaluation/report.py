@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.evaluation.figures import CHROMA, FIGURES
 from vqe_fast.evaluation.row import COMPRESSED
-from vqe_fast.evaluation.tables import Table, bjontegaard, failures, gains_of_clips, main_tables
-from vqe_fast.evaluation.tables import summary as summary_of
+from vqe_fast.evaluation.tables import (
+    WORST,
+    bjontegaard,
+    failures,
+    gains_by_family,
+    gains_of_clips,
+    main_tables,
+    summary,
+)
 
-_QUALITY = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "ms_ssim_rgb")
+_QUALITY = ("psnr_y", "ssim_y", "ms_ssim_y", *CHROMA, "psnr_rgb", "ssim_rgb", "ms_ssim_rgb")
 _TIME = ("fluctuation", "peak_valley", "flicker")
 
 
 def report(evaluation: Evaluation) -> str:
-    """The page: the papers' tables, means, Bjøntegaard deltas, each clip, failures, conditions."""
+    """The page: gains by codec, the protocol's tables, means, BD-rates, each clip, conditions."""
     protocol = evaluation.protocol
     blocks = [f"# {protocol.title}"]
     blocks += [f"> {note}" for note in protocol.notes]
-    blocks += [_section(table) for table in main_tables(evaluation)]
     known = [name for name in FIGURES if name not in (*_QUALITY, *_TIME)]
-    blocks.append(_section(summary_of(evaluation, [*_QUALITY, *known])))
-    over_time = summary_of(evaluation, _TIME)
-    blocks.append(_section(over_time, "Quality over time"))
-    for table in (bjontegaard(evaluation), gains_of_clips(evaluation), failures(evaluation)):
-        if table is not None and table.rows:
-            blocks.append(_section(table))
+    over_time = summary(evaluation, _TIME).without(WORST)
+    tables = [
+        gains_by_family(evaluation),
+        *main_tables(evaluation),
+        summary(evaluation, [*_QUALITY, *known]),
+        replace(over_time, title="Quality over time"),
+        bjontegaard(evaluation),
+        *gains_of_clips(evaluation),
+        failures(evaluation),
+    ]
+    for table in tables:
+        if table is not None:
+            blocks += [f"## {table.title}", table.to_markdown()]
     blocks.append("## Conditions\n\n" + "\n".join(conditions(evaluation)))
     return "\n\n".join(blocks) + "\n"
-
-
-def _section(table: Table, title: str | None = None) -> str:
-    return f"## {title or table.title}\n\n{table.to_markdown()}"
 
 
 def conditions(evaluation: Evaluation) -> list[str]:
@@ -60,7 +70,7 @@ def conditions(evaluation: Evaluation) -> list[str]:
 
 
 def _described(about: Mapping[str, Any]) -> str:
-    """What identifies a restorer; hashes are shortened, ``results.json`` has them whole."""
+    """What identifies a restorer, hashes and tables shortened: ``results.json`` has them whole."""
     parts = []
     if "strengths" in about:
         count = len(about["strengths"])
@@ -69,10 +79,13 @@ def _described(about: Mapping[str, Any]) -> str:
             "very clips"
         )
     for key, value in about.items():
-        if key in ("kind", "strengths") or value in (None, ""):
+        if key in ("kind", "strengths") or value in (None, "", {}):
             continue
-        text = f"`{shlex.join(value)}`" if key == "words" else str(value)
-        parts.append(f"{key} {text[:16]}…" if key == "weights" else f"{key} {text}")
+        if key == "strength":
+            parts.append("less than its whole correction where its card says so")
+        else:
+            text = f"`{shlex.join(value)}`" if key == "words" else str(value)
+            parts.append(f"{key} {text[:16]}…" if key == "weights" else f"{key} {text}")
     return ", ".join(parts)
 
 

@@ -30,7 +30,8 @@ class Restorer(Protocol):
     """Restores compressed clips.
 
     Attributes:
-        planes: what it works on, for people: ``"luma"``, ``"RGB"``, ``"the file"``.
+        planes: what it works on, for people: ``"luma"``, ``"luma and chroma"``, ``"RGB"``,
+            ``"the file"``.
         timed: what :meth:`restore` times.
     """
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vqe_fast.evaluation.averages import mean_of_known
 from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.figures import FIGURES, Figure
+from vqe_fast.evaluation.figures import CHROMA, FIGURES, Figure
 from vqe_fast.evaluation.row import COMPRESSED
+from vqe_fast.training.averages import mean_of_known
+
+WORST, FRAME_RATE = "worst clip's ΔPSNR", "frames/s"
+"""Titles of columns of a :func:`summary`."""
 
 _NONE = "compressed"
 
@@ -31,6 +34,12 @@ class Table:
     left: int = 1
     sections: Sequence[int] = ()
 
+    def without(self, *titles: str) -> Table:
+        """The table less some columns."""
+        kept = [place for place, title in enumerate(self.header) if title not in titles]
+        lines = [[cells[place] for place in kept] for cells in (self.header, *self.rows)]
+        return replace(self, header=lines[0], rows=lines[1:])
+
     def to_markdown(self) -> str:
         """The table alone, without its title."""
         marks = ["---"] * self.left + ["---:"] * (len(self.header) - self.left)
@@ -45,8 +54,42 @@ def shown(restorer: str) -> str:
 
 def main_tables(evaluation: Evaluation) -> list[Table]:
     """Those of the papers: one for each figure of the protocol."""
-    layout = _by_setting if evaluation.protocol.layout == "settings" else _by_clip
+    layouts = {"settings": _by_setting, "restorers": _by_restorer, "clips": _by_clip}
+    layout = layouts[evaluation.protocol.layout]
     return [layout(evaluation, name, FIGURES[name]) for name in evaluation.tables]
+
+
+def gains_by_family(evaluation: Evaluation) -> Table | None:
+    """A line for each family of settings, such as a codec's QPs, and restorer; None without one."""
+    if len(evaluation.restorers) == 1:
+        return None
+    rows: list[list[str]] = []
+    sections: list[int] = []
+    family = ""
+    for gains in evaluation.gains:
+        if gains.family != family:
+            sections.append(len(rows))
+        values = {name: evaluation.degradation(name).value for name in gains.settings}
+        listed = ", ".join(str(value) for value in values.values() if value is not None)
+        title = f"{gains.family}: {listed}" if listed else gains.family
+        name = gains.restorer
+        if gains.restored < gains.asked:
+            name += f" ({gains.restored} of {gains.asked})"
+        worst = "–"
+        if gains.worst is not None:
+            clip, setting, least = gains.worst
+            place = f"{clip} at {values[setting]}" if listed else clip
+            worst = f"{_gain(least)} ({place})"
+        cells = [name, _gain(gains.luma), worst, _gain(gains.chroma)]
+        rows.append([title if gains.family != family else "", *cells])
+        family = gains.family
+    return Table(
+        "ΔPSNR by codec, dB, mean over clips and settings; losses in bold",
+        ["settings", "", "luma", "worst clip, luma", "chroma"],
+        rows,
+        left=2,
+        sections=sections,
+    )
 
 
 def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
@@ -54,13 +97,17 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
 
     Args:
         evaluation: what was measured.
-        names: of the figures to show; those that no clip has are left out.
+        names: of the figures to show, those of chroma with their common gain; those that no clip
+            has are left out.
     """
     names = [
         name
         for name in names
         if any(mean.figures.get(name) is not None for mean in evaluation.means)
     ]
+    figures = [FIGURES[name] for name in names]
+    luma = FIGURES["psnr_y"]
+    with_chroma = not set(CHROMA).isdisjoint(names)
     rows: list[list[str]] = []
     sections: list[int] = []
     setting = ""
@@ -71,23 +118,19 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
         setting = mean.setting
         if mean.clips < mean.asked:
             cells[1] += f" ({mean.clips} of {mean.asked} clips)"
-        for name in names:
-            figure = FIGURES[name]
-            cell = figure.write(mean.figures.get(name))
-            gain = mean.gains.get(name)
-            if mean.restorer != COMPRESSED and gain is not None:
-                cell += f" ({figure.write(gain, signed=True)})"
-            cells.append(cell)
-        worst = (
-            "–"
-            if mean.worst is None or mean.restorer == COMPRESSED
-            else FIGURES["psnr_y"].write(mean.worst[1], signed=True)
-        )
-        rows.append([*cells, worst, "–" if mean.fps is None else f"{mean.fps:.1f}"])
-    header = ["setting", "", *(FIGURES[name].title for name in names)]
+        is_restored = mean.restorer != COMPRESSED
+        for name, figure in zip(names, figures, strict=True):
+            gain = mean.gains.get(name) if is_restored else None
+            cells.append(_with_gain(figure, mean.figures.get(name), gain))
+        worst = mean.worst[1] if mean.worst is not None and is_restored else None
+        cells.append(luma.write(worst, signed=True))
+        if with_chroma:
+            cells.append(luma.write(mean.chroma_gain if is_restored else None, signed=True))
+        rows.append([*cells, "–" if mean.fps is None else f"{mean.fps:.1f}"])
+    last = [WORST, *(["ΔPSNR of chroma"] if with_chroma else []), FRAME_RATE]
     return Table(
         "Means over the clips; in brackets the difference to the compressed clips",
-        [*header, "worst clip's ΔPSNR", "frames/s"],
+        ["setting", "", *(figure.title for figure in figures), *last],
         rows,
         left=2,
         sections=sections,
@@ -95,8 +138,9 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
 
 
 def bjontegaard(evaluation: Evaluation) -> Table | None:
-    """BD-rate and BD-PSNR; None where there are too few settings for any."""
-    if not any(delta.clips for delta in evaluation.deltas):
+    """BD-rate and BD-PSNR of families with enough settings; None if there is none."""
+    families = {delta.family for delta in evaluation.deltas if delta.clips}
+    if not families:
         return None
     rows = [
         [
@@ -107,28 +151,20 @@ def bjontegaard(evaluation: Evaluation) -> Table | None:
             f"{delta.clips} of {delta.asked}",
         ]
         for delta in evaluation.deltas
+        if delta.family in families
     ]
     title = "Bjøntegaard deltas of PSNR against the compressed clips, mean over the clips"
     return Table(title, ["settings", "", "BD-rate", "BD-PSNR", "clips"], rows, left=2)
 
 
-def gains_of_clips(evaluation: Evaluation) -> Table:
-    """ΔPSNR of luma of each clip, a line for each clip and restorer."""
-    figure = FIGURES["psnr_y"]
-    corner, columns = _columns(evaluation.settings)
-    rows: list[list[str]] = []
-    sections: list[int] = []
-    for clip in evaluation.clips:
-        sections.append(len(rows))
-        for number, restorer in enumerate(evaluation.restorers[1:]):
-            gains = (
-                evaluation.gain(evaluation.row(clip, setting, restorer), "psnr_y")
-                for setting in evaluation.settings
-            )
-            cells = [_marked(figure.write(gain, signed=True), gain) for gain in gains]
-            rows.append(["" if number else clip, restorer, *cells])
-    title = "ΔPSNR of luma of each clip, dB; losses in bold"
-    return Table(title, [corner or "clip", "", *columns], rows, left=2, sections=sections)
+def gains_of_clips(evaluation: Evaluation) -> list[Table]:
+    """ΔPSNR of luma of each clip: a table for each family of settings."""
+    if len(evaluation.restorers) == 1:
+        return []
+    return [
+        _gains_of_clips(evaluation, family, settings)
+        for family, settings in evaluation.families().items()
+    ]
 
 
 def failures(evaluation: Evaluation) -> Table | None:
@@ -139,30 +175,52 @@ def failures(evaluation: Evaluation) -> Table | None:
     return Table("What failed", ["clip", "setting", "", "why"], rows, left=4)
 
 
+def _gains_of_clips(evaluation: Evaluation, family: str, settings: Sequence[str]) -> Table:
+    corner, columns = _columns(settings)
+    rows: list[list[str]] = []
+    sections: list[int] = []
+    for clip in evaluation.clips:
+        sections.append(len(rows))
+        for number, restorer in enumerate(evaluation.restorers[1:]):
+            cells = (
+                _gain(evaluation.gain(evaluation.row(clip, setting, restorer), "psnr_y"))
+                for setting in settings
+            )
+            rows.append(["" if number else clip, restorer, *cells])
+    title = f"ΔPSNR of luma of each clip at {family}, dB; losses in bold"
+    return Table(title, [corner or "clip", "", *columns], rows, left=2, sections=sections)
+
+
 def _by_setting(evaluation: Evaluation, name: str, figure: Figure) -> Table:
     """CAR-CNN's layout: restorers below each other, settings beside each other."""
-    means = {(mean.setting, mean.restorer): mean for mean in evaluation.means}
     corner, columns = _columns(evaluation.settings)
-    best = {
-        setting: _best(
-            (means[setting, restorer].figures.get(name) for restorer in evaluation.restorers),
-            figure,
-        )
-        for setting in evaluation.settings
-    }
-    rows = []
-    for restorer in evaluation.restorers:
-        cells = [shown(restorer)]
-        for setting in evaluation.settings:
-            mean = means[setting, restorer]
-            value, gain = mean.figures.get(name), mean.gains.get(name)
-            text = figure.write(value)
-            cell = f"**{text}**" if text == figure.write(best[setting]) != "–" else text
-            if evaluation.protocol.gains and restorer != COMPRESSED and gain is not None:
-                cell += f" ({figure.write(gain, signed=True)})"
-            cells.append(cell)
-        rows.append(cells)
+    lines = zip(*_lines(evaluation, name, figure), strict=True)
+    rows = [[shown(each), *cells] for each, cells in zip(evaluation.restorers, lines, strict=True)]
     return Table(f"{figure.title}, mean over the clips", [corner, *columns], rows)
+
+
+def _by_restorer(evaluation: Evaluation, name: str, figure: Figure) -> Table:
+    """Settings below each other, restorers beside each other."""
+    lines = _lines(evaluation, name, figure)
+    rows = [[each, *cells] for each, cells in zip(evaluation.settings, lines, strict=True)]
+    header = ["setting", *map(shown, evaluation.restorers)]
+    return Table(f"{figure.title}, mean over the clips", header, rows)
+
+
+def _lines(evaluation: Evaluation, name: str, figure: Figure) -> list[list[str]]:
+    """For each setting a cell for each restorer, the best in bold."""
+    means = {(mean.setting, mean.restorer): mean for mean in evaluation.means}
+    lines = []
+    for setting in evaluation.settings:
+        own = [means[setting, restorer] for restorer in evaluation.restorers]
+        best = figure.write(_best((mean.figures.get(name) for mean in own), figure))
+        cells = []
+        for mean in own:
+            is_shown = evaluation.protocol.gains and mean.restorer != COMPRESSED
+            gain = mean.gains.get(name) if is_shown else None
+            cells.append(_with_gain(figure, mean.figures.get(name), gain, best))
+        lines.append(cells)
+    return lines
 
 
 def _by_clip(evaluation: Evaluation, name: str, figure: Figure) -> Table:
@@ -218,7 +276,18 @@ def _best(values: Iterable[float | None], figure: Figure) -> float | None:
     return (max if figure.more_is_better else min)(known, default=None)
 
 
-def _marked(text: str, gain: float | None) -> str:
+def _with_gain(
+    figure: Figure, value: float | None, gain: float | None, best: str | None = None
+) -> str:
+    """A value, bold if it reads as the best does, and in brackets what was gained, if given."""
+    text = figure.write(value)
+    cell = f"**{text}**" if text == best != "–" else text
+    return cell if gain is None else f"{cell} ({figure.write(gain, signed=True)})"
+
+
+def _gain(gain: float | None) -> str:
+    """ΔPSNR, losses in bold."""
+    text = FIGURES["psnr_y"].write(gain, signed=True)
     return f"**{text}**" if gain is not None and gain < 0 else text
 
 

@@ -9,13 +9,18 @@ from typing import Literal, Protocol, cast
 
 from torch import nn
 
+Planes = Literal["y", "rgb", "yuv"]
+"""What a model sees of a frame, see :class:`ModelSpec`."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
     """What a model needs from the engine and the trainer; neither of them names a model.
 
     Attributes:
-        planes: ``"y"`` for luma (B, 1, H, W), ``"rgb"`` for colour (B, 3, H, W).
+        planes: ``"y"`` for luma (B, 1, H, W), ``"rgb"`` for colour (B, 3, H, W), ``"yuv"`` for
+            Y'CbCr (B, 3, H, W) with chroma enlarged to the size of luma by repeating samples, or
+            (B, 1, H, W) for frames without chroma.
         temporal_radius: neighbouring frames needed on each side; 0 for a single-frame model.
         recurrent: whether the output depends on the whole clip; the radius is then 0.
         takes_qp: whether ``forward`` takes the quantisation parameter of each frame.
@@ -24,16 +29,19 @@ class ModelSpec:
         alignment: tiles must start at multiples of this many pixels to give the untiled result.
             Frames of any size are taken: the model pads by itself.
         value_range: range of the samples that go in and come out.
+        takes_coding: whether ``forward`` takes, after the QP, the codes of codec and type of frame
+            of :mod:`vqe_fast.models.coding`.
         scale: how many times as wide and as high the output is.
     """
 
-    planes: Literal["y", "rgb"]
+    planes: Planes
     temporal_radius: int
     recurrent: bool
     takes_qp: bool
     receptive_field: int
     alignment: int
     value_range: tuple[float, float]
+    takes_coding: bool = False
     scale: int = 1
 
 

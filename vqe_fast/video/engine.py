@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from vqe_fast.models.inference import Precision
+from vqe_fast.models.quality import DEFAULT_MODEL
 from vqe_fast.video.cut import first_frames
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.extras import not_kept
@@ -41,7 +42,7 @@ Progress = Callable[[int, int | None], None]
 def enhance_video(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    model: str | nn.Module = "carcnn_small",
+    model: str | nn.Module = DEFAULT_MODEL,
     *,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
@@ -208,6 +209,7 @@ def _enhance_in_one_pass(
             not_kept=not_kept(video.extras, settings.codec),
             precision=enhancer.precision,
             qp_sources={} if qps is None else dict(qps.sources),
+            applied=dict(enhancer.applied),
             duplicated=watch.repeats,
             scene_cuts=watch.scene_cuts,
             tile=enhancer.tile,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -12,20 +12,18 @@ from torch import Tensor, nn
 from vqe_fast.models import spec_of
 from vqe_fast.models.inference import DTYPES, PROBE_SIDE, Precision, prepare_inference
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.plan import Plan, Wishes, make_plan
+from vqe_fast.video.kinds import example_of, find_runner
+from vqe_fast.video.plan import Wishes, make_plan
 from vqe_fast.video.planes import plane_view
 from vqe_fast.video.recurrent import OVERLAP, RecurrentRunner
-from vqe_fast.video.runner import Runner, Shot
+from vqe_fast.video.runner import Shot
 from vqe_fast.video.samples import load_planes, store_planes
-from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.steps import Step
-from vqe_fast.video.streamed import StreamedRunner, has_stream
+from vqe_fast.video.strength import Applied, applied
 from vqe_fast.video.tiles import refuse_other_shape
 from vqe_fast.video.views import View
-from vqe_fast.video.windowed import WindowedRunner
 
 _TYPICAL_QP = 32.0
-_PAN = 2  # pixels from frame to frame of what stands for a clip before there is one
 _CLIP = 3
 
 STILL = 5
@@ -42,6 +40,8 @@ class Enhancer:
     Attributes:
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
         view: what the model sees of frames.
+        applied: whether all of a correction, part of it, or none was applied → to how many frames
+            so far, but for repeats.
     """
 
     def __init__(
@@ -77,21 +77,22 @@ class Enhancer:
             model,
             device=device,
             precision=precision,
-            probe=self._example(corner, _CLIP),
+            probe=example_of(self._spec, corner, _CLIP),
             qp=_TYPICAL_QP if self._spec.takes_qp else None,
         )
         self.precision = next(name for name, known in DTYPES.items() if known is dtype)
         self._plan = make_plan(
             self._model,
-            lambda frames: self._example(corner, frames),
+            lambda frames: example_of(self._spec, corner, frames),
             (values.shape[-2], values.shape[-1]),
             device,
             wishes or Wishes(),
         )
-        self._runner = self._find_runner(self._plan)
+        self._runner = find_runner(self._model, self._plan)
         self._waiting: deque[Step] = deque()
         self._shots: deque[tuple[Step, Shot]] = deque()
         self._repeated = 0
+        self.applied: Counter[Applied] = Counter()
 
     @property
     def reach(self) -> int:
@@ -147,7 +148,15 @@ class Enhancer:
         if not step.repeats:
             self._repeated = 0
             planes = load_planes(step.frame, self.view.planes, self._device)
-            shot = Shot(planes, self.view, step.qp, step.begins_scene)
+            shot = Shot(planes, self.view, step.coding, step.begins_scene)
+            strength = 1.0 if step.coding is None else step.coding.strength
+            if step.is_kept:
+                self.applied[applied(strength)] += 1
+            if strength == 0 and not self.is_temporal:
+                yield from self._runner.flush()
+                self._shots.append((step, shot))
+                yield shot.values()
+                return
             self._shots.append((step, shot))
             yield from self._runner.push(shot)
             return
@@ -159,6 +168,8 @@ class Enhancer:
     def _settle(self, enhanced: Tensor) -> None:
         step, shot = self._shots.popleft()
         refuse_other_shape(enhanced, self._shape)
+        if shot.coding is not None and shot.coding.strength != 1:
+            enhanced = shot.values().lerp(enhanced, shot.coding.strength)
         # One number tells of all: the sum of finite values is finite.
         step.result = self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
 
@@ -168,22 +179,6 @@ class Enhancer:
             if step.frame is not None and not step.repeats and step.result is None:
                 return
             yield self._waiting.popleft()
-
-    def _example(self, values: Tensor, frames: int) -> Tensor:
-        """What the model takes, from one frame: a camera that pans over it."""
-        if self._spec.recurrent:
-            return torch.stack([values.roll(_PAN * n, -1) for n in range(frames)], dim=1)
-        if self._spec.temporal_radius:
-            return torch.stack([values] * (2 * self._spec.temporal_radius + 1), dim=1)
-        return values
-
-    def _find_runner(self, plan: Plan) -> Runner:
-        if self._spec.recurrent:
-            return RecurrentRunner(self._model, plan.tiling, plan.clip_frames)
-        if not self._spec.temporal_radius:
-            return SingleRunner(self._model, plan.tiling, plan.batch)
-        kind = StreamedRunner if has_stream(self._model) else WindowedRunner
-        return kind(self._model, plan.tiling)
 
 
 class ResultWriter:

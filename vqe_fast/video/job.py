@@ -13,7 +13,9 @@ from av.video.frame import VideoFrame
 from torch import nn
 
 from vqe_fast.models import spec_of
+from vqe_fast.models.coding import codec_code
 from vqe_fast.models.inference import Precision
+from vqe_fast.video.coding import FrameCoding
 from vqe_fast.video.encoder import EncoderSettings
 from vqe_fast.video.enhancer import Enhancer
 from vqe_fast.video.errors import VideoError
@@ -25,7 +27,9 @@ from vqe_fast.video.qp.track import QPTrack
 from vqe_fast.video.samples import load_planes
 from vqe_fast.video.source import VideoSource
 from vqe_fast.video.steps import Step
+from vqe_fast.video.strength import Strength
 from vqe_fast.video.views import View, view_for
+from vqe_fast.weights import shipped_strengths
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Workbench:
         job: the same.
         device: where the model is to run.
         network: the model, with its weights.
+        strength: how much of its correction is applied.
 
     Raises:
         VideoError: there is no such model or device.
@@ -85,6 +90,8 @@ class Workbench:
         self.job = job
         self.device = pick_device(job.device)
         self.network = find_model(job.model, job.weights)
+        ships = isinstance(job.model, str) and job.weights is None
+        self.strength = Strength(shipped_strengths(str(job.model)) if ships else {})
 
     def adjusted(self, **changes: Any) -> Workbench:
         """The same with other fields of the job, but for the model and the device."""
@@ -156,12 +163,12 @@ class Workbench:
             return self.enhancer(video)
 
     def qp_track(self) -> QPTrack | None:
-        """The QPs that the model is to be told; None if it takes none.
+        """The QPs that the model is to be told, or that its strength depends on; None for neither.
 
         Raises:
-            VideoError: it takes none, but one was given, or that is out of range.
+            VideoError: it is neither, but a QP was given, or that is out of range.
         """
-        if spec_of(self.network).takes_qp:
+        if spec_of(self.network).takes_qp or self.strength.is_needed:
             return QPTrack(self.job.source, self.job.qp, find_estimator(self.device))
         if self.job.qp is not None:
             raise VideoError("a QP was given, but the model takes none; leave it out")
@@ -170,7 +177,7 @@ class Workbench:
     def telling_qps(
         self, qps: QPTrack | None, video: VideoSource
     ) -> Callable[[Iterable[Step]], Iterable[Step]]:
-        """A stage that fills in the QPs of steps.
+        """A stage that fills in how the frames of steps were coded.
 
         Args:
             qps: where they come from; None to leave the steps as they are.
@@ -180,15 +187,17 @@ class Workbench:
             return lambda steps: steps
         fields = works_on_fields(video, self.job.interlaced)
         luma = view_for("y", video.first_frame, fields=fields)
+        codec = codec_code(video.facts.codec)
 
-        def of(frame: VideoFrame, counts: bool) -> float:
+        def of(frame: VideoFrame, counts: bool) -> FrameCoding:
             planes = load_planes(frame, 1, self.device)
-            return qps.of(frame.pts, luma.values(planes)[:1], counts=counts)
+            coding = qps.of(frame.pts, luma.values(planes)[:1], counts=counts)
+            return replace(coding, codec=codec, strength=self.strength.of(codec, coding.qp))
 
         def tell(steps: Iterable[Step]) -> Iterator[Step]:
             for step in steps:
                 if step.frame is not None and not step.repeats:
-                    step.qp = of(step.frame, step.is_kept)
+                    step.coding = of(step.frame, step.is_kept)
                 yield step
 
         return tell

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vqe_fast.video.qp.track import QPSource
+from vqe_fast.video.strength import Applied
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Outcome:
         precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
         qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
             empty for a model that takes none. Duplicates have none of their own.
+        applied: ``whole``, ``part`` or ``none`` of the model's correction → to how many frames it
+            was applied: weights that ship do without where they would do harm. Duplicates do not
+            count.
         duplicated: frames that repeat the one before and got its result.
         scene_cuts: how many there were; None for a model that sees one frame at a time.
         tile: side in pixels of the tiles that frames were cut into, at the end; None for none.
@@ -45,6 +49,7 @@ class Outcome:
     not_kept: tuple[str, ...]
     precision: str
     qp_sources: dict[QPSource, int]
+    applied: dict[Applied, int]
     duplicated: int
     scene_cuts: int | None
     tile: int | None
@@ -74,6 +79,7 @@ def total(outcomes: Sequence[Outcome]) -> Outcome:
         not_kept=tuple(sorted({name for each in outcomes for name in each.not_kept})),
         precision=outcomes[0].precision,
         qp_sources=_sum(each.qp_sources for each in outcomes),
+        applied=_sum(each.applied for each in outcomes),
         duplicated=sum(each.duplicated for each in outcomes),
         scene_cuts=sum(cuts) if cuts else None,
         tile=min((each.tile for each in outcomes if each.tile is not None), default=None),

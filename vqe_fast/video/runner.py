@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vqe_fast.video.coding import FrameCoding
 from vqe_fast.video.views import View
 
 
@@ -19,13 +20,13 @@ class Shot:
         planes: its samples, each (1, 1, h, w) on the model's device. On a CPU they are the
             frame's own memory, and may change once the frame has been given back.
         view: what the model sees of them.
-        qp: what the model is told; None if it is told none.
+        coding: what the model is told; None if it is told nothing.
         begins_scene: whether earlier frames are of another scene.
     """
 
     planes: list[Tensor]
     view: View
-    qp: float | None = None
+    coding: FrameCoding | None = None
     begins_scene: bool = False
 
     def values(self) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.models import spec_of
+from vqe_fast.video.coding import CodingArguments
 from vqe_fast.video.memory import run_if_memory_allows
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.tiles import Tiling
@@ -25,6 +27,7 @@ class SingleRunner:
         self._model = model
         self._tiling = tiling
         self._batch = batch
+        self._spec = spec_of(model)
         self._shots: list[Shot] = []
 
     @torch.inference_mode()
@@ -47,16 +50,14 @@ class SingleRunner:
     def _enhance(self, shots: list[Shot]) -> Tensor | None:
         """None if it must be tried again with fewer frames."""
         values = torch.cat([shot.values() for shot in shots])
-        qps = [shot.qp for shot in shots if shot.qp is not None]
-        pictures = len(values) // len(shots)
-        arguments = (
-            [torch.tensor(qps, device=values.device).repeat_interleave(pictures)]
-            if len(qps) > 1
-            else qps
+        arguments = CodingArguments(
+            [shot.coding for shot in shots], self._spec, values.device, len(values) // len(shots)
         )
 
         def run() -> Tensor:
-            return self._tiling.run(values, lambda _, window: self._model(window, *arguments))
+            return self._tiling.run(
+                values, lambda tile, window: self._model(window, *arguments.of(tile.window))
+            )
 
         if len(shots) == 1:
             return self._tiling.attempt(run, values.device)

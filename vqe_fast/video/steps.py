@@ -10,6 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from vqe_fast.video.coding import FrameCoding
 from vqe_fast.video.source import Item
 
 _MAX_PACKETS = 64
@@ -25,7 +26,7 @@ class Step:
         frame: None where packets come for long without a frame, and after the last one.
         repeats: whether what the model sees of the frame is what it saw of the one before.
         begins_scene: whether the frame is known not to continue the ones before it.
-        qp: what the model is told; None if it is told none.
+        coding: what the model is told; None if it is told nothing.
         is_kept: whether the frame is to be written, not only looked at by those beside it.
         result: the enhanced planes once they are known, and whether their values were finite.
     """
@@ -34,7 +35,7 @@ class Step:
     frame: VideoFrame | None = None
     repeats: bool = False
     begins_scene: bool = False
-    qp: float | None = None
+    coding: FrameCoding | None = None
     is_kept: bool = True
     result: tuple[list[Tensor], Tensor] | None = None
 

@@ -56,7 +56,8 @@ class StreamedRunner:
         """Takes a frame; gives the one before it, if that is of the same scene."""
         if shot.begins_scene:
             yield from self.flush()
-        values, qp = shot.values(), shot.qp
+        values = shot.values()
+        qp = None if shot.coding is None else shot.coding.qp
         enhanced = self._tiling.attempt(lambda: self._advance(values, qp), values.device)
         self._recent = [*self._recent[-1:], (values, qp)]
         if enhanced is not None:
@@ -75,7 +76,7 @@ class StreamedRunner:
         streams = self._taken()
         if self._recent:
             enhanced = self._tiling.run(
-                values, lambda number, window: cast(Tensor, streams[number].push(window, qp))
+                values, lambda tile, window: cast(Tensor, streams[tile.number].push(window, qp))
             )
         else:
             self._begin(streams, values, qp)
@@ -85,7 +86,7 @@ class StreamedRunner:
 
     def _finish(self, values: Tensor) -> Tensor:
         streams = self._taken()
-        return self._tiling.run(values, lambda number, _: cast(Tensor, streams[number].flush()))
+        return self._tiling.run(values, lambda tile, _: cast(Tensor, streams[tile.number].flush()))
 
     def _taken(self) -> list[FrameStream]:
         """The streams, to be put back when they are a frame further: a failure leaves none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import torch
@@ -25,11 +26,13 @@ class Tile:
     """Rows and columns of a frame.
 
     Attributes:
+        number: counted row by row.
         window: what the model sees.
         core: which part of its answer is used, counted from the window's corner.
         place: where that part belongs in the frame.
     """
 
+    number: int
     window: tuple[slice, slice]
     core: tuple[slice, slice]
     place: tuple[slice, slice]
@@ -72,30 +75,31 @@ class Tiling:
     def tiles(self) -> list[Tile]:
         """The tiles of a frame, row by row; one if frames stay whole."""
         rows, columns = (self._cuts(length) for length in self._size)
-        return [Tile(*zip(row, column, strict=True)) for row in rows for column in columns]
+        places = product(rows, columns)
+        return [Tile(n, *zip(*place, strict=True)) for n, place in enumerate(places)]
 
     def window_pixels(self, tile: int | None) -> int:
         """Pixels of the largest window that a model would see with tiles of this size."""
         side = max(self._size) if tile is None else self._aligned(tile) + 2 * self._halo
         return min(side, self._size[0]) * min(side, self._size[1])
 
-    def run(self, frames: Tensor, model: Callable[[int, Tensor], Tensor]) -> Tensor:
+    def run(self, frames: Tensor, model: Callable[[Tile, Tensor], Tensor]) -> Tensor:
         """Enhances ``frames`` tile by tile.
 
         Args:
             frames: (..., H, W).
-            model: number of a tile and its window → the enhanced window.
+            model: a tile and what is in its window → the enhanced window.
 
         Returns:
             What the model gives, put together.
         """
         tiles = self.tiles()
         if len(tiles) == 1:
-            return model(0, frames)
+            return model(tiles[0], frames)
         whole: Tensor | None = None
-        for number, tile in enumerate(tiles):
+        for tile in tiles:
             window = frames[(..., *tile.window)]
-            enhanced = model(number, window)
+            enhanced = model(tile, window)
             refuse_other_shape(enhanced, window.shape[-2:])
             if whole is None:
                 whole = enhanced.new_empty((*enhanced.shape[:-2], *frames.shape[-2:]))

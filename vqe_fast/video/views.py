@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
+from torch.nn import functional as F
 
+from vqe_fast.models.registry import Planes
 from vqe_fast.video.chroma import Siting, enlarge, shrink
 from vqe_fast.video.color import ColorFacts
 from vqe_fast.video.errors import VideoError
@@ -104,6 +106,48 @@ class ColorView:
         return changed
 
 
+class PlanesView:
+    """Luma and chroma as they are stored, chroma enlarged by repeating samples.
+
+    A model's changes of chroma are averaged over the pixels that share a sample. Gray frames are
+    seen as luma alone. A plane of transparency is not seen.
+
+    Args:
+        frame: one of the video.
+    """
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self._depth = depth_of(frame)
+        self.planes = min(len(frame.planes), 3)
+
+    def values(self, planes: list[Tensor]) -> Tensor:
+        """Luma and chroma, or luma alone."""
+        height, width = planes[0].shape[-2:]
+        channels = [as_values(planes[0], self._depth)]
+        for plane in planes[1:]:
+            down, across = _factors(planes[0], plane)
+            values = as_values(plane, self._depth)
+            spread = values[..., None, :, None].expand(-1, -1, -1, down, -1, across)
+            channels.append(spread.flatten(2, 3).flatten(3, 4)[..., :height, :width])
+        return torch.cat(channels, 1)
+
+    def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
+        """The enhanced planes."""
+        changed = []
+        for plane, values in zip(planes, enhanced.split(1, 1), strict=True):
+            factors = _factors(planes[0], plane)
+            if factors != (1, 1):
+                values = F.avg_pool2d(values, factors, ceil_mode=True, count_include_pad=False)
+            changed.append(values_as_samples(values, self._depth))
+        return changed
+
+
+def _factors(luma: Tensor, plane: Tensor) -> tuple[int, int]:
+    """How many rows and columns of luma share a sample of a plane."""
+    down, across = (-(-luma.shape[dim] // plane.shape[dim]) for dim in (-2, -1))
+    return down, across
+
+
 class FieldsView:
     """The two fields of a frame as pictures of their own: a batch of two, of half the height.
 
@@ -133,7 +177,7 @@ class FieldsView:
 
 
 def view_for(
-    planes: Literal["y", "rgb"],
+    planes: Planes,
     frame: VideoFrame,
     *,
     chroma_location: str = "unspecified",
@@ -155,12 +199,14 @@ def view_for(
         return FieldsView(LumaView(frame), LumaView(frame)) if fields else LumaView(frame)
     siting = Siting.named(chroma_location)
     if not fields:
-        return ColorView(frame, siting)
+        return PlanesView(frame) if planes == "yuv" else ColorView(frame, siting)
     if any(plane.height % 2 for plane in frame.planes):
         raise VideoError(
             f"the colours of interlaced {frame.format.name} with {frame.height} rows do not part "
             "into two fields; choose a model of luma, or deinterlace the video first"
         )
+    if planes == "yuv":
+        return FieldsView(PlanesView(frame), PlanesView(frame))
     return FieldsView(*(ColorView(frame, siting.of_field(parity)) for parity in (0, 1)))
 
 

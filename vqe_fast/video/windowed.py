@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
+from vqe_fast.video.coding import CodingArguments, FrameCoding
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.tiles import Tiling
 
@@ -26,8 +27,9 @@ class WindowedRunner:
     def __init__(self, model: nn.Module, tiling: Tiling) -> None:
         self._model = model
         self._tiling = tiling
-        self._radius = spec_of(model).temporal_radius
-        self._held: list[tuple[Tensor, float | None]] = []
+        self._spec = spec_of(model)
+        self._radius = self._spec.temporal_radius
+        self._held: list[tuple[Tensor, FrameCoding | None]] = []
         self._next = 0
 
     @torch.inference_mode()
@@ -35,7 +37,7 @@ class WindowedRunner:
         """Takes a frame; gives the one that now has all its neighbours."""
         if shot.begins_scene:
             yield from self.flush()
-        self._held.append((shot.values(), shot.qp))
+        self._held.append((shot.values(), shot.coding))
         if len(self._held) > self._next + self._radius:
             yield self._enhance()
         if self._next > self._radius:
@@ -54,11 +56,12 @@ class WindowedRunner:
         middle, last = self._next, len(self._held) - 1
         places = range(middle - self._radius, middle + self._radius + 1)
         frames = [self._held[min(max(place, 0), last)][0] for place in places]
-        qp = self._held[middle][1]
-        arguments = () if qp is None else (qp,)
         window = torch.stack(frames, dim=1)
+        arguments = CodingArguments([self._held[middle][1]], self._spec, window.device, len(window))
         enhanced = self._tiling.attempt(
-            lambda: self._tiling.run(window, lambda _, part: self._model(part, *arguments)),
+            lambda: self._tiling.run(
+                window, lambda tile, part: self._model(part, *arguments.of(tile.window))
+            ),
             window.device,
         )
         self._next += 1

@@ -29,6 +29,15 @@ def shipped_options(name: str) -> dict[str, Any]:
     return options
 
 
+def shipped_strengths(name: str) -> dict[str, list[list[float]]]:
+    """How much of what ships for ``name`` is applied, by codec and QP; empty for all of it.
+
+    See :data:`vqe_fast.video.strength.Table`.
+    """
+    table: dict[str, list[list[float]]] = shipped().get(name, {}).get("strength", {})
+    return table
+
+
 def load_shipped(model: nn.Module, name: str) -> None:
     """Loads the weights that ship for the registered model ``name`` into ``model``.
 

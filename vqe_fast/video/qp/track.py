@@ -6,10 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from vqe_fast.models.coding import UNKNOWN, frame_type_code
+from vqe_fast.video.coding import BLOCK, FrameCoding
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.qp.following import FollowedQPs
+from vqe_fast.video.qp.frame import FrameQP
 
 QPSource = Literal["given", "stream", "estimate"]
 
@@ -52,8 +57,10 @@ class QPTrack:
         """Reads the stream from the last keyframe at or before ``ticks``; None: the beginning."""
         self._stream = FollowedQPs(self._source, ticks)
 
-    def of(self, pts: int | None, luma: Tensor, *, counts: bool = True) -> float:
-        """The QP of the frame with this timestamp, in ticks of the stream.
+    def of(self, pts: int | None, luma: Tensor, *, counts: bool = True) -> FrameCoding:
+        """QP and type of the frame with this timestamp, in ticks of the stream; no codec.
+
+        The QP is limited to 0 to 63. Blocks have one each where the stream tells it.
 
         Args:
             pts: the timestamp.
@@ -63,20 +70,37 @@ class QPTrack:
         Raises:
             VideoError: it is unknown, and there is no predictor.
         """
-        qp, source = self._found(pts, luma)
+        coding, source = self._found(pts, luma)
         if counts:
             self.sources[source] = self.sources.get(source, 0) + 1
-        return min(max(qp, _RANGE[0]), _RANGE[1])
+        return coding
 
-    def _found(self, pts: int | None, luma: Tensor) -> tuple[float, QPSource]:
+    def _found(self, pts: int | None, luma: Tensor) -> tuple[FrameCoding, QPSource]:
         if self._given is not None:
-            return self._given, "given"
+            return FrameCoding(self._given), "given"
         frame = self._stream.of(pts)
+        kind = UNKNOWN if frame is None else frame_type_code(frame.type)
         if frame is not None and frame.qp is not None:
-            return frame.qp, "stream"
+            blocks = _blocks(frame, luma.shape[-2], luma.shape[-1])
+            return FrameCoding(_limited(frame.qp), blocks, frame_type=kind), "stream"
         if self._estimate is None:
             raise VideoError(
                 f"the stream of {self._source} does not tell its QPs, which this model is told; "
                 "give one for all frames (--qp), about 32 for a file that looks compressed"
             )
-        return self._estimate(luma), "estimate"
+        return FrameCoding(_limited(self._estimate(luma)), frame_type=kind), "estimate"
+
+
+def _limited(qp: float) -> float:
+    return min(max(qp, _RANGE[0]), _RANGE[1])
+
+
+def _blocks(frame: FrameQP, height: int, width: int) -> Tensor | None:
+    """QPs of blocks of 8×8, (1, H/8, W/8) rounded up; None where blocks have none of their own."""
+    if frame.blocks is None or frame.block_size is None:
+        return None
+    finer = frame.block_size // BLOCK
+    blocks = frame.blocks.repeat(finer, 0).repeat(finer, 1)[
+        : -(-height // BLOCK), : -(-width // BLOCK)
+    ]
+    return torch.from_numpy(blocks.astype(np.float32)).clamp_(*_RANGE)[None]

@@ -65,6 +65,7 @@ def enhance_segment(
         not_kept=not_kept(excerpt.extras, settings.codec),
         precision=enhancer.precision,
         qp_sources={} if qps is None else dict(qps.sources),
+        applied=dict(enhancer.applied),
         duplicated=excerpt.duplicated,
         scene_cuts=excerpt.scene_cuts,
         tile=enhancer.tile,

@@ -1,0 +1,86 @@
+"""Corrections that are applied in part or not at all, where the weights' card says so."""
+
+import numpy as np
+import pytest
+
+from support.media import read_frames, write_clip
+from vqe_fast.models.coding import codec_code
+from vqe_fast.video import enhance_video
+from vqe_fast.video.strength import Strength
+
+H264, AV1 = codec_code("h264"), codec_code("av1")
+
+
+def test_between_the_points_of_the_table():
+    strength = Strength({"h264": [[20, 0.0], [30, 1.0]], "other": [[0, 0.5]]})
+    assert [strength.of(H264, qp) for qp in (12, 20, 25, 30, 51)] == [0, 0, 0.5, 1, 1]
+    assert strength.of(AV1, 30) == strength.of(0, 30) == 0.5 and strength.is_needed
+    assert Strength({"h264": [[20, 0.0]]}).of(AV1, 10) == 1 and not Strength({}).is_needed
+
+
+@pytest.mark.parametrize("pairs", ([[20, 1.5]], [[30, 0], [20, 1]]))
+def test_wrong_tables_are_refused(pairs):
+    with pytest.raises(ValueError, match=r"the strengths for av1 must lie in 0 to 1 at ascending"):
+        Strength({"av1": pairs})
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "in.mp4", frames=4, size=(64, 48), options={"qp": "36", "bf": "0"})
+
+
+def enhance(clip, folder, monkeypatch, table, **options):
+    monkeypatch.setattr("vqe_fast.video.job.shipped_strengths", lambda name: table)
+    folder.mkdir()
+    options = {"model": "carcnn_small", "precision": "fp32", "codec": "ffv1"} | options
+    report = enhance_video(clip, folder / "out.mkv", **options)
+    return report, [planes for _, planes in read_frames(folder / "out.mkv")]
+
+
+def lumas(frames):
+    return np.stack([planes[0] for planes in frames]).astype(int)
+
+
+def test_part_of_the_correction(clip, tmp_path, monkeypatch):
+    """Half of it, to rounding; the report tells how many frames got how much."""
+    before = lumas([planes for _, planes in read_frames(clip)])
+    report, whole = enhance(clip, tmp_path / "whole", monkeypatch, {"hevc": [[0, 0.0]]})
+    assert report.applied == {"whole": 4}
+    report, half = enhance(clip, tmp_path / "half", monkeypatch, {"h264": [[0, 0.5]]})
+    assert report.applied == {"part": 4}
+    wanted = before + (lumas(whole) - before) / 2
+    assert np.abs(lumas(half) - wanted).max() <= 0.75 and (lumas(half) != before).any()
+
+
+@pytest.mark.parametrize("model", ("carcnn_small", "galteri_very_fast"))
+@pytest.mark.parametrize("options", ({}, {"segment_seconds": 0.08}), ids=("one pass", "segments"))
+def test_none_of_it(clip, tmp_path, monkeypatch, model, options):
+    """Frames come out as they are, also under a model that is not told QPs."""
+    table = {"other": [[30, 1.0], [31, 0.0]]}
+    report, frames = enhance(clip, tmp_path / "none", monkeypatch, table, model=model, **options)
+    assert report.applied == {"none": 4} and report.qp_sources == {"stream": 4}
+    for (_, old), new in zip(read_frames(clip), frames, strict=True):
+        assert all(map(np.array_equal, old, new))
+
+
+def test_order_is_kept_among_frames(clip, tmp_path, monkeypatch):
+    """Some frames of a clip are left alone, others not."""
+    qps = iter([30.0, 40.0, 30.0, 40.0])
+    monkeypatch.setattr("vqe_fast.video.qp.track._limited", lambda qp: next(qps))
+    table = {"h264": [[35, 0.0], [36, 1.0]]}
+    report, frames = enhance(clip, tmp_path / "some", monkeypatch, table)
+    assert report.applied == {"whole": 2, "none": 2}
+    kept = [
+        np.array_equal(old[0], new[0])
+        for (_, old), new in zip(read_frames(clip), frames, strict=True)
+    ]
+    assert kept == [True, False, True, False]
+
+
+def test_weights_of_ones_own_are_applied_whole(clip, tmp_path, monkeypatch):
+    from importlib import resources
+
+    path = resources.files("vqe_fast.weights") / "carcnn_small.safetensors"
+    table = {"other": [[0, 0.0]]}
+    report, _ = enhance(clip, tmp_path / "own", monkeypatch, table, weights=path)
+    assert report.applied == {"whole": 4}

@@ -1,0 +1,275 @@
+"""Networks of ours at a quarter of the resolution, with a branch at an eighth; luma and chroma."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqe_fast.models.coding import CODECS, FRAME_TYPES, UNKNOWN
+from vqe_fast.models.registry import ModelSpec, register_model
+from vqe_fast.nn import QPModulatedConv2d, QPModulation
+
+QPS = (12, 17, 22, 27, 32, 37, 42, 47, 52)
+"""The QPs that have an entry in the tables."""
+
+_CELL = 4
+_ALIGNMENT = 2 * _CELL
+_BANDS = 24  # of a cell: 16 of luma, 4 of either chroma
+_SLOPE = 0.1
+_DC_SCALE, _AC_SCALE = 0.5, 12.0
+_CORRECTION_SCALE = 0.5
+
+
+def cell_transform() -> Tensor:
+    """Orthonormal DCT of a cell of 4×4 pixels, (24, 3, 4, 4): of luma, and of halved chroma.
+
+    Bands 0 to 15 are the 4×4 DCT-II of luma, 16 to 19 and 20 to 23 the 2×2 DCT-II of Cb and Cr
+    averaged over 2×2 pixels, each with the mean first.
+    """
+    transform = torch.zeros(_BANDS, 3, _CELL, _CELL)
+    fine, coarse = _dct(4), _dct(2)
+    transform[:16, 0] = torch.einsum("ui,vj->uvij", fine, fine).flatten(0, 1)
+    halved = torch.einsum("ui,vj->uvij", coarse, coarse).flatten(0, 1)
+    spread = halved.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4
+    transform[16:20, 1] = spread
+    transform[20:24, 2] = spread
+    return transform
+
+
+def _dct(size: int) -> Tensor:
+    """DCT-II, (frequency, place)."""
+    frequency, place = torch.arange(size)[:, None], torch.arange(size)
+    rows = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * size)) * math.sqrt(2 / size)
+    rows[0] *= math.sqrt(0.5)
+    return rows
+
+
+class CodingGains(nn.Module):
+    """Gains of channels by QP, codec and type of frame: softplus(QP) · (1 + codec + type).
+
+    All gains are 1 at first.
+
+    Args:
+        width: channels.
+        qps: those that have an entry in the table; others are interpolated.
+    """
+
+    def __init__(self, width: int, qps: Sequence[float]) -> None:
+        super().__init__()
+        self.qp = QPModulation(len(qps), width, qps=qps)
+        self.codec = nn.Parameter(torch.zeros(len(CODECS), width))
+        self.frame_type = nn.Parameter(torch.zeros(len(FRAME_TYPES), width))
+        nn.init.zeros_(self.qp.weight)
+        nn.init.constant_(self.qp.bias, math.log(math.e - 1))
+
+    def forward(self, qp: float | Tensor, codec: Tensor, frame_type: Tensor) -> Tensor:
+        """The gains of images.
+
+        Args:
+            qp: as :meth:`vqe_fast.nn.QPModulation.gains` takes it.
+            codec: codes, (1) or (B).
+            frame_type: codes, (1) or (B).
+
+        Returns:
+            (1, C), (B, C), or (B, C, h, w) for a map of QPs.
+        """
+        gains = self.qp.gains(qp)
+        factor = 1 + self.codec[codec] + self.frame_type[frame_type]
+        return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
+
+
+class ModulatedBlock(nn.Module):
+    """x + conv(LeakyReLU(conv(x)) · gains), 3×3.
+
+    Args:
+        width: channels.
+        qps: see :class:`CodingGains`.
+    """
+
+    def __init__(self, width: int, qps: Sequence[float]) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.gains = CodingGains(width, qps)
+        self.second = QPModulatedConv2d(width, width, 3, padding=1)
+
+    def forward(
+        self, features: Tensor, qp: float | Tensor, codec: Tensor, frame_type: Tensor
+    ) -> Tensor:
+        """(B, width, H, W) → the same shape."""
+        gains = self.gains(qp, codec, frame_type).to(features.dtype)
+        changed: Tensor = features + self.second(
+            self.first(features), gains, activation="leaky_relu", negative_slope=_SLOPE
+        )
+        return changed
+
+
+class DualResolution(nn.Module):
+    """A residual network on cells of 4×4 pixels, with a branch on cells of 8×8.
+
+    A fixed DCT turns a cell into 24 bands, which are brought to one size; convolutions of 3×3
+    cells and residual blocks follow; a branch at half that resolution sees further for a quarter
+    of the arithmetic, and is added; the inverse DCT of 24 bands is the correction. Each block's
+    inner channels are multiplied by gains of the QP (:class:`vqe_fast.nn.QPModulation`), codec and
+    type of frame. At first the network changes nothing.
+
+    Chroma is seen, and corrected, at half the resolution of luma: what has a finer one keeps its
+    detail, and gets the correction of the 2×2 pixels around.
+
+    Args:
+        width: channels at the resolution of cells.
+        deep_width: channels of the branch.
+        before: residual blocks before the branch.
+        deep: residual blocks in the branch.
+        after: residual blocks after it.
+        qps: those with an entry in the tables, ascending in 0 to 63.
+
+    Raises:
+        ValueError: a number is below 1, or ``qps`` is not ascending in 0 to 63.
+    """
+
+    transform: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        deep_width: int,
+        before: int,
+        deep: int,
+        after: int,
+        qps: Sequence[float] = QPS,
+    ) -> None:
+        super().__init__()
+        counts = {"width": width, "deep_width": deep_width}
+        counts |= {"before": before, "deep": deep, "after": after}
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        scale = torch.full((_BANDS, 1, 1), _AC_SCALE)
+        scale[[0, 16, 20]] = _DC_SCALE
+        self.register_buffer("transform", cell_transform(), persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+        self.head = nn.Conv2d(_BANDS, width, 3, padding=1)
+        self.before = nn.ModuleList(ModulatedBlock(width, qps) for _ in range(before))
+        self.down = nn.Conv2d(width, deep_width, 3, stride=2, padding=1)
+        self.deep = nn.ModuleList(ModulatedBlock(deep_width, qps) for _ in range(deep))
+        self.up = nn.Conv2d(deep_width, 4 * width, 1)
+        self.after = nn.ModuleList(ModulatedBlock(width, qps) for _ in range(after))
+        self.output = nn.Conv2d(width, _BANDS, 3, padding=1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+        # Cells to the side that a cell is made from: two a block and one for head and output
+        # each; in the branch twice as many, one for down, and one for the cell beside it.
+        cells = 2 + 2 * before + 2 * after + 4 * deep + 2
+        self.spec = ModelSpec(
+            planes="yuv",
+            temporal_radius=0,
+            recurrent=False,
+            takes_qp=True,
+            takes_coding=True,
+            receptive_field=(2 * cells + 1) * _CELL + _ALIGNMENT,
+            alignment=_ALIGNMENT,
+            value_range=(0.0, 1.0),
+        )
+
+    def forward(
+        self,
+        frames: Tensor,
+        qp: float | Tensor,
+        codec: int | Tensor = UNKNOWN,
+        frame_type: int | Tensor = UNKNOWN,
+    ) -> Tensor:
+        """Enhances luma and chroma.
+
+        Args:
+            frames: (B, 3, H, W), Y'CbCr in [0, 1], chroma enlarged to the size of luma by
+                repeating samples; or luma alone, (B, 1, H, W); any H and W.
+            qp: a number, (B), or a map of blocks of 8×8 pixels, (B, H/8, W/8), both rounded up.
+            codec: place in :data:`vqe_fast.models.coding.CODECS`, a number or (B).
+            frame_type: place in :data:`vqe_fast.models.coding.FRAME_TYPES`, a number or (B).
+
+        Returns:
+            The shape and dtype of ``frames``; not clamped. The convolutions run in the dtype of
+            the weights, the final sum in that of ``frames``.
+
+        Raises:
+            ValueError: ``frames`` is of another shape, or a number is no code.
+        """
+        if frames.dim() != 4 or frames.shape[1] not in (1, 3):
+            raise ValueError(f"frames must be (B, 3 or 1, H, W), got {tuple(frames.shape)}")
+        codec = _codes("codec", codec, CODECS, frames.device)
+        frame_type = _codes("frame_type", frame_type, FRAME_TYPES, frames.device)
+        channels, height, width = frames.shape[1:]
+        features = F.leaky_relu(self.head(self._bands(frames)), _SLOPE)
+        for block in self.before:
+            features = block(features, qp, codec, frame_type)
+        deep = F.leaky_relu(self.down(features), _SLOPE)
+        for block in self.deep:
+            deep = block(deep, qp, codec, frame_type)
+        features = features + F.pixel_shuffle(self.up(deep), 2)
+        for block in self.after:
+            features = block(features, qp, codec, frame_type)
+        return (
+            frames
+            + self._correction(self.output(features).to(frames.dtype), channels)[
+                ..., :height, :width
+            ]
+        )
+
+    def _bands(self, frames: Tensor) -> Tensor:
+        """(B, 1 or 3, H, W) → (B, 24, H/4, W/4), scaled, in the dtype of the weights."""
+        height, width = frames.shape[-2:]
+        padding = (0, -width % _ALIGNMENT, 0, -height % _ALIGNMENT)
+        padded = F.pad(frames - 0.5, padding, mode="replicate")
+        transform = (self.transform * self.scale[..., None]).to(frames.dtype)
+        if frames.shape[1] == 1:
+            bands = F.conv2d(padded, transform[:, :1], stride=_CELL)
+        else:
+            bands = F.conv2d(padded, transform, stride=_CELL)
+        return bands.to(self.head.weight.dtype)
+
+    def _correction(self, bands: Tensor, channels: int) -> Tensor:
+        """(B, 24, H/4, W/4) → (B, channels, H, W): the inverse DCT, chroma spread over pixels."""
+        inverse = self.transform.clone()
+        inverse[16:] *= 4
+        inverse = (inverse[:, :channels] * _CORRECTION_SCALE).to(bands.dtype)
+        return F.conv_transpose2d(bands, inverse, stride=_CELL)
+
+
+def _codes(name: str, code: int | Tensor, known: Sequence[str], device: torch.device) -> Tensor:
+    """Codes as (1) or (B), without waiting for the device."""
+    if isinstance(code, Tensor):
+        return code.to(device).reshape(-1)
+    if not 0 <= code < len(known):
+        raise ValueError(f"{name} must be 0 to {len(known) - 1}, the place in {known}, got {code}")
+    return torch.full((1,), code, device=device)
+
+
+@register_model
+def dualres_s(
+    width: int = 64,
+    deep_width: int = 64,
+    before: int = 1,
+    deep: int = 3,
+    after: int = 2,
+    qps: Sequence[float] = QPS,
+) -> DualResolution:
+    """Ours: luma and chroma for 20 kMAC a pixel; see :class:`DualResolution` for the options."""
+    return DualResolution(width, deep_width, before, deep, after, qps)
+
+
+@register_model
+def dualres_m(
+    width: int = 96,
+    deep_width: int = 128,
+    before: int = 2,
+    deep: int = 3,
+    after: int = 2,
+    qps: Sequence[float] = QPS,
+) -> DualResolution:
+    """Ours: three times the arithmetic of ``dualres_s``, for what it still gains."""
+    return DualResolution(width, deep_width, before, deep, after, qps)

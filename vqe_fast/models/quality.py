@@ -1,0 +1,25 @@
+"""Which model stands for which quality, for those who would rather not choose one by name."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Quality = Literal["fast", "balanced", "best"]
+"""From what costs least to what gains most."""
+
+_MODELS: dict[Quality, str] = {
+    "fast": "carcnn_small",
+    "balanced": "carcnn_small",
+    "best": "carcnn_small",
+}
+
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+
+
+def model_for(quality: Quality) -> str:
+    """The registered model, with weights that ship, that a quality stands for."""
+    return _MODELS[quality]
+
+
+DEFAULT_MODEL = model_for("balanced")
+"""The best one that enhances more than a few frames of 1280×720 a second on two cores."""
