@@ -39,26 +39,24 @@ def relative_mse_loss(
     input: Tensor,
     target: Tensor,
     compressed: Tensor,
-    pristine: Tensor,
-    floor: float = 3e-5,
+    floor: float | Sequence[float] = 3e-5,
     weights: Sequence[float] | None = None,
 ) -> Tensor:
-    """Squared error as a share of that of compression: mean of |x - y|² / (|c - p|² + floor).
+    """Squared error as a share of what it was before: mean of |x - y|² / (|c - y|² + floor).
 
     The mean is over patches and channels. Each patch counts alike however strongly it was
     compressed, but for those that have next to no error, such as flat ones.
 
     Args:
         input: x, (B, C, H, W).
-        target: y, the pristine frames or what stands for them.
+        target: y, the pristine frames or what a teacher makes of them.
         compressed: c, what the network was given.
-        pristine: p.
-        floor: mean square.
+        floor: mean square, of all channels or of each.
         weights: of the channels; alike if not given.
     """
     after = (input - target).square().mean((2, 3))
-    before = (compressed - pristine).square().mean((2, 3))
-    shares = after / (before + floor)
+    before = (compressed - target).square().mean((2, 3))
+    shares = after / (before + after.new_tensor(floor))
     if weights is None:
         return shares.mean()
     weighting = shares.new_tensor(weights)
@@ -99,10 +97,9 @@ class TermLoss(nn.Module):
         except TypeError as error:
             raise ValueError(f"the loss {term.name}: {error}") from error
 
-    def forward(self, input: Tensor, target: Tensor, *given: Tensor) -> Tensor:
-        """The term of (B, C, H, W) in [0, 1]; ``given`` are compressed and pristine frames."""
-        if not self._is_relative:
-            given = ()
+    def forward(self, input: Tensor, target: Tensor, compressed: Tensor | None = None) -> Tensor:
+        """The term of (B, C, H, W) in [0, 1]; ``compressed`` is what the network was given."""
+        given = (compressed,) if self._is_relative else ()
         loss: Tensor = self.weight * self.loss(input, target, *given)
         return loss
 
@@ -132,7 +129,7 @@ def _built(term: LossTerm) -> nn.Module:
     if term.name in _PIXELS:
         return _Pixels(_PIXELS[term.name], 2, term.options)
     if term.name in _RELATIVE:
-        return _Pixels(_RELATIVE[term.name], 4, term.options)
+        return _Pixels(_RELATIVE[term.name], 3, term.options)
     if term.name in _FEATURES:
         depth, build = _FEATURES[term.name]
         return build(_trunk(depth, term.trunk), **term.options)

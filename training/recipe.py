@@ -140,31 +140,20 @@ class AdversarialRecipe(Strict):
         return self
 
 
-class TeacherRecipe(Strict):
-    """A single-frame model of luma with weights that ship, whose output is learnt.
-
-    Luma is compared with ``share`` of that and the rest of the pristine one, chroma with the
-    pristine one. Where ``codecs`` are given, such as ``h264``, it teaches on these alone: what is
-    coded by others is compared with the pristine frames.
-    """
-
-    model: str
-    share: float = Field(1.0, gt=0, le=1)
-    codecs: list[Literal["h264", "hevc", "vp9", "av1"]] | None = Field(None, min_length=1)
-
-
 class StageRecipe(Strict):
     """What is trained how long for what.
 
     ``modules`` are parts of the model that the frames go through one after the other; the last is
     trained, those before it are kept as they are. Without any it is the model as a whole.
+    ``teacher`` is a single-frame model of luma with weights that ship: luma is compared with what
+    that makes of it instead of with the pristine one; chroma with the pristine one.
     ``freeze`` are parts of what is trained that are kept as they are, such as ``stage1.spynet``.
     """
 
     name: str = "training"
     modules: list[str] = Field([])
     freeze: list[str] = Field([])
-    teacher: TeacherRecipe | None = None
+    teacher: str | None = None
     steps: int = Field(ge=1)
     loss: list[LossTerm] = Field(min_length=1)
     adversarial: AdversarialRecipe | None = None

@@ -72,7 +72,6 @@ class Restoration:
     def __init__(self, model: nn.Module, stage: StageRecipe, device: torch.device) -> None:
         self._spec = spec_of(model)
         self._path = stage.modules
-        self._share = 0.0 if stage.teacher is None else stage.teacher.share
         if stage.teacher and (self._spec.recurrent or self._spec.planes == "rgb"):
             raise ValueError(
                 f"stage {stage.name}: a teacher's luma is for models that see single frames of it"
@@ -109,16 +108,9 @@ class Restoration:
             flat = (output.flatten(0, 1), compressed.flatten(0, 1), pristine.flatten(0, 1))
             return Restored(flat[0].float(), *flat[1:])
         restored = Restored(output.float(), compressed[:, middle], pristine[:, 0])
-        if not batch.taught.numel():
-            return restored
-        return restored._replace(wanted=self._wanted(restored, batch))
-
-    def _wanted(self, restored: Restored, batch: Batch) -> Tensor:
-        """Luma with a share of what a teacher makes of it, other planes as they were."""
-        taught = restored.compressed[:, :1] + batch.taught[:, 0].float() / (255 * STEPS)
-        shares = (self._share * batch.is_taught).view(-1, 1, 1, 1)
-        luma = restored.pristine[:, :1].lerp(taught, shares)
-        return torch.cat([luma, restored.pristine[:, 1:]], dim=1)
+        return (
+            restored._replace(wanted=_wanted(restored, batch)) if batch.taught.numel() else restored
+        )
 
     def terms(self, restored: Restored) -> dict[str, Tensor]:
         """The terms of the loss, in float32."""
@@ -126,7 +118,7 @@ class Restoration:
         wanted = restored.pristine if restored.wanted is None else restored.wanted
         with torch.autocast(device, enabled=False):
             return {
-                name: loss(restored.output, wanted, restored.compressed, restored.pristine)
+                name: loss(restored.output, wanted, restored.compressed)
                 for name, loss in self.losses.items()
             }
 
@@ -155,6 +147,12 @@ class Restoration:
             for before, after, original in zip(*columns, strict=True)
         ]
         return torch.cat(rows, dim=-2)
+
+
+def _wanted(restored: Restored, batch: Batch) -> Tensor:
+    """Luma as a teacher corrects it, other planes as they were before compression."""
+    luma = restored.compressed[:, :1] + batch.taught[:, 0].float() / (255 * STEPS)
+    return torch.cat([luma, restored.pristine[:, 1:]], dim=1)
 
 
 def _gain(restored: Restored, channels: slice) -> Tensor:

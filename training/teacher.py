@@ -15,7 +15,6 @@ from vqe_fast._whole_file import whole_file
 from vqe_fast.models import create_model, spec_of
 from vqe_fast.models.inference import prepare_inference
 from vqe_fast.training.pairs import PairedClip, map_array
-from vqe_fast.training.recipe import TeacherRecipe
 
 Corrections = NDArray[np.int8]
 """What a teacher adds to luma, (T, H, W), in eighths of a step of 8 bits."""
@@ -31,15 +30,14 @@ class Teacher:
     student gets in a fifth of the steps to where it would get with them.
 
     Args:
-        recipe: names the model.
+        name: a registered single-frame model of luma with weights that ship.
         device: where to run it.
 
     Raises:
         ValueError: no weights ship for it, or it takes something else.
     """
 
-    def __init__(self, recipe: TeacherRecipe, device: torch.device) -> None:
-        name = recipe.model
+    def __init__(self, name: str, device: torch.device) -> None:
         model = create_model(name, pretrained=True)
         spec = spec_of(model)
         if spec.planes != "y" or spec.recurrent or spec.temporal_radius:
@@ -48,17 +46,12 @@ class Teacher:
         for key, value in sorted(model.state_dict().items()):
             digest.update(key.encode() + value.numpy().tobytes())
         self._key = f"{name}-{digest.hexdigest()[:12]}"
-        self._codecs = recipe.codecs
         self._takes_qp = spec.takes_qp
         self._device = device
         # Rounding to 16 bits changes a quarter of a step at most, and that at random.
         self._model, _ = prepare_inference(
             model, device=device, precision="bf16", probe=torch.empty(0)
         )
-
-    def knows(self, clip: PairedClip, setting: str) -> bool:
-        """Whether it teaches on the codec of a degraded version of a clip."""
-        return self._codecs is None or clip.settings[setting].codec in self._codecs
 
     def corrections(self, clip: PairedClip, setting: str) -> Corrections:
         """Those of a degraded version of a clip, read-only, mapped into memory.
@@ -100,19 +93,14 @@ def teach(
     clips: Sequence[PairedClip],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Computes the corrections of degraded versions of some clips, so that they are there.
+    """Computes the corrections of all degraded versions of some clips, so that they are there.
 
     Args:
         teacher: whose.
-        clips: of whose versions, as far as it knows their codecs.
+        clips: of whose versions.
         progress: told after each version how many are done, of how many.
     """
-    versions = [
-        (clip, setting)
-        for clip in clips
-        for setting in clip.settings
-        if teacher.knows(clip, setting)
-    ]
+    versions = [(clip, setting) for clip in clips for setting in clip.settings]
     for done, (clip, setting) in enumerate(versions, start=1):
         teacher.corrections(clip, setting)
         if progress is not None:

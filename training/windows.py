@@ -47,7 +47,6 @@ class Batch:
         frame_type: codes of the compressed frames, (B, T) int64.
         taught: what a teacher adds to the luma of frames that have a pristine one, in eighths of
             a step of 8 bits, (B, T', 1, H, W) int8; (B, T', 0, H, W) without a teacher.
-        is_taught: whether a teacher knows the codec, (B,) bool.
     """
 
     compressed: Tensor
@@ -56,7 +55,6 @@ class Batch:
     codec: Tensor
     frame_type: Tensor
     taught: Tensor
-    is_taught: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class _Pool:
         compressed: planes that belong together, each (T, C, h, w); chroma may have half of the
             height and width of luma.
         pristine: the same frames before.
-        taught: a teacher's corrections, (T, 1, H, W), or nothing where none knows the codec.
+        taught: a teacher's corrections, (T, 1, H, W), or nothing.
         qp: (T,).
         codec: its code.
         frame_type: codes, (T,).
@@ -190,8 +188,7 @@ class WindowSampler:
         targets = self._frames if self._target == "all" else 1
         compressed = np.empty((share, self._frames, self._channels, side, side), np.uint8)
         pristine = np.empty((share, targets, self._channels, side, side), np.uint8)
-        taught = np.zeros((share, targets, int(self._teacher is not None), side, side), np.int8)
-        is_taught = np.empty(share, np.bool_)
+        taught = np.empty((share, targets, int(self._teacher is not None), side, side), np.int8)
         qp = np.empty((share, self._frames), np.float32)
         codec = np.empty(share, np.int64)
         frame_type = np.empty((share, self._frames), np.int64)
@@ -210,11 +207,10 @@ class WindowSampler:
             _cut(pool.compressed, times, place, orientation, compressed[i])
             _cut(pool.pristine, goal, place, orientation, pristine[i])
             _cut(pool.taught, goal, place, orientation, taught[i])
-            is_taught[i] = bool(pool.taught)
             qp[i], codec[i], frame_type[i] = pool.qp[times], pool.codec, pool.frame_type[times]
         codec[hidden[:, 0]] = UNKNOWN
         frame_type[hidden[:, 1]] = UNKNOWN
-        arrays = (compressed, pristine, qp, codec, frame_type, taught, is_taught)
+        arrays = (compressed, pristine, qp, codec, frame_type, taught)
         return Batch(*map(torch.from_numpy, arrays))
 
     def _place(self, down: float, across: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -246,7 +242,7 @@ class WindowSampler:
                 figures = np.full_like(figures, clip.base_qp(setting))
             spans = np.array(windows, np.intp)
             taught = []
-            if self._teacher is not None and self._teacher.knows(clip, setting):
+            if self._teacher is not None:
                 taught.append(self._teacher.corrections(clip, setting)[:, None])
             coding = clip.coding(setting)
             pools.append(_Pool(compressed, pristine, taught, figures, *coding, spans))

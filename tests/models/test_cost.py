@@ -44,10 +44,10 @@ def dualres_macs(width, deep_width, before, deep, after):
 
 def test_dualres():
     small = cost(built("dualres_s"))
-    assert small.kmac_per_pixel == dualres_macs(64, 64, 1, 3, 2) / 1000 == 19.984
-    assert small.parameters == 531_736
+    assert small.kmac_per_pixel == dualres_macs(48, 64, 4, 1, 3) / 1000 == 21.36
+    assert small.parameters == 433_432
     medium = cost(built("dualres_m"))
-    assert medium.kmac_per_pixel == dualres_macs(96, 128, 2, 3, 2) / 1000 == 60.528
+    assert medium.kmac_per_pixel == dualres_macs(64, 96, 6, 2, 5) / 1000 == 58.992
 
 
 def galteri_macs(width, blocks, inverted):

@@ -273,7 +273,7 @@ def test_qps_that_do_not_ascend():
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "field"), [("dualres_s", 531_736, 188), ("dualres_m", 1_766_264, 204)]
+    ("name", "parameters", "field"), [("dualres_s", 433_432, 188), ("dualres_m", 1_269_560, 284)]
 )
 def test_sizes(name, parameters, field):
     with torch.device("meta"):

@@ -10,7 +10,7 @@ SMALL = {
     "carcnn": {"width": 8, "blocks": 2, "qp_adaptive": True},
     "carcnn_small": {"width": 8, "blocks": 2, "qp_adaptive": True},
     "dualres_m": {"width": 8, "deep_width": 12, "before": 2, "deep": 1, "after": 1},
-    "dualres_s": {"width": 8, "deep_width": 8, "deep": 1, "after": 1},
+    "dualres_s": {"width": 8, "deep_width": 8, "before": 1, "after": 1},
     "galteri_base": {"width": 8, "blocks": 2},
     "galteri_fast": {"blocks": 2},
     "galteri_very_fast": {"blocks": 2},

@@ -200,10 +200,9 @@ def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.dev
     """Computes what the teachers of a recipe make of the clips, with a bar on a terminal."""
     from vqe_fast.training.teacher import Teacher, teach
 
-    for stage in recipe.stages:
-        if stage.teacher is not None:
-            with progress_bar(f"{stage.teacher.model} teaches") as progress:
-                teach(Teacher(stage.teacher, device), clips, progress)
+    for name in sorted({stage.teacher for stage in recipe.stages if stage.teacher is not None}):
+        with progress_bar(f"{name} teaches") as progress:
+            teach(Teacher(name, device), clips, progress)
 
 
 def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[PairedClip]:
