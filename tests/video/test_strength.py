@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from support.media import read_frames, write_clip
-from vqe_fast.models.coding import codec_code
+from vqe_fast.models import list_models
+from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video import enhance_video
 from vqe_fast.video.strength import Strength
+from vqe_fast.weights import shipped, shipped_strengths
 
 H264, AV1 = codec_code("h264"), codec_code("av1")
 
@@ -84,3 +86,13 @@ def test_weights_of_ones_own_are_applied_whole(clip, tmp_path, monkeypatch):
     table = {"other": [[0, 0.0]]}
     report, _ = enhance(clip, tmp_path / "own", monkeypatch, table, weights=path)
     assert report.applied == {"whole": 4}
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if name in list_models()])
+def test_tables_that_ship(name):
+    """They name codecs that exist, and leave next to lossless video alone."""
+    table = shipped_strengths(name)
+    assert set(table) <= {*CODECS, "other"}
+    strength = Strength(table)
+    assert all(strength.of(codec, 51) >= strength.of(codec, 12) for codec in range(len(CODECS)))
+    assert strength.of(H264, 12) == 0
