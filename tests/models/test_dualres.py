@@ -282,3 +282,13 @@ def test_sizes(name, parameters, field):
     assert spec_of(model).receptive_field == field
     assert (spec_of(model).planes, spec_of(model).alignment) == ("yuv", 8)
     assert spec_of(model).takes_qp and spec_of(model).takes_coding
+
+
+@torch.no_grad()
+def test_maps_of_integers_are_looked_up(model):
+    """To the same gains as maps of numbers."""
+    frames = torch.rand(2, 3, 40, 56)
+    blocks = torch.randint(0, 64, (2, 5, 7))
+    expected = model(frames, blocks.float(), 1, 2)
+    for dtype in (torch.uint8, torch.int64):
+        torch.testing.assert_close(model(frames, blocks.to(dtype), 1, 2), expected)

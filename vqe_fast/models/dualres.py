@@ -16,6 +16,7 @@ from vqe_fast.nn import QPModulatedConv2d, QPModulation
 QPS = (12, 17, 22, 27, 32, 37, 42, 47, 52)
 """The QPs that have an entry in the tables."""
 
+_LARGEST_QP = 63
 _CELL = 4
 _ALIGNMENT = 2 * _CELL
 _BANDS = 24  # of a cell: 16 of luma, 4 of either chroma
@@ -55,7 +56,8 @@ class CodingGains(nn.Module):
 
     Args:
         width: channels.
-        qps: those that have an entry in the table; others are interpolated.
+        qps: those that have an entry in the table; others are interpolated between them, and have
+            the gains of the nearest beyond its ends.
     """
 
     def __init__(self, width: int, qps: Sequence[float]) -> None:
@@ -70,14 +72,22 @@ class CodingGains(nn.Module):
         """The gains of images.
 
         Args:
-            qp: as :meth:`vqe_fast.nn.QPModulation.gains` takes it.
+            qp: as :meth:`vqe_fast.nn.QPModulation.gains` takes it. A map of integers is looked up,
+                which takes less time.
             codec: codes, (1) or (B).
             frame_type: codes, (1) or (B).
 
         Returns:
             (1, C), (B, C), or (B, C, h, w) for a map of QPs.
         """
-        gains = self.qp.gains(qp)
+        low, high = self.qp.qps[0], self.qp.qps[-1]
+        if not isinstance(qp, Tensor):
+            gains = self.qp.gains(min(max(qp, low), high))
+        elif qp.dim() == 3 and not qp.is_floating_point():
+            every = torch.arange(_LARGEST_QP + 1.0, device=qp.device).clamp(low, high)
+            gains = self.qp.gains(every)[qp.long()].movedim(-1, 1)
+        else:
+            gains = self.qp.gains(qp.clamp(low, high))
         factor = 1 + self.codec[codec] + self.frame_type[frame_type]
         return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
 
@@ -188,7 +198,8 @@ class DualResolution(nn.Module):
         Args:
             frames: (B, 3, H, W), Y'CbCr in [0, 1], chroma enlarged to the size of luma by
                 repeating samples; or luma alone, (B, 1, H, W); any H and W.
-            qp: a number, (B), or a map of blocks of 8×8 pixels, (B, H/8, W/8), both rounded up.
+            qp: a number, (B), or a map of blocks of 8×8 pixels, (B, H/8, W/8), both rounded up;
+                maps of integers, 0 to 63, take less time.
             codec: place in :data:`vqe_fast.models.coding.CODECS`, a number or (B).
             frame_type: place in :data:`vqe_fast.models.coding.FRAME_TYPES`, a number or (B).
 
@@ -222,14 +233,13 @@ class DualResolution(nn.Module):
 
     def _bands(self, frames: Tensor) -> Tensor:
         """(B, 1 or 3, H, W) → (B, 24, H/4, W/4), scaled, in the dtype of the weights."""
-        height, width = frames.shape[-2:]
-        padding = (0, -width % _ALIGNMENT, 0, -height % _ALIGNMENT)
-        padded = F.pad(frames - 0.5, padding, mode="replicate")
-        transform = (self.transform * self.scale[..., None]).to(frames.dtype)
-        if frames.shape[1] == 1:
-            bands = F.conv2d(padded, transform[:, :1], stride=_CELL)
-        else:
-            bands = F.conv2d(padded, transform, stride=_CELL)
+        channels, height, width = frames.shape[1:]
+        below, right = -height % _ALIGNMENT, -width % _ALIGNMENT
+        if below or right:
+            frames = F.pad(frames, (0, right, 0, below), mode="replicate")
+        transform = (self.transform * self.scale[..., None])[:, :channels].to(frames.dtype)
+        middle = -0.5 * transform.sum((1, 2, 3))
+        bands: Tensor = F.conv2d(frames, transform, middle, stride=_CELL)
         return bands.to(self.head.weight.dtype)
 
     def _correction(self, bands: Tensor, channels: int) -> Tensor:

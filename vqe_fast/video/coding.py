@@ -24,8 +24,8 @@ class FrameCoding:
 
     Attributes:
         qp: its quantisation parameter.
-        blocks: that of each block of 8×8 pixels, (1, H/8, W/8) rounded up; None where only the
-            frame's is known.
+        blocks: that of each block of 8×8 pixels, (1, H/8, W/8) rounded up, uint8; None where
+            they have that of the frame, or only that is known.
         codec: a code of :mod:`vqe_fast.models.coding`.
         frame_type: likewise.
         strength: share of the model's correction that is applied, 0 to 1.

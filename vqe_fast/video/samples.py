@@ -29,7 +29,7 @@ def as_values(samples: Tensor, depth: int) -> Tensor:
     They are divided by 2ⁿ-1 for n bits, 255 for 8, whatever the colour range: that is how models
     are trained.
     """
-    return samples.to(torch.float32).div_(_peak(depth))
+    return samples.to(torch.float32).div_(peak_of(depth))
 
 
 def as_samples(steps: Tensor, depth: int) -> Tensor:
@@ -42,7 +42,7 @@ def as_samples(steps: Tensor, depth: int) -> Tensor:
     Returns:
         uint8 for 8 bits, uint16 for more.
     """
-    samples = steps.round_().clamp_(0, _peak(depth))
+    samples = steps.round_().clamp_(0, peak_of(depth))
     if depth == 8:
         return samples.to(torch.int16).to(torch.uint8)  # a third of the time of one conversion
     return samples.to(torch.uint16)
@@ -50,8 +50,9 @@ def as_samples(steps: Tensor, depth: int) -> Tensor:
 
 def values_as_samples(values: Tensor, depth: int) -> Tensor:
     """What :func:`as_values` makes of samples, back: rounded and clamped."""
-    return as_samples(values * _peak(depth), depth)
+    return as_samples(values * peak_of(depth), depth)
 
 
-def _peak(depth: int) -> int:
+def peak_of(depth: int) -> int:
+    """The largest sample of so many bits."""
     return (1 << depth) - 1

@@ -14,7 +14,7 @@ from vqe_fast.video.chroma import Siting, enlarge, shrink
 from vqe_fast.video.color import ColorFacts
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.planes import depth_of
-from vqe_fast.video.samples import as_samples, as_values, values_as_samples
+from vqe_fast.video.samples import as_samples, as_values, peak_of, values_as_samples
 
 
 class View(Protocol):
@@ -123,13 +123,21 @@ class PlanesView:
     def values(self, planes: list[Tensor]) -> Tensor:
         """Luma and chroma, or luma alone."""
         height, width = planes[0].shape[-2:]
-        channels = [as_values(planes[0], self._depth)]
-        for plane in planes[1:]:
-            down, across = _factors(planes[0], plane)
-            values = as_values(plane, self._depth)
-            spread = values[..., None, :, None].expand(-1, -1, -1, down, -1, across)
-            channels.append(spread.flatten(2, 3).flatten(3, 4)[..., :height, :width])
-        return torch.cat(channels, 1)
+        factors = [_factors(planes[0], plane) for plane in planes]
+        sides = [
+            max(
+                plane.shape[dim] * factor[dim]
+                for plane, factor in zip(planes, factors, strict=True)
+            )
+            for dim in (-2, -1)
+        ]
+        values = torch.empty(1, len(planes), *sides, device=planes[0].device)
+        for plane, (down, across), channel in zip(planes, factors, values[0], strict=True):
+            rows, columns = plane.shape[-2:]
+            place = channel[: rows * down, : columns * across]
+            blocks = place.unflatten(1, (columns, across)).unflatten(0, (rows, down))
+            blocks.copy_(plane[0, 0, :, None, :, None])
+        return values[..., :height, :width].div_(peak_of(self._depth))
 
     def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
         """The enhanced planes."""

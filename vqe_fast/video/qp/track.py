@@ -96,11 +96,13 @@ def _limited(qp: float) -> float:
 
 
 def _blocks(frame: FrameQP, height: int, width: int) -> Tensor | None:
-    """QPs of blocks of 8×8, (1, H/8, W/8) rounded up; None where blocks have none of their own."""
+    """QPs of blocks of 8×8, (1, H/8, W/8) rounded up; None where all have that of the frame."""
     if frame.blocks is None or frame.block_size is None:
+        return None
+    if frame.blocks.min() == frame.blocks.max():
         return None
     finer = frame.block_size // BLOCK
     blocks = frame.blocks.repeat(finer, 0).repeat(finer, 1)[
         : -(-height // BLOCK), : -(-width // BLOCK)
     ]
-    return torch.from_numpy(blocks.astype(np.float32)).clamp_(*_RANGE)[None]
+    return torch.from_numpy(blocks.clip(int(_RANGE[0]), int(_RANGE[1])).astype(np.uint8))[None]
