@@ -89,6 +89,8 @@ class Source:
             }
             if self.move.layers != 1:  # else as in indexes from before there were layers
                 settings["layers"] = self.move.layers
+            if self.move.resting:  # the same
+                settings["resting"] = self.move.resting
         elif self.frames is not None:
             settings["frames"] = self.frames
         if self.raw is not None:

@@ -97,6 +97,7 @@ class PrepareSpec(Strict):
         still_frames: length of the clip that a photograph becomes.
         still_size: its width and height.
         still_layers: with 2 a part of the photograph moves before the rest of it.
+        still_resting: the share of photographs over which the camera stands still.
         raw: see :class:`RawSpec`.
         cut_threshold: see :func:`vqe_fast.video.scene.scene_cuts`.
         seed: of the moves over photographs, and of what is drawn for each clip.
@@ -109,6 +110,7 @@ class PrepareSpec(Strict):
     still_frames: int = Field(6, ge=1)
     still_size: tuple[int, int] = (384, 288)
     still_layers: Layers = 1
+    still_resting: float = Field(0.0, ge=0, le=1)
     raw: RawSpec | None = None
     cut_threshold: float = Field(CUT_THRESHOLD, gt=0)
     seed: int = Field(0, ge=0)
@@ -123,7 +125,12 @@ class PrepareSpec(Strict):
             folders,
             frames=self.frames,
             images=self.images,
-            move=CameraMove(self.still_frames, self.still_size, layers=self.still_layers),
+            move=CameraMove(
+                self.still_frames,
+                self.still_size,
+                layers=self.still_layers,
+                resting=self.still_resting,
+            ),
             raw=None if self.raw is None else self.raw.format(),
             seed=self.seed,
         )

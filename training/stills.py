@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -39,15 +39,19 @@ class CameraMove:
             so that its own compression and demosaicing residue goes.
         layers: with 2 a part of the same photograph, mirrored and with the outline of a blob, moves
             before it in its own way, so that it hides and uncovers what is behind.
+        resting: the share of photographs over which the camera stands still, by chance. Encoders
+            copy what rests from frames of lower QPs: it is better than the QP of its frame tells.
 
     Raises:
-        ValueError: no frame, a side that is odd or not positive, or another number of layers.
+        ValueError: no frame, a side that is odd or not positive, another number of layers, or a
+            share outside 0 to 1.
     """
 
     frames: int = 6
     size: tuple[int, int] = (384, 288)
     minimum_shrink: float = 1.25
     layers: Layers = 1
+    resting: float = 0.0
 
     def __post_init__(self) -> None:
         if self.frames < 1 or min(self.size) < 2 or any(side % 2 for side in self.size):
@@ -57,6 +61,8 @@ class CameraMove:
             )
         if self.layers not in (1, 2):
             raise ValueError(f"a photograph has 1 or 2 layers, got {self.layers}")
+        if not 0 <= self.resting <= 1:
+            raise ValueError(f"the share that rests must be in 0 to 1, got {self.resting}")
 
 
 def move_over_still(path: Path, move: CameraMove, seed: int) -> Clip:
@@ -76,6 +82,9 @@ def move_over_still(path: Path, move: CameraMove, seed: int) -> Clip:
     if move.layers == 2:
         path_before = _Path.draw(small, move.size, generator)
         before = [(path_before, _Blob.draw(path_before.start, move.size, generator))]
+    # Drawn last, so that a seed gives the same clip as from before there was rest.
+    if generator.uniform() < move.resting:
+        behind = behind.at_rest()
     mirrored = small.flip(-1)
     frames = []
     for index in range(move.frames):
@@ -114,6 +123,9 @@ class _Path:
         room = np.array([picture.shape[-1], picture.shape[-2]]) - window
         start = window / 2 + generator.uniform(0, 1, 2) * np.maximum(room, 0)
         return cls(start, speed, zoom, turn)
+
+    def at_rest(self) -> _Path:
+        return replace(self, speed=np.zeros(2), zoom=0.0, turn=0.0)
 
     def points(self, size: tuple[int, int], index: int) -> torch.Tensor:
         """Where in the picture the pixels of a frame lie, (H, W, 2): across and down."""

@@ -105,6 +105,7 @@ def test_layers_of_stills(folder):
     [
         ({"per_clip": 0}, ["per_clip", "greater than or equal to 1"]),
         ({"still_layers": 3}, ["still_layers", "1 or 2"]),
+        ({"still_resting": 2}, ["still_resting", "less than or equal to 1"]),
         ({"still_frame": 3}, ["still_frame", "Extra inputs are not permitted"]),
         ({"degradations": []}, ["degradations", "at least 1 item"]),
         (

@@ -94,6 +94,8 @@ def test_layers_are_told_where_there_are_two(tmp_path):
     ]
     assert settings[0] == {"frames": 2, "size": [64, 48], "minimum_shrink": 1.25, "seed": 0}
     assert settings[1] == settings[0] | {"layers": 2}
+    (resting,) = find_sources([tmp_path], move=CameraMove(2, (64, 48), resting=0.5))
+    assert resting.settings() == settings[0] | {"resting": 0.5}
 
 
 def test_checksums(tmp_path):

@@ -40,9 +40,10 @@ def test_odd_sides():
         CameraMove(size=(97, 64))
 
 
-def lumas(path, seed, layers, frames=6):
+def lumas(path, seed, layers, frames=6, resting=0.0):
     """Of the clip that a photograph becomes, (T, H, W)."""
-    clip = move_over_still(path, CameraMove(frames, (192, 128), layers=layers), seed)
+    move = CameraMove(frames, (192, 128), layers=layers, resting=resting)
+    clip = move_over_still(path, move, seed)
     return np.stack([luma_of(frame) for frame in clip.frames]).astype(int)
 
 
@@ -126,3 +127,18 @@ def test_the_edge_fades_and_keeps_to_the_colours_beside_it(tmp_path):
 def test_another_number_of_layers():
     with pytest.raises(ValueError, match="1 or 2 layers, got 3"):
         CameraMove(layers=3)
+
+
+def test_the_camera_rests_over_a_share(large):
+    """By the seed; what moves before the rest moves on; the first frame is as without."""
+    still = [(np.ptp(lumas(large, seed, 1, 3, 0.5), 0) == 0).all() for seed in range(12)]
+    assert 2 <= sum(still) <= 10
+    resting, moving = lumas(large, 5, 2, resting=1.0), lumas(large, 5, 2)
+    assert np.array_equal(resting[0], moving[0])
+    rests = np.ptp(resting, 0) == 0
+    assert 0.2 < rests.mean() < 0.97
+
+
+def test_a_share_that_is_none():
+    with pytest.raises(ValueError, match="share that rests must be in 0 to 1"):
+        CameraMove(resting=1.5)
