@@ -9,7 +9,7 @@ namespace vqe_fast {
 // Features are planes of rows of pixels of values. In NCHW a plane is a channel of an image and has
 // one value at a pixel; in channels_last it is an image and has all of its channels there.
 //
-// The gains of a plane are [values, gain_rows, gain_columns]; those of plane p are the
+// The gains of a plane are [gain_rows, gain_columns, values]; those of plane p are the
 // (p % gain_planes)-th. Pixel (y, x) takes the gain at
 // (y * gain_rows / rows, x * gain_columns / columns).
 struct ModulationGrid {

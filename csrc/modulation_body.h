@@ -20,18 +20,22 @@ inline void for_each_gain_column(const ModulationGrid& grid, int64_t first, int6
   }
 }
 
-// The gains of count values of a row, and zeros up to the end of a block.
+// The gains of count values of a row, [gain columns, values], and zeros up to the end of a block.
 template <typename C>
 inline void expand_gains(const ModulationGrid& grid, const C* gains, int64_t first, int64_t count,
                          C* row) {
-  const int64_t step = grid.gain_rows * grid.gain_columns;
   const auto expand = [&](int64_t column, int64_t begin, int64_t end, int64_t channel) {
-    int64_t done = std::min(grid.values, end - begin);
+    const C* pixel = gains + column * grid.values;
+    int64_t done = std::min(grid.values - channel, end - begin);
     for (int64_t i = 0; i < done; ++i) {
-      row[begin + i] = gains[channel * step + column];
-      channel = channel + 1 < grid.values ? channel + 1 : 0;
+      row[begin + i] = pixel[channel + i];
     }
-    for (; done < end - begin; done *= 2) {
+    // With what of the pixel lies before its part: one of each value, which is then repeated.
+    const int64_t rest = std::min(channel, end - begin - done);
+    for (int64_t i = 0; i < rest; ++i) {
+      row[begin + done + i] = pixel[i];
+    }
+    for (done += rest; done < end - begin; done *= 2) {
       std::copy_n(row + begin, std::min(done, end - begin - done), row + begin + done);
     }
   };
@@ -90,8 +94,8 @@ inline void for_each_chunk(const Modulation<T, C>& call, const ModulationPart& p
   const int64_t size = std::min(chunk, kModulationChunk);
   const int64_t end = part.column_end * grid.values;
   const int64_t plane = part.plane % grid.gain_planes;
-  const C* gains =
-      call.gains + (plane * grid.values * grid.gain_rows + part.gain_row) * grid.gain_columns;
+  const int64_t gain_row_size = grid.gain_columns * grid.values;
+  const C* gains = call.gains + (plane * grid.gain_rows + part.gain_row) * gain_row_size;
   for (int64_t first = part.column_begin * grid.values; first < end; first += size) {
     const int64_t count = std::min(size, end - first);
     expand_gains(grid, gains, first, count, gain_row);

@@ -192,7 +192,7 @@ Tensor qp_modulate(const Tensor& features, const Tensor& gains, const std::vecto
   check(features, gains, slope);
   const MemoryFormat format = format_of(features);
   const Tensor x = torch::stable::contiguous(features, format);
-  const Tensor v = torch::stable::contiguous(gains);
+  const Tensor v = torch::stable::contiguous(gains, format);
   Tensor output = on_large_pages(torch::stable::empty_like(x));
   const Parts parts(x, v, format);
   THO_DISPATCH_V2(x.scalar_type(), "qp_modulate",
@@ -209,12 +209,12 @@ std::tuple<Tensor, Tensor> qp_modulate_backward(const Tensor& grad_output, const
   STD_TORCH_CHECK(needed.size() == 2, "qp_modulate_backward has two gradients");
   const MemoryFormat format = format_of(features);
   const Tensor x = torch::stable::contiguous(features, format);
-  const Tensor v = torch::stable::contiguous(gains);
+  const Tensor v = torch::stable::contiguous(gains, format);
   const Tensor g = torch::stable::contiguous(grad_output, format);
   Tensor grad_features =
       needed[0] ? on_large_pages(torch::stable::empty_like(x)) : torch::stable::new_empty(x, {0});
-  Tensor grad_gains =
-      needed[1] ? on_large_pages(torch::stable::empty_like(v)) : torch::stable::new_empty(v, {0});
+  Tensor grad_gains = needed[1] ? on_large_pages(torch::stable::new_empty(v, gains.sizes()))
+                                : torch::stable::new_empty(v, {0});
   const Parts parts(x, v, format);
   THO_DISPATCH_V2(x.scalar_type(), "qp_modulate_backward", AT_WRAP([&] {
                     backward<scalar_t>(parts, g, x, v, slope_of(slope), needed, grad_features,

@@ -81,14 +81,17 @@ class CodingGains(nn.Module):
             (1, C), (B, C), or (B, C, h, w) for a map of QPs.
         """
         low, high = self.qp.qps[0], self.qp.qps[-1]
-        if not isinstance(qp, Tensor):
-            gains = self.qp.gains(min(max(qp, low), high))
-        elif qp.dim() == 3 and not qp.is_floating_point():
-            every = torch.arange(_LARGEST_QP + 1.0, device=qp.device).clamp(low, high)
-            gains = self.qp.gains(every)[qp.long()].movedim(-1, 1)
-        else:
-            gains = self.qp.gains(qp.clamp(low, high))
         factor = 1 + self.codec[codec] + self.frame_type[frame_type]
+        if not isinstance(qp, Tensor):
+            return self.qp.gains(min(max(qp, low), high)) * factor
+        if qp.dim() == 3 and not qp.is_floating_point():
+            every = torch.arange(_LARGEST_QP + 1.0, device=qp.device).clamp(low, high)
+            tables = self.qp.gains(every) * factor[:, None]  # one for all images, or one for each
+            first = torch.arange(len(tables), device=qp.device) * len(every)
+            # In float32, as qp_modulate takes them: the map need not be converted.
+            looked_up = F.embedding(first[:, None, None] + qp, tables.float().flatten(0, 1))
+            return looked_up.movedim(-1, 1)
+        gains = self.qp.gains(qp.clamp(low, high))
         return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
 
 
@@ -110,7 +113,7 @@ class ModulatedBlock(nn.Module):
         self, features: Tensor, qp: float | Tensor, codec: Tensor, frame_type: Tensor
     ) -> Tensor:
         """(B, width, H, W) → the same shape."""
-        gains = self.gains(qp, codec, frame_type).to(features.dtype)
+        gains = self.gains(qp, codec, frame_type)
         changed: Tensor = features + self.second(
             self.first(features), gains, activation="leaky_relu", negative_slope=_SLOPE
         )
