@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Literal
 
 import numpy as np
@@ -78,12 +79,10 @@ def restored_frames(
     waiting: deque[tuple[range, Shot]] = deque()
 
     def enhanced() -> Iterator[Tensor]:
-        runner: Runner | None = None
-        for frames, begins in steps:
-            waiting.append((frames, shot(frames.start, begins)))
-            runner = runner or _runner(model, waiting[0][1].values())
-            yield from runner.push(waiting[-1][1])
-        if runner is not None:
+        with closing(_runner(model, shot(0, True).values())) as runner:
+            for frames, begins in steps:
+                waiting.append((frames, shot(frames.start, begins)))
+                yield from runner.push(waiting[-1][1])
             yield from runner.flush()
 
     for result in enhanced():

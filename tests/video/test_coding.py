@@ -8,6 +8,7 @@ import torch
 
 from support.frames import CPU
 from support.media import read_frames, write_clip
+from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, codec_code, frame_type_code
 from vqe_fast.video import enhance_video, read_qp
@@ -47,7 +48,9 @@ ENCODERS = {
 
 def enhance(source, tmp_path, **options):
     model = Listens()
-    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32", **options)
+    options |= {"codec": "ffv1", "precision": "fp32"}
+    with threads(1):  # one frame after the other
+        enhance_video(source, tmp_path / "out.mkv", model, **options)
     return model.told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import torch
 from av.video.frame import VideoFrame
@@ -132,15 +133,16 @@ class Enhancer:
             VideoError: the model changes the size, or memory does not suffice.
         """
         self._repeated = 0
-        for step in steps:
-            self._waiting.append(step)
-            for enhanced in self._results(step):
+        with closing(self._runner):
+            for step in steps:
+                self._waiting.append(step)
+                for enhanced in self._results(step):
+                    self._settle(enhanced)
+                    yield from self._ready()
+                yield from self._ready()
+            for enhanced in self._runner.flush():
                 self._settle(enhanced)
                 yield from self._ready()
-            yield from self._ready()
-        for enhanced in self._runner.flush():
-            self._settle(enhanced)
-            yield from self._ready()
 
     def _results(self, step: Step) -> Iterator[Tensor]:
         if step.frame is None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models.registry import ModelSpec, spec_of
+from vqe_fast.video.concurrent import ConcurrentRunner
 from vqe_fast.video.plan import Plan
 from vqe_fast.video.recurrent import RecurrentRunner
 from vqe_fast.video.runner import Runner
@@ -22,6 +23,8 @@ def find_runner(model: nn.Module, plan: Plan) -> Runner:
     if spec.recurrent:
         return RecurrentRunner(model, plan.tiling, plan.clip_frames)
     if not spec.temporal_radius:
+        if plan.at_once > 1:
+            return ConcurrentRunner(model, plan.tiling, plan.at_once)
         return SingleRunner(model, plan.tiling, plan.batch)
     kind = StreamedRunner if has_stream(model) else WindowedRunner
     return kind(model, plan.tiling)

@@ -30,6 +30,7 @@ _SCRATCH = 1.5
 _PROBE_SIDE = 128
 _BATCH_PIXELS = 1 << 21
 _LARGEST_BATCH = 8
+_MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ class Plan:
     Attributes:
         tiling: how frames are cut.
         batch: frames of one call, for a model that sees one.
+        at_once: frames of calls that run beside each other, for a model that sees one.
         clip_frames: frames of a clip, for a recurrent model.
     """
 
     tiling: Tiling
     batch: int
+    at_once: int
     clip_frames: int
 
 
@@ -106,9 +109,9 @@ def make_plan(
 
     pixels = tiling.window_pixels(tiling.tile)
     clip_frames = wishes.clip_frames or LONGEST
-    batch = _batch(spec, pixels, device)
-    if pixels * len(example(1)) * _LAVISH * batch <= budget:
-        return Plan(tiling, batch, clip_frames)
+    batch, at_once = _batch(spec, pixels, device), _at_once(spec, device)
+    if pixels * len(example(1)) * _LAVISH * batch * at_once <= budget:
+        return Plan(tiling, batch, at_once, clip_frames)
     if spec.recurrent:
         least, more = taken(SHORTEST // 2), taken(SHORTEST)
         a_frame = (more - least) / (SHORTEST - SHORTEST // 2)
@@ -117,13 +120,14 @@ def make_plan(
         needed = (more + a_frame * (clip_frames - SHORTEST)) * pixels
     else:
         a_pixel = taken(1)
-        batch = max(1, min(batch, int(budget / (a_pixel * pixels))))
+        fitting = max(1, int(budget / (a_pixel * pixels)))
+        batch, at_once = min(batch, fitting), min(at_once, fitting)
         if is_exact(spec) and wishes.tile is None:
             tiling = _fitting(tiling, spec, size, budget / a_pixel)
         needed = a_pixel * tiling.window_pixels(tiling.tile)
     if needed > budget and is_strict:
         raise VideoError(_too_little(tiling, spec, needed, budget))
-    return Plan(tiling, batch, clip_frames)
+    return Plan(tiling, batch, at_once, clip_frames)
 
 
 def _batch(spec: ModelSpec, pixels: int, device: torch.device) -> int:
@@ -131,6 +135,13 @@ def _batch(spec: ModelSpec, pixels: int, device: torch.device) -> int:
     if device.type != "cuda" or spec.recurrent or spec.temporal_radius:
         return 1
     return max(1, min(_LARGEST_BATCH, _BATCH_PIXELS // pixels))
+
+
+def _at_once(spec: ModelSpec, device: torch.device) -> int:
+    """The cores of a CPU do more apart than together; a GPU is one."""
+    if device.type != "cpu" or spec.recurrent or spec.temporal_radius:
+        return 1
+    return min(_MOST_AT_ONCE, torch.get_num_threads())
 
 
 def _fitting(tiling: Tiling, spec: ModelSpec, size: tuple[int, int], pixels: float) -> Tiling:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.memory import run_if_memory_allows
-from vqe_fast.video.runner import Shot
+from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.tiles import Tiling
 
 OVERLAP = 6
@@ -24,7 +24,7 @@ SHORTEST = 2 * OVERLAP + 1
 """Frames that a clip must have."""
 
 
-class RecurrentRunner:
+class RecurrentRunner(Runner):
     """Enhances a scene in clips that overlap, so that the seams do not show.
 
     After memory has run out clips are halved, and when they are the shortest, frames are cut.

@@ -51,3 +51,7 @@ class Runner(Protocol):
     def flush(self) -> Iterator[Tensor]:
         """Ends the scene: yields all frames that are left."""
         ...
+
+    def close(self) -> None:
+        """Ends what runs beside the caller, if anything does; what is left is not given."""
+        return

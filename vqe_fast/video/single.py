@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from vqe_fast.models import spec_of
 from vqe_fast.video.coding import CodingArguments
 from vqe_fast.video.memory import run_if_memory_allows
-from vqe_fast.video.runner import Shot
+from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.tiles import Tiling
 
 
-class SingleRunner:
+class SingleRunner(Runner):
     """Enhances frames one by one, or several in one call.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.video.runner import Shot
+from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.tiles import Tiling
 
 
@@ -34,7 +34,7 @@ def has_stream(model: nn.Module) -> bool:
     return spec_of(model).temporal_radius == 1 and callable(getattr(model, "stream", None))
 
 
-class StreamedRunner:
+class StreamedRunner(Runner):
     """Does what :class:`~vqe_fast.video.windowed.WindowedRunner` does, with less work.
 
     Each tile has a stream of its own. After memory has run out they begin anew, with the last two

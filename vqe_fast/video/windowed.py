@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
 from vqe_fast.video.coding import CodingArguments, FrameCoding
-from vqe_fast.video.runner import Shot
+from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.tiles import Tiling
 
 
-class WindowedRunner:
+class WindowedRunner(Runner):
     """Enhances each frame from the window of ``temporal_radius`` neighbours on each side.
 
     Beyond the ends of a scene its first or last frame stands for those that are missing: at

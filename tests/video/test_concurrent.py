@@ -1,0 +1,160 @@
+"""Several frames at once on a CPU: the same frames in order, and no thread stays."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from support.frames import CPU, textured
+from support.memory import threads
+from support.modules import LUMA_SPEC, Pointwise
+from support.small_models import randomised
+from vqe_fast.models import spec_of
+from vqe_fast.video.coding import FrameCoding
+from vqe_fast.video.concurrent import ConcurrentRunner
+from vqe_fast.video.kinds import find_runner
+from vqe_fast.video.memory import memory_taken
+from vqe_fast.video.plan import Wishes, make_plan
+from vqe_fast.video.runner import Shot
+from vqe_fast.video.samples import load_planes
+from vqe_fast.video.single import SingleRunner
+from vqe_fast.video.tiles import Tiling
+from vqe_fast.video.views import view_for
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays():
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+def shots(model, count):
+    """Frames that differ, each with a QP of its own."""
+    spec = spec_of(model)
+    frames = [textured(number) for number in range(count)]
+    view = view_for(spec.planes, frames[0])
+    for number, frame in enumerate(frames):
+        coding = FrameCoding(20.0 + 3 * number) if spec.takes_qp else None
+        yield Shot(load_planes(frame, view.planes, CPU), view, coding)
+
+
+def results(runner, model, count=7):
+    found = [result for shot in shots(model, count) for result in runner.push(shot)]
+    found += runner.flush()
+    runner.close()
+    return found
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize("name", ["carcnn_small", "dualres_s", "galteri_very_fast"])
+def test_as_one_after_the_other(name, tile):
+    model = randomised(name)
+    runners = (
+        ConcurrentRunner(model, Tiling(spec_of(model), SIZE, tile), at_once=3),
+        SingleRunner(model, Tiling(spec_of(model), SIZE, tile)),
+    )
+    found, expected = (results(runner, model) for runner in runners)
+    assert len(found) == 7 and not torch.equal(expected[0], expected[1])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    again = results(runners[0], model, 2)
+    torch.testing.assert_close(again, expected[:2], rtol=0, atol=1e-6)
+
+
+def test_frames_run_beside_each_other():
+    """Each waits in the model for the others; as many threads as were asked for, no more cores."""
+    together, cores = threading.Barrier(3), []
+
+    def wait(luma):
+        cores.append(torch.get_num_threads())
+        together.wait(timeout=60)
+        return luma
+
+    model = Pointwise(wait)
+    with threads(6):
+        results(ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=3), model, 6)
+        assert torch.get_num_threads() == 6
+        started = []
+        thread = threading.Thread(target=lambda: started.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+    assert cores == [2] * 6 and started == [6]
+
+
+def test_an_error_arrives():
+    def fail(luma):
+        raise ArithmeticError("out of tune")
+
+    model = Pointwise(fail)
+    runner = ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=2)
+    with pytest.raises(ArithmeticError, match="out of tune"):
+        results(runner, model)
+    runner.close()
+
+
+class Layers(torch.nn.Module):
+    """Takes a minute, in layers that take a hundredth of a second."""
+
+    spec = LUMA_SPEC
+
+    def __init__(self, entered):
+        super().__init__()
+        self.layers = torch.nn.Sequential(*[Pointwise(self._sleep) for _ in range(6000)])
+        self.entered = entered
+
+    def _sleep(self, luma):
+        self.entered.set()
+        time.sleep(0.01)
+        return luma
+
+    def forward(self, luma):
+        return self.layers(luma)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def test_closing_does_not_wait_for_the_frames():
+    """And leaves the model as it was, where a copy of it is itself."""
+    model = Layers(threading.Event())
+    runner = ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=2)
+    for shot in shots(model, 2):
+        assert list(runner.push(shot)) == []
+    assert model.entered.wait(60)
+    start = time.monotonic()
+    runner.close()
+    assert time.monotonic() - start < 20
+    assert list(runner.flush()) == []
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "cores", "at_once"),
+    [("carcnn_small", 1, 1), ("carcnn_small", 2, 2), ("carcnn_small", 32, 4), ("pequenet", 4, 1)],
+)
+def test_plan(name, cores, at_once):
+    """For models that see one frame, by the cores."""
+    model = randomised(name)
+    spec = spec_of(model)
+    shape = (1, 3, 1, 64, 64) if spec.temporal_radius else (1, 1, 64, 64)
+
+    with threads(cores):
+        plan = make_plan(model, lambda frames: torch.rand(shape), (256, 256), CPU, Wishes())
+    assert plan.at_once == at_once
+    assert isinstance(find_runner(model, plan), ConcurrentRunner) == (at_once > 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("frames", "at_once"), [(0.5, 1), (1.5, 1), (2.5, 2), (9, 4)])
+def test_memory_bounds_the_plan(frames, at_once):
+    """As much as is allowed for so many frames; for half a frame tiles, one at a time."""
+    model, window = randomised("carcnn_small"), torch.rand(1, 1, 64, 64)
+    a_pixel = 1.5 * memory_taken(lambda: model(window, 30.0), CPU) / 64**2
+    wishes = Wishes(max_memory=int(frames * a_pixel * 256**2))
+    with threads(8):
+        plan = make_plan(model, lambda frames: window, (256, 256), CPU, wishes)
+    assert plan.at_once == at_once
+    assert (plan.tiling.tile is None) == (frames > 1)
