@@ -27,6 +27,7 @@ from vqe_fast.training.checkpoint import (
     save_weights,
 )
 from vqe_fast.training.freezing import frozen
+from vqe_fast.training.growth import load_start
 from vqe_fast.training.interruption import Interruption
 from vqe_fast.training.learner import Average, Learner
 from vqe_fast.training.loader import Loader
@@ -37,7 +38,6 @@ from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.restoration import Restoration, sampler_for
 from vqe_fast.training.teacher import Teacher
 from vqe_fast.training.windows import Batch, WindowSampler
-from vqe_fast.weights import load_weights
 
 _VALIDATION_SEED = 1 << 32
 
@@ -108,7 +108,8 @@ def train(
         output: a folder, made if it does not exist.
         fabric: where to train; each of its processes takes its share of every batch.
         validation: clips that are not trained on.
-        weights: a file of weights to start from; what the model has beside them starts anew.
+        weights: a file of weights to start from, see
+            :func:`vqe_fast.training.growth.load_start`; what the model has beside them starts anew.
         report: told of progress, in the first process.
 
     Returns:
@@ -142,7 +143,7 @@ class _Run:
         torch.manual_seed(recipe.seed)
         self.model = build_model(recipe)
         if weights is not None:
-            load_weights(self.model, weights, partial=True)
+            load_start(self.model, weights)
         self.model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.clips = clips
         self.validation = sampler_for(recipe, self.model, validation) if validation else None
