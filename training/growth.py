@@ -27,14 +27,12 @@ def load_start(model: nn.Module, path: Path) -> None:
     Raises:
         WeightsError: the file is missing, unreadable, or does not fit.
     """
-    name = metadata_of(path).get("model")
-    if isinstance(model, DualResolution) and name in list_models():
-        smaller = create_model(name, **options_in(path))
-        if isinstance(smaller, DualResolution) and _holds(model, smaller):
-            load_weights(smaller, path)
-            grow(model, smaller)
-            return
-    load_weights(model, path, partial=True)
+    smaller = _network_of(path) if isinstance(model, DualResolution) else None
+    if isinstance(model, DualResolution) and smaller is not None and _holds(model, smaller):
+        load_weights(smaller, path)
+        grow(model, smaller)
+    else:
+        load_weights(model, path, partial=True)
 
 
 @torch.no_grad()
@@ -56,10 +54,23 @@ def grow(model: DualResolution, smaller: DualResolution) -> None:
             _corner(weight, known).copy_(known)
 
 
-def _holds(model: nn.Module, smaller: nn.Module) -> bool:
+def _network_of(path: Path) -> DualResolution | None:
+    """The network that a file of weights says it is for, if it is one of these."""
+    name = metadata_of(path).get("model")
+    if name not in list_models():
+        return None
+    options = options_in(path)
+    try:
+        model = create_model(name, **options)
+    except (TypeError, ValueError):  # options that this model does not have, or does not take
+        return None
+    return model if isinstance(model, DualResolution) else None
+
+
+def _holds(model: DualResolution, smaller: DualResolution) -> bool:
     """Whether a network is the larger one: it has all that the other has, and something more."""
     new, old = model.state_dict(), smaller.state_dict()
-    if not old.keys() <= new.keys():
+    if model.qps != smaller.qps or not old.keys() <= new.keys():
         return False
     fits = all(_corner(new[name], known).shape == known.shape for name, known in old.items())
     return fits and sum(map(Tensor.numel, new.values())) > sum(map(Tensor.numel, old.values()))

@@ -64,11 +64,10 @@ def restored_frames(
     view = PlanesView(VideoFrame(size[1], size[0], _FORMATS[spec.planes]))
     coding_of = _codings(clip, setting, qp) if spec.takes_qp else lambda number: None
 
-    def shot(number: int, begins_scene: bool) -> Shot:
+    def planes_of(number: int) -> list[Tensor]:
         frame = samples[number]
         parts = split_planes(frame, *size) if spec.planes == "yuv" else frame.reshape(-1, *size)
-        planes = [torch.tensor(part, device=device)[None, None] for part in parts]
-        return Shot(planes, view, coding_of(number), begins_scene)
+        return [torch.tensor(part, device=device)[None, None] for part in parts]
 
     wanted = set(numbers)
     steps = [
@@ -76,13 +75,18 @@ def restored_frames(
         for stretch in _stretches(samples, clip.scenes(setting))
         for step in _needed(stretch, wanted, spec)
     ]
+    if not steps:
+        return
     waiting: deque[tuple[range, Shot]] = deque()
 
     def enhanced() -> Iterator[Tensor]:
-        with closing(_runner(model, shot(0, True).values())) as runner:
+        example = view.values(planes_of(steps[0][0].start))
+        with closing(_runner(model, example)) as runner:
             for frames, begins in steps:
-                waiting.append((frames, shot(frames.start, begins)))
-                yield from runner.push(waiting[-1][1])
+                number = frames.start
+                shot = Shot(planes_of(number), view, coding_of(number), begins)
+                waiting.append((frames, shot))
+                yield from runner.push(shot)
             yield from runner.flush()
 
     for result in enhanced():

@@ -292,3 +292,24 @@ def test_maps_of_integers_are_looked_up(model):
     expected = model(frames, blocks.float(), 1, 2)
     for dtype in (torch.uint8, torch.int64):
         torch.testing.assert_close(model(frames, blocks.to(dtype), 1, 2), expected)
+
+
+@torch.no_grad()
+def test_a_map_beyond_the_table(model):
+    """What lies outside counts as its end, also next to the table of another image."""
+    frames, codecs = torch.rand(2, 3, 16, 16), torch.tensor([1, 2])
+    beyond, ends = (
+        torch.tensor(pair).view(2, 1, 1).expand(2, 2, 2) for pair in ((64, -1), (63, 0))
+    )
+    torch.testing.assert_close(model(frames, beyond, codecs), model(frames, ends, codecs))
+
+
+@torch.no_grad()
+def test_a_map_of_integers_in_float64(model):
+    model = model.double()
+    frames, blocks = (
+        torch.rand(1, 3, 16, 16, dtype=torch.float64),
+        torch.tensor([[[30, 31], [9, 60]]]),
+    )
+    expected = model(frames, blocks.double())
+    torch.testing.assert_close(model(frames, blocks), expected, rtol=0, atol=1e-12)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vqe_fast.models import create_model
-from vqe_fast.models.dualres import DualResolution
+from vqe_fast.models.dualres import QPS, DualResolution
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.training.growth import load_start
 from vqe_fast.weights import WeightsError, load_weights
@@ -67,6 +67,24 @@ def test_its_own_weights(weights):
     load_start(model, weights)
     for name, parameter in random_network().state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], parameter, rtol=1e-3, atol=1e-3)
+
+
+def test_one_for_other_qps(weights):
+    """The rows of its tables would stand for other QPs."""
+    qps = [qp + 1 for qp in QPS]
+    with pytest.raises(WeightsError, match="does not fit this model"):
+        load_start(create_model("dualres_s", **SMALL | {"width": 12, "qps": qps}), weights)
+
+
+def test_options_of_another_version(tmp_path):
+    """Where the weights fit, what else the file says of the model does not matter."""
+    path = tmp_path / "w.safetensors"
+    save_weights(random_network(), path, "dualres_s", SMALL | {"depth": 3}, "frame")
+    model = create_model("dualres_s", **SMALL)
+    load_start(model, path)
+    torch.testing.assert_close(
+        model.output.weight, random_network().output.weight, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_one_that_is_not_smaller(weights):

@@ -74,10 +74,10 @@ def test_the_qp_of_each_frame_is_told():
 
     model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
     measure(model, [clip], frame_step=2)
-    assert told == [20, 22, 24, 40, 40, 40]
+    assert sorted(told) == [20, 22, 24, 40, 40, 40]
     told.clear()
     measure(model, [clip], frame_step=3, qp="base")
-    assert told == [30, 30, 40, 40]
+    assert sorted(told) == [30, 30, 40, 40]
 
 
 @pytest.mark.parametrize(

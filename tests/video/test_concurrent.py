@@ -1,12 +1,14 @@
 """Several frames at once on a CPU: the same frames in order, and no thread stays."""
 
+import os
+import signal
 import threading
 import time
 
 import pytest
 import torch
 
-from support.frames import CPU, textured
+from support.frames import CPU, enhanced, enhancer_of, textured
 from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from support.small_models import randomised
@@ -17,8 +19,10 @@ from vqe_fast.video.kinds import find_runner
 from vqe_fast.video.memory import memory_taken
 from vqe_fast.video.plan import Wishes, make_plan
 from vqe_fast.video.runner import Shot
+from vqe_fast.video.running import run
 from vqe_fast.video.samples import load_planes
 from vqe_fast.video.single import SingleRunner
+from vqe_fast.video.steps import Step
 from vqe_fast.video.tiles import Tiling
 from vqe_fast.video.views import view_for
 
@@ -74,14 +78,139 @@ def test_frames_run_beside_each_other():
         return luma
 
     model = Pointwise(wait)
+    with threads(7):
+        results(ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=3), model, 3)
+        assert torch.get_num_threads() == cores_of_a_new_thread() == 7
+    assert sorted(cores) == [2, 2, 3]
+
+
+def cores_of_a_new_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_copies_share_their_parameters():
+    model = randomised("dualres_s")
+    runner = ConcurrentRunner(model, Tiling(spec_of(model), SIZE), at_once=2)
+    for twin in runner._models:
+        assert twin is not model
+        pairs = zip(twin.parameters(), model.parameters(), strict=True)
+        assert all(theirs is ours for theirs, ours in pairs)
+
+
+def test_a_part_in_torchscript():
+    """It has no hooks."""
+    model = Pointwise()
+    model.function = torch.jit.script(torch.nn.Conv2d(1, 1, 1))
+    assert len(results(ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=2), model, 3)) == 3
+
+
+def interrupted_start(monkeypatch):
+    """A signal arrives while the threads start, which takes them long."""
+    set_threads, main = torch.set_num_threads, threading.main_thread()
+
+    def late(count):
+        if threading.current_thread() is not main:
+            time.sleep(0.2)
+        set_threads(count)
+
+    monkeypatch.setattr(torch, "set_num_threads", late)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    return KeyboardInterrupt
+
+
+def no_second_thread(monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def limited(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    return RuntimeError
+
+
+@pytest.mark.parametrize("trouble", [interrupted_start, no_second_thread])
+def test_threads_that_do_not_start(trouble, monkeypatch):
+    """Those that did end, and the number of cores is what it was."""
+    model = Pointwise()
+    runner = ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=3)
     with threads(6):
-        results(ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=3), model, 6)
-        assert torch.get_num_threads() == 6
-        started = []
-        thread = threading.Thread(target=lambda: started.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-    assert cores == [2] * 6 and started == [6]
+        with monkeypatch.context() as patch:
+            error = trouble(patch)
+            with pytest.raises(error):
+                results(runner, model)
+        runner.close()
+        assert torch.get_num_threads() == cores_of_a_new_thread() == 6
+        assert len(results(runner, model)) == 7
+
+
+class Discard:
+    """Where frames end."""
+
+    def write(self, item):
+        pass
+
+    def finish(self):
+        pass
+
+
+def numbered(count, pause=0.0):
+    for number in range(count):
+        time.sleep(pause)
+        yield Step(frame=textured(number))
+
+
+def slow(luma):
+    time.sleep(0.05)
+    return luma
+
+
+def test_seconds_of_the_model():
+    """Those in which it works count, though the caller waits for the decoder meanwhile."""
+    with threads(2):
+        enhancer = enhancer_of(Pointwise(slow), textured(0))
+        start = time.perf_counter()
+        _, seconds = run(numbered(12, pause=0.05), enhancer, Discard(), lambda done: None)
+        wall = time.perf_counter() - start
+    assert 12 * 0.05 / 2 <= seconds["model"] <= wall
+    assert 0 <= seconds["waiting"] <= wall - seconds["model"] + 0.05
+
+
+def test_an_error_of_the_caller_ends_the_threads():
+    """While it is being handled, too."""
+
+    def fail(done):
+        raise ArithmeticError("out of tune")
+
+    before = threading.active_count()
+    with threads(2):
+        enhancer = enhancer_of(Pointwise(slow), textured(0))
+        with pytest.raises(ArithmeticError) as error:
+            run(numbered(8), enhancer, Discard(), fail)
+    assert error.value.__traceback__ is not None
+    assert threading.active_count() == before
+
+
+def test_what_is_too_large_for_several_is_halved_once():
+    together = threading.Barrier(4)
+
+    def limited(luma):
+        if luma.shape[-1] * luma.shape[-2] > 128**2:
+            together.wait(timeout=60)
+            raise MemoryError
+        return luma
+
+    with threads(4):
+        _, enhancer, _ = enhanced(
+            Pointwise(limited), [textured(number, (256, 256)) for number in range(4)]
+        )
+    assert enhancer.tile == 128
 
 
 def test_an_error_arrives():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from support.media import damage_packet, write_clip
+from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video, read_qp
 from vqe_fast.video.qp.track import QPTrack
@@ -35,8 +36,10 @@ def clip(tmp_path):
 
 
 def enhance(clip, tmp_path, **options):
+    """What the model was told, frame after frame, and the report."""
     model = Listens()
-    report = enhance_video(clip, tmp_path / "out.mkv", model, precision="fp32", **options)
+    with threads(1):
+        report = enhance_video(clip, tmp_path / "out.mkv", model, precision="fp32", **options)
     return model.told, report
 
 

@@ -85,11 +85,13 @@ class CodingGains(nn.Module):
         if not isinstance(qp, Tensor):
             return self.qp.gains(min(max(qp, low), high)) * factor
         if qp.dim() == 3 and not qp.is_floating_point():
-            every = torch.arange(_LARGEST_QP + 1.0, device=qp.device).clamp(low, high)
+            every = torch.arange(_LARGEST_QP + 1.0, device=factor.device).clamp(low, high)
             tables = self.qp.gains(every) * factor[:, None]  # one for all images, or one for each
-            first = torch.arange(len(tables), device=qp.device) * len(every)
-            # In float32, as qp_modulate takes them: the map need not be converted.
-            looked_up = F.embedding(first[:, None, None] + qp, tables.float().flatten(0, 1))
+            first = torch.arange(len(tables), device=factor.device) * len(every)
+            rows = first[:, None, None] + qp.to(factor.device).clamp(0, _LARGEST_QP)
+            # In float32 at least, as qp_modulate takes them: the map need not be converted.
+            dtype = torch.promote_types(tables.dtype, torch.float32)
+            looked_up = F.embedding(rows, tables.to(dtype).flatten(0, 1))
             return looked_up.movedim(-1, 1)
         gains = self.qp.gains(qp.clamp(low, high))
         return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
@@ -162,6 +164,7 @@ class DualResolution(nn.Module):
         for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        self.qps = tuple(qps)
         scale = torch.full((_BANDS, 1, 1), _AC_SCALE)
         scale[[0, 16, 20]] = _DC_SCALE
         self.register_buffer("transform", cell_transform(), persistent=False)

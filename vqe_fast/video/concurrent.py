@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Barrier
+from threading import Barrier, Lock
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from vqe_fast.video.channel import Cancelled
 from vqe_fast.video.runner import Runner, Shot
 from vqe_fast.video.single import SingleRunner
 from vqe_fast.video.tiles import Tiling
+from vqe_fast.video.timings import Clock
 
 
 class ConcurrentRunner(Runner):
@@ -26,7 +27,7 @@ class ConcurrentRunner(Runner):
     the one that the decoder or the encoder takes meanwhile.
 
     Args:
-        model: ready to run; each thread has a copy.
+        model: ready to run; each thread has a copy that shares its parameters.
         tiling: how frames are cut.
         at_once: frames.
     """
@@ -34,12 +35,18 @@ class ConcurrentRunner(Runner):
     def __init__(self, model: nn.Module, tiling: Tiling, at_once: int) -> None:
         self._at_once = at_once
         self._cancelled = False
-        self._models = [copy.deepcopy(model) for _ in range(at_once)]
+        self._models = [_twin(model) for _ in range(at_once)]
         self._idle = [SingleRunner(each, tiling) for each in self._models]
         self._pool: ThreadPoolExecutor | None = None
         self._hooks: list[RemovableHandle] = []
         # Queues written in C: a signal that raises while one is waited for leaves no lock behind.
         self._pending: deque[SimpleQueue[Tensor | BaseException]] = deque()
+        self._clock = Clock()
+
+    @property
+    def seconds(self) -> float:
+        """During which at least one frame was under way."""
+        return self._clock.seconds
 
     def push(self, shot: Shot) -> Iterator[Tensor]:
         """Takes a frame; gives the oldest once there are more than can be enhanced at once."""
@@ -74,7 +81,10 @@ class ConcurrentRunner(Runner):
     def _enhance(self, shot: Shot, reply: SimpleQueue[Tensor | BaseException]) -> None:
         runner = self._idle.pop()
         try:
-            (enhanced,) = runner.push(shot)
+            if self._cancelled:
+                raise Cancelled
+            with self._clock:
+                (enhanced,) = runner.push(shot)
             reply.put(enhanced)
         except BaseException as error:  # for the thread that waits
             reply.put(error)
@@ -88,18 +98,35 @@ class ConcurrentRunner(Runner):
                 raise Cancelled
 
         layers = (layer for model in self._models for layer in model.modules())
-        self._hooks = [layer.register_forward_pre_hook(check) for layer in layers]
+        self._hooks = [
+            layer.register_forward_pre_hook(check)
+            for layer in layers
+            if not isinstance(layer, torch.jit.ScriptModule)  # these have no hooks
+        ]
         cores = torch.get_num_threads()
         pool = ThreadPoolExecutor(self._at_once, "vqe-fast enhance")
-        started = Barrier(self._at_once + 1)
+        started, setting = Barrier(self._at_once + 1), Lock()
 
-        def start() -> None:
-            torch.set_num_threads(max(cores // self._at_once, 1))
-            torch.get_num_threads()  # from here on the thread keeps its number
+        def start(share: int) -> None:
+            with setting:
+                torch.set_num_threads(share)
+                torch.get_num_threads()  # from here on the thread keeps its number
             started.wait()
 
-        for _ in range(self._at_once):
-            pool.submit(start)
-        started.wait()
-        torch.set_num_threads(cores)  # of threads that are started later
+        least, more = divmod(cores, self._at_once)
+        try:
+            for number in range(self._at_once):
+                pool.submit(start, max(least + (number < more), 1))
+            started.wait()
+        except BaseException:  # a signal, or no thread can be started
+            started.abort()
+            pool.shutdown()
+            raise
+        finally:
+            torch.set_num_threads(cores)  # of threads that are started later
         return pool
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    """A copy with the same parameters, not copies of them."""
+    return copy.deepcopy(model, {id(each): each for each in model.parameters()})

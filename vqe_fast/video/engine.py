@@ -76,7 +76,8 @@ def enhance_video(
     Args:
         source: the file to read.
         target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm).
-        model: a registered name, or a module with a ``spec``.
+        model: a registered name, or a module with a ``spec``. On a CPU one that sees a single frame
+            runs in several threads, in copies that share its parameters.
         weights: ``.safetensors`` file for ``model``. Without one, a registered name gets the
             weights that ship with the package, and a module keeps its own.
         device: ``"auto"`` (the first GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``…

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 import torch
@@ -121,7 +121,12 @@ class Enhancer:
         runner = self._runner
         return runner.clip_frames if isinstance(runner, RecurrentRunner) else None
 
-    def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
+    @property
+    def seconds(self) -> float:
+        """During which frames were under way beside the caller; 0 if none ever are."""
+        return self._runner.seconds
+
+    def __call__(self, steps: Iterable[Step]) -> Generator[Step, None, None]:
         """Gives each step back once its frame has a result, in order.
 
         Can be called again, for other frames of the same shape, once it has given back all.

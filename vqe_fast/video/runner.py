@@ -52,6 +52,11 @@ class Runner(Protocol):
         """Ends the scene: yields all frames that are left."""
         ...
 
+    @property
+    def seconds(self) -> float:
+        """During which frames were under way in threads of its own; 0 if it has none."""
+        return 0.0
+
     def close(self) -> None:
         """Ends what runs beside the caller, if anything does; what is left is not given."""
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
 from av.packet import Packet
@@ -43,16 +44,16 @@ def run(
     Returns:
         The number of frames, and how long each stage worked, see :meth:`Timings.report`.
     """
-    timings, done = Timings(), 0
+    timings, done, before = Timings(), 0, enhancer.seconds
 
     def work(steps: Iterable[Step]) -> Iterator[Step]:
         nonlocal done
-        enhanced = timings.making("enhance", enhancer(timings.making("starve", steps)))
-        for step in timings.using("block", enhanced):
-            if step.frame is not None and step.is_kept:
-                done += 1
-                on_frame(done)
-            yield step
+        with closing(enhancer(timings.making("starve", steps))) as enhanced:
+            for step in timings.using("block", timings.making("enhance", enhanced)):
+                if step.frame is not None and step.is_kept:
+                    done += 1
+                    on_frame(done)
+                yield step
 
     def write(steps: Iterable[Step]) -> None:
         put_result = ResultWriter(enhancer.view.planes)
@@ -64,4 +65,4 @@ def run(
             writer.finish()
 
     run_pipeline(timings.making("decode", steps), work, write)
-    return done, timings.report()
+    return done, timings.report(enhancer.seconds - before)

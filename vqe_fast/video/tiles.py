@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from threading import Lock
 from typing import TypeVar
 
 import torch
@@ -66,6 +67,7 @@ class Tiling:
         reach = spec.receptive_field // 2 if self.exact else _LOOSE_HALO
         self._halo = self._aligned(reach)
         self._tile = None if tile is None else self._aligned(tile)
+        self._shrinking = Lock()
 
     @property
     def tile(self) -> int | None:
@@ -110,14 +112,19 @@ class Tiling:
     def attempt(self, run: Callable[[], T], device: torch.device) -> T:
         """Runs ``run`` until memory suffices for it, each time with tiles of half the size.
 
+        Several threads may; what they all found too large is halved once.
+
         Raises:
             VideoError: it does not suffice for the smallest tiles.
         """
         while True:
+            before = self._tile
             result = run_if_memory_allows(run, device)
             if result is not None:
                 return result[0]
-            self.shrink()
+            with self._shrinking:
+                if self._tile == before:
+                    self.shrink()
 
     def shrink(self) -> None:
         """Halves the tiles.

@@ -6,9 +6,36 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+class Clock:
+    """Seconds during which at least one of several threads is within it.
+
+    Attributes:
+        seconds: until the last one left.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._lock = Lock()
+        self._within = 0
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._start = time.perf_counter()
+            self._within += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self.seconds += time.perf_counter() - self._start
 
 
 class Timings:
@@ -43,16 +70,21 @@ class Timings:
             with self.span(name):
                 yield item
 
-    def report(self) -> dict[str, float]:
+    def report(self, beside: float = 0) -> dict[str, float]:
         """Seconds of ``decode``, ``model`` and ``encode``, and of the model ``waiting`` for them.
 
         Making enhanced frames (``enhance``) includes getting frames (``starve``), and then it may
-        take until there is room for them (``block``).
+        take until there is room for them (``block``). Meanwhile a model that has threads of its
+        own goes on.
+
+        Args:
+            beside: seconds during which such threads had frames.
         """
         seconds = self._seconds
+        model = max(seconds["enhance"] - seconds["starve"], beside)
         return {
             "decode": seconds["decode"],
-            "model": seconds["enhance"] - seconds["starve"],
+            "model": model,
             "encode": seconds["encode"],
-            "waiting": seconds["starve"] + seconds["block"],
+            "waiting": max(seconds["enhance"] + seconds["block"] - model, 0.0),
         }
