@@ -343,6 +343,10 @@ def test_models():
     assert cells["carcnn"][2] == "1,181"
     assert cells["dualres_m"][2] == "59"
     assert cells["identity"][2] == "0"
+    _, *tables = result.stdout.split("What the weights of ")
+    assert any("ΔPSNR of chroma" in table for table in tables)
+    for table in tables:
+        assert ("ΔPSNR of chroma" in table) == table.startswith("dualres")
 
 
 @pytest.mark.parametrize("columns", [80, 120])

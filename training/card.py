@@ -41,11 +41,17 @@ class Card:
         lines += [f'data = "{self.data}"', f'validated_on = "{self.validated_on}"']
         if self.options:
             lines.append(f"options = {_toml(self.options)}")
-        lines += [f"steps = {self.steps}", f"seed = {self.seed}", "", f"[{self.model}.measured]"]
-        for setting, gains in self.measured.items():
-            pairs = ", ".join(f"{name} = {gain:.4f}" for name, gain in gains.items())
-            lines.append(f'"{setting}" = {{ {pairs} }}')
-        return "\n".join(lines) + "\n"
+        lines += [f"steps = {self.steps}", f"seed = {self.seed}", ""]
+        return "\n".join(lines + measured_lines(self.model, self.measured)) + "\n"
+
+
+def measured_lines(model: str, measured: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The lines of a card's table of gains."""
+    lines = [f"[{model}.measured]"]
+    for setting, gains in measured.items():
+        pairs = ", ".join(f"{name} = {gain:.4f}" for name, gain in gains.items())
+        lines.append(f'"{setting}" = {{ {pairs} }}')
+    return lines
 
 
 def _toml(value: Any) -> str:

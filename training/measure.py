@@ -22,6 +22,7 @@ from vqe_fast.training.averages import BEST_PSNR, mean_of_damaged, mean_of_known
 from vqe_fast.training.color import Samples, split_planes
 from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.whole import restored_frames
+from vqe_fast.video.strength import Strengths
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def measure(
     frame_step: int = 1,
     device: torch.device | None = None,
     qp: Literal["frame", "base"] = "frame",
+    strengths: Strengths | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Measurement]:
     """Runs ``model`` over the compressed clips as enhancement does in float32, and compares.
@@ -87,6 +89,7 @@ def measure(
         frame_step: every how many frames to measure; 1 takes all.
         device: where to run a copy of ``model``; the CPU if not given.
         qp: which QP a model is told that takes one.
+        strengths: how much of its corrections is applied; None for all.
         progress: told after each clip and setting how many are done, of how many.
 
     Returns:
@@ -103,7 +106,9 @@ def measure(
     for clip in clips:
         for setting in clip.settings:
             numbers = [n for scene in clip.scenes(setting) for n in scene][::frame_step]
-            restored = restored_frames(ready, clip, setting, numbers, device=place, qp=qp)
+            restored = restored_frames(
+                ready, clip, setting, numbers, device=place, qp=qp, strengths=strengths
+            )
             rows.append(_measurement(clip, setting, spec_of(model).planes, numbers, restored))
             if progress is not None:
                 progress(len(rows), total)

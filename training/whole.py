@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
+from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.inference import PROBE_SIDE
 from vqe_fast.models.registry import ModelSpec, Planes
 from vqe_fast.training.color import Samples, split_planes
@@ -22,6 +23,7 @@ from vqe_fast.video.enhancer import STILL
 from vqe_fast.video.kinds import example_of, find_runner
 from vqe_fast.video.plan import Wishes, make_plan
 from vqe_fast.video.runner import Runner, Shot
+from vqe_fast.video.strength import Strengths
 from vqe_fast.video.views import PlanesView
 
 _FORMATS: dict[Planes, str] = {"y": "gray", "rgb": "gbrp", "yuv": "yuv420p"}
@@ -37,6 +39,7 @@ def restored_frames(
     *,
     device: torch.device,
     qp: Literal["frame", "base"] = "frame",
+    strengths: Strengths | None = None,
 ) -> Iterator[Samples]:
     """Runs ``model`` over some frames of a degraded version of a clip.
 
@@ -52,6 +55,7 @@ def restored_frames(
         numbers: of the frames, ascending.
         device: where the model is.
         qp: which QP a model is told that takes one.
+        strengths: how much of its corrections is applied; None for all.
 
     Yields:
         Each frame asked for, uint8, as :meth:`PairedClip.compressed` has it.
@@ -62,7 +66,9 @@ def restored_frames(
     spec, size = spec_of(model), clip.shape[1:]
     samples = clip.compressed(spec.planes, setting)
     view = PlanesView(VideoFrame(size[1], size[0], _FORMATS[spec.planes]))
-    coding_of = _codings(clip, setting, qp) if spec.takes_qp else lambda number: None
+    strengths = strengths or Strengths({})
+    is_told = spec.takes_qp or strengths.is_needed
+    coding_of = _codings(clip, setting, qp, strengths) if is_told else lambda number: None
 
     def planes_of(number: int) -> list[Tensor]:
         frame = samples[number]
@@ -91,7 +97,7 @@ def restored_frames(
 
     for result in enhanced():
         frames, seen = waiting.popleft()
-        planes = view.samples(seen.planes, result)
+        planes = view.samples(seen.planes, seen.with_strength(result))
         restored = torch.cat([plane.flatten() for plane in planes]).cpu().numpy()
         yield from (restored.reshape(samples.shape[1:]) for number in frames if number in wanted)
 
@@ -143,7 +149,7 @@ def _runner(model: nn.Module, values: Tensor) -> Runner:
 
 
 def _codings(
-    clip: PairedClip, setting: str, qp: Literal["frame", "base"]
+    clip: PairedClip, setting: str, qp: Literal["frame", "base"], strengths: Strengths
 ) -> Callable[[int], FrameCoding]:
     """Number of a frame → what a model is told of it; its type goes with its own QP alone."""
     codec, types = clip.coding(setting)
@@ -153,8 +159,8 @@ def _codings(
         known = base if qp == "base" else float(qps[number])
         if np.isnan(known):
             raise ValueError(f"the {qp} QP of {setting} of {clip.name} is not known")
-        if qp == "base":
-            return FrameCoding(known, codec=codec)
-        return FrameCoding(known, codec=codec, frame_type=int(types[number]))
+        kind = UNKNOWN if qp == "base" else int(types[number])
+        strength = strengths.of(codec, known)
+        return FrameCoding(known, codec=codec, frame_type=kind, strength=strength)
 
     return of

@@ -8,7 +8,7 @@ import torch
 
 from support.frames import textured, two_scenes
 from support.media import read_frames
-from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, StreamedBlend
+from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, StreamedBlend, brighter
 from support.pairs import prepare_clip, write_lossless
 from support.small_models import randomised
 from vqe_fast import enhance_video
@@ -19,6 +19,7 @@ from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.measure import compare, measure
 from vqe_fast.training.pairs import Decoded, PairedClip, Variant
 from vqe_fast.training.whole import restored_frames
+from vqe_fast.video.strength import Strengths
 
 CPU = torch.device("cpu")
 QP_37 = Degradation("libx265", "qp", 37, preset="ultrafast")
@@ -127,6 +128,16 @@ def test_no_more_is_computed(weights, expected, coded):
         model = Pointwise(lambda luma: calls.append(1) or luma)
     restored(model, coded[0], QP_37.name, [0, 50, 99])
     assert len(calls) == expected
+
+
+def test_part_of_a_correction(coded):
+    """By codec and QP, as the card of weights that ship says."""
+    clip, _ = coded
+    strengths = Strengths({"hevc": [[0, 0.5]]})
+    ready, _ = prepare_inference(brighter(8), device=CPU, precision="fp32", probe=torch.empty(0))
+    frames = restored_frames(ready, clip, QP_37.name, [3], device=CPU, strengths=strengths)
+    expected = clip.compressed("y", QP_37.name)[3].astype(int) + 4
+    np.testing.assert_array_equal(next(frames), expected.clip(0, 255))
 
 
 @pytest.mark.parametrize("kind", [Recurrent, Pointwise])

@@ -2,28 +2,49 @@
 
 import numpy as np
 import pytest
+import torch
 
 from support.media import read_frames, write_clip
 from vqe_fast.models import list_models
 from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video import enhance_video
-from vqe_fast.video.strength import Strength
+from vqe_fast.video.strength import NONE, WHOLE, Strength, Strengths
 from vqe_fast.weights import shipped, shipped_strengths
 
 H264, AV1 = codec_code("h264"), codec_code("av1")
 
 
 def test_between_the_points_of_the_table():
-    strength = Strength({"h264": [[20, 0.0], [30, 1.0]], "other": [[0, 0.5]]})
-    assert [strength.of(H264, qp) for qp in (12, 20, 25, 30, 51)] == [0, 0, 0.5, 1, 1]
-    assert strength.of(AV1, 30) == strength.of(0, 30) == 0.5 and strength.is_needed
-    assert Strength({"h264": [[20, 0.0]]}).of(AV1, 10) == 1 and not Strength({}).is_needed
+    strengths = Strengths({"h264": [[20, 0.0], [30, 1.0, 0.5]], "other": [[0, 0.5]]})
+    found = [strengths.of(H264, qp) for qp in (12, 20, 25, 30, 51)]
+    assert found == [NONE, NONE, (0.5, 0.25), (1, 0.5), (1, 0.5)]
+    assert strengths.of(AV1, 30) == strengths.of(0, 30) == (0.5, 0.5) and strengths.is_needed
+    assert Strengths({"h264": [[20, 1.0, 0.5]]}).is_needed
+    assert Strengths({"h264": [[20, 0.0]]}).of(AV1, 10) == WHOLE and not Strengths({}).is_needed
 
 
-@pytest.mark.parametrize("pairs", ([[20, 1.5]], [[30, 0], [20, 1]]))
-def test_wrong_tables_are_refused(pairs):
-    with pytest.raises(ValueError, match=r"the strengths for av1 must lie in 0 to 1 at ascending"):
-        Strength({"av1": pairs})
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([[20, 1.5]], "must lie in 0 to 1 at ascending"),
+        ([[20, 1, -1]], "must lie in 0 to 1 at ascending"),
+        ([[30, 0], [20, 1]], "must lie in 0 to 1 at ascending"),
+        ([[20]], "must be rows of a QP, a strength"),
+    ],
+)
+def test_wrong_tables_are_refused(rows, sentence):
+    with pytest.raises(ValueError, match=rf"the strengths for av1 {sentence}"):
+        Strengths({"av1": rows})
+
+
+def test_luma_and_chroma():
+    frames, enhanced = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
+    strength = Strength(0.75, 0.25)
+    found = strength.of_correction(frames, enhanced)
+    assert [plane.unique().tolist() for plane in found[0]] == [[0.75], [0.25], [0.25]]
+    gray = strength.of_correction(frames[:, :1], enhanced[:, :1])
+    assert gray.unique().tolist() == [0.75]
+    assert [each.applied for each in (WHOLE, strength, NONE)] == ["whole", "part", "none"]
 
 
 @pytest.fixture
@@ -93,6 +114,8 @@ def test_tables_that_ship(name):
     """They name codecs that exist, and leave next to lossless video alone."""
     table = shipped_strengths(name)
     assert set(table) <= {*CODECS, "other"}
-    strength = Strength(table)
-    assert all(strength.of(codec, 51) >= strength.of(codec, 12) for codec in range(len(CODECS)))
-    assert strength.of(H264, 12) == 0
+    strengths = Strengths(table)
+    for codec in range(len(CODECS)):
+        light, heavy = strengths.of(codec, 10), strengths.of(codec, 51)
+        assert heavy.luma >= light.luma and heavy.chroma >= light.chroma
+    assert strengths.of(H264, 10) == NONE

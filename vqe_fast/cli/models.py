@@ -49,12 +49,16 @@ def models() -> None:
     measured = {name: card["measured"] for name, card in with_weights.items() if "measured" in card}
     for name, settings in measured.items():
         gains = Table("encoder", "ΔPSNR, dB", "worst clip", "ΔSSIM", box=None, pad_edge=False)
+        if any("chroma_gain" in gain for gain in settings.values()):
+            gains.add_column("ΔPSNR of chroma")
         for setting, gain in settings.items():
+            chroma = [f"{gain['chroma_gain']:+.2f}"] if "chroma_gain" in gain else []
             gains.add_row(
                 setting,
                 f"{gain['psnr_gain']:+.2f}",
                 f"{gain['worst_psnr_gain']:+.2f}",
                 f"{gain['ssim_gain']:+.4f}",
+                *chroma,
             )
         console.print(f"\nWhat the weights of {name} gain on {with_weights[name]['validated_on']}:")
         console.print(gains)

@@ -72,11 +72,10 @@ def remarks(report: EnhanceReport) -> list[str]:
             f"{report.codec} does not keep these of {report.source}: {', '.join(report.not_kept)}"
         )
     spared = report.applied.get("none", 0)
-    lessened = report.applied.get("part", 0)
-    if spared or lessened:
+    if spared:
         said.append(
-            f"{report.model} was not applied to {spared} and applied in part to {lessened} of "
-            f"{report.frames_out} frames of {report.source}: all of it would do harm there"
+            f"{report.model} was not applied to {spared} of {report.frames_out} frames of "
+            f"{report.source}: it would do harm there"
         )
     if report.is_damaged:
         said.append(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.registry import ModelSpec
+from vqe_fast.video.strength import WHOLE, Strength
 
 T = TypeVar("T", int, float)
 
@@ -28,14 +29,14 @@ class FrameCoding:
             they have that of the frame, or only that is known.
         codec: a code of :mod:`vqe_fast.models.coding`.
         frame_type: likewise.
-        strength: share of the model's correction that is applied, 0 to 1.
+        strength: share of the model's correction that is applied.
     """
 
     qp: float
     blocks: Tensor | None = None
     codec: int = UNKNOWN
     frame_type: int = UNKNOWN
-    strength: float = 1.0
+    strength: Strength = WHOLE
 
 
 class CodingArguments:

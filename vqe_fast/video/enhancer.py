@@ -20,7 +20,7 @@ from vqe_fast.video.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.samples import load_planes, store_planes
 from vqe_fast.video.steps import Step
-from vqe_fast.video.strength import Applied, applied
+from vqe_fast.video.strength import NONE, Applied
 from vqe_fast.video.tiles import refuse_other_shape
 from vqe_fast.video.views import View
 
@@ -156,10 +156,9 @@ class Enhancer:
             self._repeated = 0
             planes = load_planes(step.frame, self.view.planes, self._device)
             shot = Shot(planes, self.view, step.coding, step.begins_scene)
-            strength = 1.0 if step.coding is None else step.coding.strength
             if step.is_kept:
-                self.applied[applied(strength)] += 1
-            if strength == 0 and not self.is_temporal:
+                self.applied[shot.strength.applied] += 1
+            if shot.strength == NONE and not self.is_temporal:
                 yield from self._runner.flush()
                 self._shots.append((step, shot))
                 yield shot.values()
@@ -175,8 +174,7 @@ class Enhancer:
     def _settle(self, enhanced: Tensor) -> None:
         step, shot = self._shots.popleft()
         refuse_other_shape(enhanced, self._shape)
-        if shot.coding is not None and shot.coding.strength != 1:
-            enhanced = shot.values().lerp(enhanced, shot.coding.strength)
+        enhanced = shot.with_strength(enhanced)
         # One number tells of all: the sum of finite values is finite.
         step.result = self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
 

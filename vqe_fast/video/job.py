@@ -27,7 +27,7 @@ from vqe_fast.video.qp.track import QPTrack
 from vqe_fast.video.samples import load_planes
 from vqe_fast.video.source import VideoSource
 from vqe_fast.video.steps import Step
-from vqe_fast.video.strength import Strength
+from vqe_fast.video.strength import Strengths
 from vqe_fast.video.views import View, view_for
 from vqe_fast.weights import shipped_strengths
 
@@ -79,7 +79,7 @@ class Workbench:
         job: the same.
         device: where the model is to run.
         network: the model, with its weights.
-        strength: how much of its correction is applied.
+        strengths: how much of its correction is applied.
 
     Raises:
         VideoError: there is no such model or device.
@@ -91,7 +91,7 @@ class Workbench:
         self.device = pick_device(job.device)
         self.network = find_model(job.model, job.weights)
         ships = isinstance(job.model, str) and job.weights is None
-        self.strength = Strength(shipped_strengths(str(job.model)) if ships else {})
+        self.strengths = Strengths(shipped_strengths(str(job.model)) if ships else {})
 
     def adjusted(self, **changes: Any) -> Workbench:
         """The same with other fields of the job, but for the model and the device."""
@@ -163,12 +163,12 @@ class Workbench:
             return self.enhancer(video)
 
     def qp_track(self) -> QPTrack | None:
-        """The QPs that the model is to be told, or that its strength depends on; None for neither.
+        """The QPs that the model is to be told, or that its strengths depend on; None for neither.
 
         Raises:
             VideoError: it is neither, but a QP was given, or that is out of range.
         """
-        if spec_of(self.network).takes_qp or self.strength.is_needed:
+        if spec_of(self.network).takes_qp or self.strengths.is_needed:
             return QPTrack(self.job.source, self.job.qp, find_estimator(self.device))
         if self.job.qp is not None:
             raise VideoError("a QP was given, but the model takes none; leave it out")
@@ -192,7 +192,7 @@ class Workbench:
         def of(frame: VideoFrame, counts: bool) -> FrameCoding:
             planes = load_planes(frame, 1, self.device)
             coding = qps.of(frame.pts, luma.values(planes)[:1], counts=counts)
-            return replace(coding, codec=codec, strength=self.strength.of(codec, coding.qp))
+            return replace(coding, codec=codec, strength=self.strengths.of(codec, coding.qp))
 
         def tell(steps: Iterable[Step]) -> Iterator[Step]:
             for step in steps:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
 from vqe_fast.video.coding import FrameCoding
+from vqe_fast.video.strength import WHOLE, Strength
 from vqe_fast.video.views import View
 
 
@@ -28,10 +29,27 @@ class Shot:
     view: View
     coding: FrameCoding | None = None
     begins_scene: bool = False
+    _seen: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def strength(self) -> Strength:
+        """How much of the model's correction is to be applied."""
+        return WHOLE if self.coding is None else self.coding.strength
 
     def values(self) -> Tensor:
         """(B, C, H, W) float32 in [0, 1]: B pictures, one for a frame or two for its fields."""
-        return self.view.values(self.planes)
+        if self._seen is not None:
+            return self._seen
+        values = self.view.values(self.planes)
+        if self.strength != WHOLE:  # they are needed again
+            self._seen = values
+        return values
+
+    def with_strength(self, enhanced: Tensor) -> Tensor:
+        """As much of what a model made of the frame, (B, C, H, W), as is to be applied."""
+        if self.strength == WHOLE:
+            return enhanced
+        return self.strength.of_correction(self.values(), enhanced)
 
 
 class Runner(Protocol):
