@@ -47,7 +47,8 @@ weights-%: .venv/installed
 		--data $(DATA) --validate $(VALIDATE) --output $(STATE)/$* --cache $(STATE)/cache \
 		--weights vqe_fast/weights/$*.safetensors
 	@echo "better than what ships? then put $(STATE)/$*/weights.safetensors into vqe_fast/weights" \
-		"and card.toml beside it into weights.toml"
+		"and card.toml beside it into weights.toml; benchmarks/measure_weights.py $* measures them as" \
+		"enhance applies them"
 
 results: .venv/tested
 	$(BIN)/python benchmarks/write_results.py $(VALIDATE)

@@ -26,10 +26,11 @@ from vqe_fast.evaluation.tables import (
     main_tables,
     summary,
 )
+from vqe_fast.models.quality import DEFAULT_MODEL
 
 DOCS = Path(__file__).parents[1] / "docs"
 WORK = Path("runs/results")
-MODELS = ["carcnn_small", "galteri_very_fast", "spp"]
+MODELS = ["dualres_s", "carcnn_small", "galteri_very_fast", "spp"]
 CODECS = "codecs"
 MOST_LOSSES = 12
 
@@ -40,9 +41,10 @@ INTRODUCTION = """# Results
 
 What the weights that ship with the package do on clips that they were not trained on, the first
 {frames} frames of each. `spp` is FFmpeg's filter at its best strength for each setting, chosen on
-these very clips. `carcnn_small` was trained for x264 and x265 with their own order of frames,
-`galteri_very_fast` for heavy compression alone (x264 CRF 35 to 47, x265 QP 37 and 42) and is out of
-place below. Made by
+these very clips. `dualres_s` was trained for all of these settings, luma and chroma,
+`carcnn_small` for luma of x264 and x265 with their own order of frames, `galteri_very_fast` for
+heavy compression alone (x264 CRF 35 to 47, x265 QP 37 and 42); where a model would do harm it is
+applied in part or not at all, as `vqe-fast enhance` does. Made by
 `make results VALIDATE=FOLDER` ([how it is measured](evaluation.md)); compare differences on the
 same encodes only, never absolute figures with those of other papers."""
 
@@ -90,7 +92,7 @@ def page(codecs: Evaluation, papers: list[Evaluation], frames: int) -> str:
         "![ΔPSNR at each QP and CRF, with a dot for each clip](results/gains.png)",
         "![Rate and PSNR](results/rate_distortion.png)",
         CROPS,
-        "![Compressed, enhanced by carcnn_small, original](results/before_after.png)",
+        f"![Compressed, enhanced by {DEFAULT_MODEL}, original](results/before_after.png)",
         *section(gains_by_family(codecs)),
         # Not the frames per second, which are those of a busy processor.
         *section(summary(codecs, QUALITY).without(FRAME_RATE)),
