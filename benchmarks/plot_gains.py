@@ -1,7 +1,7 @@
 """Draws what the default weights gain on the validation clips: ``results/gains.png``.
 
 Run: ``python benchmarks/plot_gains.py``; the figures are those of ``weights.toml``, from QP and CRF
-20 up: below, weights that ship are applied in part or not at all.
+20 up.
 """
 
 import re

@@ -27,12 +27,13 @@ def load_start(model: nn.Module, path: Path) -> None:
     Raises:
         WeightsError: the file is missing, unreadable, or does not fit.
     """
-    smaller = _network_of(path) if isinstance(model, DualResolution) else None
-    if isinstance(model, DualResolution) and smaller is not None and _holds(model, smaller):
-        load_weights(smaller, path)
-        grow(model, smaller)
-    else:
-        load_weights(model, path, partial=True)
+    if isinstance(model, DualResolution):
+        smaller = _network_of(path)
+        if smaller is not None and _holds(model, smaller):
+            load_weights(smaller, path)
+            grow(model, smaller)
+            return
+    load_weights(model, path, partial=True)
 
 
 @torch.no_grad()
