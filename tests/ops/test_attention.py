@@ -4,15 +4,10 @@ import pytest
 import torch
 
 from support.contract import DEVICES, DTYPES, OperatorContract
-from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
+from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse, relative_rms
 from support.layouts import channels_last, contiguous, sliced
 from support.memory import poisoned_memory
-from support.triton_kernels import (
-    ARCHS,
-    Specialisation,
-    compile_only,
-    interpreted,
-)
+from support.triton_kernels import SHARED_MEMORY_LIMIT, compile_only, interpreted
 from vqe_fast import nn, ops, reference
 from vqe_fast.bench.memory import allocated_bytes
 
@@ -81,12 +76,11 @@ class TestAttention(OperatorContract):
             assert gradient.dtype == torch.float32
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("kind", ("200", "-200", "equal", "ascending", "descending", "one hot"))
-def test_extreme_logits(kind, dtype, device):
-    """Logits of ±200 that nobody scaled, rows whose log-sum-exp is far below zero, all equal, a
-    maximum that grows or never changes from one block of keys to the next."""
+KINDS = ("200", "-200", "equal", "ascending", "descending", "one hot")
+
+
+def extreme_maps(kind):
+    """Query, key, value and a gradient, float64; logits of ±200 that nobody scaled."""
     channels, queries, keys = 16, (3, 20), (20, 25)
     generator = torch.Generator().manual_seed(1)
     query = torch.full((1, channels, *queries), 200**0.5 / 4, dtype=torch.float64)
@@ -104,28 +98,43 @@ def test_extreme_logits(kind, dtype, device):
         key *= -1
         key[..., 7, 11] *= -1
     value = torch.randn(1, 24, *keys, generator=generator, dtype=torch.float64)
-    tensors = [tensor.to(device, dtype) for tensor in (query, key, value)]
-    grad = torch.randn(1, 24, *queries, generator=generator).to(device, dtype)
-    results = []
-    for function, cast in (
-        (ops.cross_frame_attention, dtype),
-        (reference.cross_frame_attention, dtype),
-        (reference.cross_frame_attention, torch.float64),
-    ):
-        leaves = [tensor.to(cast).requires_grad_() for tensor in tensors]
-        result = function(*leaves)
-        gradients = torch.autograd.grad(result, leaves, grad.to(cast))
-        results.append([result.detach(), *gradients])
-    for index, (actual, control, exact) in enumerate(zip(*results, strict=True)):
-        # What cancels to nothing has no relative error: the size of what cancels is the measure.
-        scale = (value.abs().max() * 24 * grad.abs().max() * key.abs().max()).item()
+    return query, key, value, torch.randn(1, 24, *queries, generator=generator)
+
+
+def attended_and_gradients(tensors, grad, **options):
+    """Of the reference."""
+    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+    result = reference.cross_frame_attention(*leaves, **options)
+    return [result.detach(), *torch.autograd.grad(result, leaves, grad)]
+
+
+def check_extreme(actual, tensors, grad):
+    """By the acceptance rule; what cancels to nothing has no relative error: the size of what
+    cancels is the measure."""
+    _, key, value = tensors
+    control = attended_and_gradients(tensors, grad)
+    exact = attended_and_gradients([tensor.double() for tensor in tensors], grad.double())
+    scale = (value.abs().max() * 24 * grad.abs().max() * key.abs().max()).item()
+    for index, (a, c, e) in enumerate(zip(actual, control, exact, strict=True)):
         factor = GRADIENT_FACTOR if index else VALUE_FACTOR
-        assert actual.isfinite().all()
-        if exact.abs().max() < 1e-9 * scale:
-            bound = factor * (control - exact).abs().max() + 64 * torch.finfo(dtype).eps * scale
-            assert (actual - exact).abs().max() <= bound
+        assert a.isfinite().all()
+        if e.abs().max() < 1e-9 * scale:
+            bound = factor * (c - e).abs().max() + 64 * torch.finfo(c.dtype).eps * scale
+            assert (a - e).abs().max() <= bound
         else:
-            assert_no_worse(actual, control, exact, factor, float64_units=4096)
+            assert_no_worse(a, c, e, factor, float64_units=4096)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_extreme_logits(kind, dtype, device):
+    """Logits of ±200 that nobody scaled, rows whose log-sum-exp is far below zero, all equal, a
+    maximum that grows or never changes from one block of keys to the next."""
+    *tensors, grad = (tensor.to(device, dtype) for tensor in extreme_maps(kind))
+    leaves = [tensor.requires_grad_() for tensor in tensors]
+    result = ops.cross_frame_attention(*leaves)
+    check_extreme([result.detach(), *torch.autograd.grad(result, leaves, grad)], tensors, grad)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -299,93 +308,185 @@ def test_real_size(channels):
     assert_no_worse(actual, control, exact, factor=1.5)
 
 
+def launched(tensors, grad, scale, arch, multiprocessors, needed=(True, True, True)):
+    """Result, statistics and gradients of the Triton kernels, these in float32 or float64."""
+    from support.attention_kernels import tensor_cores
+    from vqe_fast.kernels import attention as kernels
+    from vqe_fast.kernels.attention_plan import Device
+
+    device = Device(arch, multiprocessors)
+    with tensor_cores():
+        output, lse = kernels.cross_frame_attention(*tensors, scale, device=device)
+        arguments = (grad, *tensors, output, lse, scale, list(needed))
+        gradients = kernels.cross_frame_attention_backward(*arguments, device=device)
+    return output, lse, gradients
+
+
+# Channels filled up, keys and queries short of a block, one and several blocks, both signs.
+TRITON_SHAPES = (
+    ((2, 16, 32, (5, 7), (5, 7)), 1.0),
+    ((1, 20, 33, (3, 26), (9, 37)), -0.5),
+    ((1, 3, 40, (13, 11), (1, 1)), 0.0),
+    ((0, 3, 4, (2, 2), (2, 2)), 1.0),
+)
+# A GPU of one multiprocessor never splits keys, one of very many always does.
+ONE, MANY = 1, 10**6
+
+
 @interpreted
-@pytest.mark.parametrize("dtype", (torch.float64, torch.float32, torch.float16), ids=str)
 @pytest.mark.parametrize(
-    ("shape", "scale"),
+    ("dtype", "arch", "multiprocessors"),
     [
-        ((2, 16, 32, (5, 7), (5, 7)), 1.0),
-        ((1, 20, 33, (3, 26), (9, 10)), -0.5),
-        ((2, 270, 20, (2, 9), (2, 1)), 0.1),
-        ((1, 3, 130, (4, 4), (10, 4)), 0.0),
-        ((0, 3, 4, (2, 2), (2, 2)), 1.0),
+        (torch.bfloat16, 90, ONE),
+        (torch.bfloat16, 90, MANY),
+        (torch.float16, 80, ONE),
+        (torch.float32, 90, ONE),
+        (torch.float32, 90, MANY),
+        (torch.float32, 80, ONE),
     ],
     ids=str,
 )
-def test_triton_interpreted(shape, scale, dtype):
+@pytest.mark.parametrize(("shape", "scale"), TRITON_SHAPES, ids=str)
+def test_triton_interpreted(shape, scale, dtype, arch, multiprocessors):
     """The CUDA path's arithmetic, masks and tails; gradients with each subset of the others."""
-    from vqe_fast.kernels import attention as kernels
-
     tensors = [tensor.to(dtype) for tensor in maps(shape)]
     tensors[1] = channels_last(tensors[1])
     grad = torch.randn(shape[0], shape[2], *shape[3], dtype=torch.float64).to(dtype)
-    results = []
-    for cast in (dtype, torch.float64):
-        leaves = [tensor.to(cast).requires_grad_() for tensor in tensors]
-        result = reference.cross_frame_attention(*leaves, scale=scale)
-        gradients = torch.autograd.grad(result, leaves, grad.to(cast))
-        results.append([result.detach(), *gradients])
     with poisoned_memory():
-        output, statistics = kernels.cross_frame_attention(*tensors, scale)
-        arguments = (grad, *tensors, output, statistics, scale)
-        gradients = kernels.cross_frame_attention_backward(*arguments, [True, True, True])
-        some = kernels.cross_frame_attention_backward(*arguments, [False, True, False])
+        output, lse, gradients = launched(tensors, grad, scale, arch, multiprocessors)
+        *_, some = launched(tensors, grad, scale, arch, multiprocessors, (False, True, False))
     actual = [output, *(gradient.to(dtype) for gradient in gradients)]
-    for index, (a, control, exact) in enumerate(zip(actual, *results, strict=True)):
-        factor = GRADIENT_FACTOR if index else VALUE_FACTOR
-        assert_no_worse(a, control, exact, factor, float64_units=64)
+    control = attended_and_gradients(tensors, grad, scale=scale)
+    exact_tensors = [tensor.double() for tensor in tensors]
+    exact = attended_and_gradients(exact_tensors, grad.double(), scale=scale)
+    for index, (a, c, e) in enumerate(zip(actual, control, exact, strict=True)):
+        assert_no_worse(a, c, e, GRADIENT_FACTOR if index else VALUE_FACTOR)
+    logits = scale * exact_tensors[0].flatten(2).mT @ exact_tensors[1].flatten(2)
+    expected = logits.logsumexp(-1).view(lse.shape) / math.log(2)
+    torch.testing.assert_close(lse, expected.to(lse.dtype), rtol=1e-5, atol=1e-5)
     assert [tensor.numel() > 0 for tensor in some] == [False, shape[0] > 0, False]
     assert torch.equal(some[1], gradients[1])
 
 
-KERNELS = {
-    "forward": "forward_kernel",
-    "grad_query": "grad_query_kernel",
-    "grad_key": "grad_reference_kernel",
-    "grad_value": "grad_reference_kernel",
-}
-NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
-NAMES[torch.float64] = "fp64"
+@interpreted
+def test_triton_interpreted_in_float64():
+    """The whole scale lies in the copy of the query: kernels take numbers in float32."""
+    tensors = maps((1, 17, 20, (3, 4), (4, 5)))
+    grad = torch.randn(1, 20, 3, 4, dtype=torch.float64)
+    output, _, gradients = launched(tensors, grad, -0.3, 90, MANY)
+    exact = attended_and_gradients(tensors, grad, scale=-0.3)
+    for actual, expected in zip((output, *gradients), exact, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-13, atol=1e-14)
 
 
-def specialisation(kernel, dtype, channels, arch, precision):
-    """A kernel as it is launched for maps in NCHW, whose sizes are multiples of 16."""
-    from vqe_fast.kernels import attention as kernels
+@interpreted
+@pytest.mark.parametrize("kind", ("200", "-200", "one hot"))
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
+def test_triton_extreme_logits(kind, dtype):
+    """Six products of bfloat16 have the digits of float32 where tensor cores cut off."""
+    *tensors, grad = (tensor.to(dtype) for tensor in extreme_maps(kind))
+    output, _, gradients = launched(tensors, grad, 1.0, 90, ONE)
+    check_extreme([output, *(gradient.to(dtype) for gradient in gradients)], tensors, grad)
 
-    function = getattr(kernels, KERNELS[kernel])
-    chosen = kernels.plan(kernel, dtype, channels, 2 * channels, 1.0, arch)
-    accumulator = "fp64" if dtype == torch.float64 else "fp32"
-    named = {"PRECISION": precision, "ACC": f"tl.float{accumulator[2:]}"}
-    constants = chosen.constants | named
-    signature = {}
-    for name in function.arg_names:
-        if name in ("p_statistics", "p_expected", "p_grad", "p_grad_query"):
-            signature[name] = f"*{accumulator}"
-        elif name.startswith("p_"):
-            signature[name] = f"*{NAMES[dtype]}"
-        elif name in ("query_step", "key_step", "value_step", "grad_step"):
-            constants[name] = 1
-        elif name not in constants:
-            signature[name] = "i32"
-    where = (kernels.__name__, KERNELS[kernel], signature, constants)
-    how = (chosen.num_warps, chosen.num_stages, True, (arch,))
-    return Specialisation(*where, *how)
+
+@interpreted
+def test_triton_keeps_digits_over_many_channels():
+    """What tensor cores cut off must not add up: gradients are differences of long sums."""
+    tensors = [tensor.float() for tensor in maps((1, 128, 256, (4, 8), (20, 26)))]
+    grad = torch.randn(1, 256, 4, 8, generator=torch.Generator().manual_seed(3))
+    output, _, gradients = launched(tensors, grad, 1.0, 90, ONE)
+    control = attended_and_gradients(tensors, grad)
+    exact = attended_and_gradients([tensor.double() for tensor in tensors], grad.double())
+    for actual, c, e in zip((output, *gradients), control, exact, strict=True):
+        assert_no_worse(actual, c, e, factor=1.5)
+
+
+@interpreted
+def test_triton_tf32():
+    """Where TF32 is allowed, three products: 16 bits, more than TF32's 11."""
+    tensors = [tensor.float() for tensor in maps((1, 32, 32, (5, 6), (6, 7)))]
+    grad = torch.randn(1, 32, 5, 6)
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        output, _, gradients = launched(tensors, grad, 1.0, 90, ONE)
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+    exact = attended_and_gradients([tensor.double() for tensor in tensors], grad.double())
+    for actual, expected in zip((output, *gradients), exact, strict=True):
+        assert 2**-20 < relative_rms(actual, expected) < 2**-15
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", (torch.float32, torch.float16), ids=str)
+def test_triton_not_finite(dtype):
+    """As :func:`test_not_finite_spoils_its_own_rows_only`, and no zero times another image's."""
+    query, key, value = (tensor.to(dtype) for tensor in maps((2, 5, 6, (7, 3), (6, 4))))
+    query[0, 2, 3, 1] = torch.nan
+    value[1] = torch.nan
+    attended, *_ = launched([query, key, value], torch.zeros(2, 6, 7, 3).to(dtype), 1.0, 90, ONE)
+    expected = torch.zeros(attended.shape, dtype=torch.bool)
+    expected[0, :, 3, 1] = True
+    expected[1] = True
+    assert torch.equal(attended.isnan(), expected)
+
+
+def test_triton_copies():
+    """Parts add up to the map, channels are filled up with zeros, and what fits is not copied."""
+    from vqe_fast.kernels.attention import _copied
+
+    tensor = 1000 * torch.randn(2, 33, 5, 7) ** 3
+    copied = _copied(tensor).view(2, 35, 3, 64)
+    assert copied.dtype == torch.bfloat16 and not copied[..., 33:].any()
+    assert torch.equal(copied[..., :33].float().sum(2).mT, tensor.flatten(2))
+    half = channels_last(torch.randn(2, 32, 5, 7).half())
+    assert _copied(half).data_ptr() == half.data_ptr()
+    assert torch.equal(_copied(half).mT, half.flatten(2))
+    assert torch.equal(_copied(half.contiguous()), _copied(half))
+
+
+@pytest.mark.parametrize("kernel", ("forward", "grad_query", "grad_key", "grad_value"))
+def test_split_loops_fill_a_gpu(kernel):
+    """48 blocks leave most of 132 multiprocessors idle, 195 take two rounds; more need no split."""
+    from vqe_fast.kernels.attention_plan import plan, split_length
+
+    chosen = plan(kernel, torch.bfloat16, 128, 256, 90)
+    splits = {}
+    for positions in (6144, 24_960, 129_600):
+        length = split_length(kernel, chosen, 1, positions, positions, 132)
+        splits[positions] = -(-positions // length)
+    assert splits[6144] * 48 >= 132 and splits[6144] <= 16
+    assert splits[24_960] == 2
+    assert splits[129_600] == 1
+
+
+def test_few_kernels():
+    """Every kernel costs a user a second before its first result: neither sizes nor strides nor
+    scales make another one, and few numbers of channels do."""
+    from support.attention_kernels import distinct_kernels
+
+    channels = {shape[1:3] for shape in TestAttention.shapes}
+    assert len(distinct_kernels(channels, DTYPES)) <= 80
+    assert len(distinct_kernels({(1, 1), (20, 30), (31, 32)}, DTYPES)) == 4 * 6
 
 
 def test_triton_compiles_for_gpus(record_property):
-    """The shapes of PeQuENet for sm_80 and sm_90: shared memory within what a block may have, and
-    nothing spilled that would matter."""
-    asked = {}
-    for kernel in KERNELS:
-        for channels in (128, 256):
-            for dtype in DTYPES:
-                for arch in ARCHS:
-                    for precision in ("ieee", "tf32") if dtype == torch.float32 else ("ieee",):
-                        one = (kernel, dtype, channels, arch, precision)
-                        asked[one] = specialisation(*one)
+    """The shapes of PeQuENet for sm_80 and sm_90: shared memory within what a block may have,
+    nothing spilled that would matter, and on sm_90 the copy engine and wgmma."""
+    from support.attention_kernels import real_kernels
+    from vqe_fast.kernels.attention_plan import KERNELS
+
+    asked = real_kernels()
     footprints = compile_only(asked.values())
     assert len(footprints) == len(asked)
     for one, (index, arch) in zip(asked, footprints, strict=True):
         footprint = footprints[index, arch]
-        record_property(" ".join(map(str, one)), str(footprint))
-        assert footprint.fits(arch), (one, footprint)
+        record_property(" ".join(map(str, one)), str(footprint[:3]))
+        assert footprint.shared <= SHARED_MEMORY_LIMIT[arch], (one, footprint)
+        assert footprint.stack <= 64, (one, footprint)
+        if one[0] not in KERNELS:
+            continue
+        assert footprint.count("LDG.E.U16") == 0, (one, footprint)
+        if arch == 90 and one[1] != torch.float64:
+            assert footprint.count("HGMMA") > 0, (one, footprint)
+            assert footprint.count("UTMALDG") > 0, (one, footprint)

@@ -77,6 +77,16 @@ def test_extreme_values(device, dtype, large):
     assert torch.equal(gradient[:4], expected)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_tiny_eps(device):
+    """Its square is not a normal number of float32: neither lost nor divided by."""
+    x = torch.tensor([0.25, 0.5], device=device, requires_grad=True)
+    loss = ops.charbonnier_loss(x, x.new_tensor([0.25, 0.0]), 1e-20, "none")
+    (gradient,) = torch.autograd.grad(loss.sum(), x)
+    assert gradient.tolist() == [0.0, 1.0]
+    torch.testing.assert_close(loss, x.new_tensor([1e-20, 0.5]), rtol=1e-4, atol=0.0)
+
+
 def test_large_sum_keeps_its_precision():
     """Float32 sums of millions of values drift; these must not."""
     x = torch.full((1 << 22,), 0.1)
@@ -178,39 +188,37 @@ def test_triton_interpreted(reduction, dtype):
 
 
 def test_triton_compiles_for_gpus():
-    """Every kernel compiles for sm_80 and sm_90 in the dtypes that a user has."""
+    """Every kernel compiles for sm_80 and sm_90 in the dtypes that a user has, and its roots and
+    quotients are rounded to nearest: approximations are off by a unit, and flush what is small."""
     from vqe_fast.kernels import charbonnier as kernels
 
     asked = []
     for element in ("bf16", "fp16", "fp32", "fp64"):
         acc = "fp64" if element == "fp64" else "fp32"
-        constants = {"EPS": 1e-6, "ACC": f"tl.float{acc[2:]}", "BLOCK": kernels.BLOCK}
-        pair = {"p_input": f"*{element}", "p_target": f"*{element}"}
-        for kernel, signature, more in (
-            ("map_kernel", pair | {"p_output": f"*{element}", "count": "i64"}, {}),
-            *(
-                (
-                    "partial_sum_kernel",
-                    pair
-                    | {"p_sums": f"*{acc}", "p_grad_input": f"*{element}"}
-                    | {"count": "i32", "divisor": "i32"},
-                    {"WANTED": wanted},
-                )
-                for wanted in (False, True)
-            ),
-            *(
-                (
-                    "gradient_kernel",
-                    {"p_grad_output": f"*{element}", **pair, "p_grad_input": f"*{element}"}
-                    | {"count": "i32", "divisor": "i32"},
-                    {"PER_VALUE": per_value},
-                )
-                for per_value in (False, True)
-            ),
+        constants = {"ACC": f"tl.float{acc[2:]}", "BLOCK": kernels.BLOCK, "WIDE": True}
+        types = {"p_sums": f"*{acc}", "count": "i32", "wanted": "u1"}
+        types |= dict.fromkeys(("squared_eps", "weight"), "fp64")
+        for kernel, more in (
+            ("map_kernel", {}),
+            ("partial_sum_kernel", {}),
+            ("gradient_kernel", {"PER_VALUE": False}),
+            ("gradient_kernel", {"PER_VALUE": True}),
         ):
-            module = kernels.__name__
-            asked.append(Specialisation(module, kernel, signature, constants | more))
+            chosen = constants | more
+            signature = {
+                name: types.get(name, f"*{element}")
+                for name in getattr(kernels, kernel).arg_names
+                if name not in chosen
+            }
+            asked.append(Specialisation(kernels.__name__, kernel, signature, chosen))
     footprints = compile_only(asked)
     assert len(footprints) == 2 * len(asked)
-    for (_, arch), footprint in footprints.items():
+    for (index, arch), footprint in footprints.items():
         assert footprint.fits(arch), footprint
+        double = asked[index].constants["ACC"] == "tl.float64"
+        expected = {"sqrt.rn.f64" if double else "sqrt.rn.f32"}
+        if asked[index].kernel != "map_kernel":
+            expected.add("div.rn.f64" if double else "div.rn.f32")
+        inexact = ("sqrt", "rsqrt", "div", "rcp")
+        assert {name for name in footprint.opcodes if name.startswith(inexact)} == expected
+        assert not any("approx" in name or "ftz" in name for name in footprint.opcodes)

@@ -691,29 +691,33 @@ def test_triton_gains_of_qps_that_nobody_checked():
     assert gains[1].isnan().all()
 
 
-def specialisation(kernel, element, constants):
-    """A kernel as it is launched, for sizes that are multiples of 16."""
+def specialisation(kernel, element, constants, num_warps=4):
+    """A kernel as it is launched, for pointers that are multiples of 16."""
     from vqe_fast.kernels import modulation as kernels
 
     accumulator = "fp64" if element == "fp64" else "fp32"
-    constants = constants | {"ACC": f"tl.float{accumulator[2:]}"}
-    types = {"p_qp": "*fp64", "p_gains": f"*{accumulator}", "p_sums": f"*{accumulator}"}
+    types = {"slope": "fp64", "of_features": "u1", "p_qp": "*fp64", "p_qps": "*fp64"}
+    types |= {"p_gains": f"*{accumulator}", "p_sums": f"*{accumulator}"}
     if kernel == "gains_kernel":
         types["p_gains"] = f"*{element}"
+    if kernel.startswith("gains"):
+        constants = constants | {"ACC": f"tl.float{accumulator[2:]}"}
     signature = {
         name: types.get(name, f"*{element}" if name.startswith("p_") else "i32")
         for name in getattr(kernels, kernel).arg_names
         if name not in constants
     }
-    return Specialisation(kernels.__name__, kernel, signature, constants, divisible=True)
+    pointers = tuple(name for name in signature if name.startswith("p_"))
+    named = (kernels.__name__, kernel, signature, constants)
+    return Specialisation(*named, num_warps=num_warps, divisible=pointers)
 
 
-# Types of features and tables, with the rows and columns of a block of features and with QPs.
+# Types of features and tables, with sizes of features and of the gains of a channel.
 COMPILED = (
-    ("bf16", torch.bfloat16, (1, 518400), PAPER_QPS),
-    ("fp16", torch.float16, (540, 960), PAPER_QPS),
-    ("fp32", torch.float32, (16, 16), [float(qp) for qp in range(52)]),
-    ("fp64", torch.float64, (16, 16), PAPER_QPS),
+    ("bf16", torch.bfloat16, (540, 960), (1, 1)),
+    ("fp16", torch.float16, (540, 960), (34, 60)),
+    ("fp32", torch.float32, (128, 128), (8, 8)),
+    ("fp64", torch.float64, (128, 128), (1, 1)),
 )
 
 
@@ -721,20 +725,24 @@ def test_triton_compiles_for_gpus():
     """Every kernel for sm_80 and sm_90, in the dtypes and tiles that a user has."""
     from vqe_fast.kernels import modulation as kernels
 
-    nearest = {torch.contiguous_format: "column_step", torch.channels_last: "channel_step"}
     asked = []
-    for element, dtype, block, qps in COMPILED:
-        for memory_format, step in nearest.items():
-            tile = kernels.tile_of(memory_format, 64, *block)
+    for element, dtype, size, gains_size in COMPILED:
+        block = [math.ceil(a / b) for a, b in zip(size, gains_size, strict=True)]
+        gains = torch.empty(16, 64, *gains_size, device="meta")
+        shared = gains_size == (1, 1)
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            features = torch.empty(16, 64, *size, dtype=dtype, device="meta")
+            chosen = kernels.plan(features.contiguous(memory_format=memory_format), gains)
+            constants = chosen.constants | {"INDEX": "tl.uint32"}
+            asked.append(specialisation("modulate_kernel", element, constants))
+            tile = kernels.tile_of(memory_format, 64, block[1], shared)
             constants = dict(zip(("BLOCK_C", "BLOCK_Y", "BLOCK_X"), tile, strict=True))
-            constants |= {step: 1, "SLOPE": 0.2}
-            index, needed = {"INDEX": "tl.int32"}, {"FEATURES": True}
-            asked += [
-                specialisation("modulate_kernel", element, constants | index),
-                specialisation("modulate_backward_kernel", element, constants | needed),
-            ]
-        constants = {"QPS": qps, "ROWS": len(qps)}
-        constants |= {"BLOCK_C": kernels.CHANNELS, "BLOCK_P": kernels.POSITIONS}
+            channels_last = memory_format == torch.channels_last
+            constants |= {"WIDE": True, "SHARED": shared, "CHANNELS_LAST": channels_last}
+            constants["INDEX"] = "tl.uint32"
+            named = ("modulate_backward_kernel", element, constants)
+            asked.append(specialisation(*named, num_warps=kernels.warps_of(tile)))
+        constants = {"BLOCK_C": kernels.CHANNELS, "BLOCK_P": kernels.POSITIONS}
         terms, tiles = kernels.terms_of(dtype), kernels.TILES_OF_PART
         asked += [
             specialisation("gains_kernel", element, constants | {"TERMS": terms}),

@@ -13,18 +13,25 @@ def relative_rms(actual, exact):
     return ((actual - exact).square().mean().sqrt() / size).item()
 
 
-def assert_no_worse(actual, control, exact, factor, float64_units=4):
-    """Fails if the error of ``actual`` is more than ``factor`` times that of ``control``.
+def allowed_error(control, exact, factor, float64_units=4):
+    """The largest relative error that counts as no worse than that of ``control``.
 
     A unit in the last place is always allowed, the control may hit a value by luck; in float64,
     where the control is the measure itself and has an error of its own, ``float64_units``.
+    """
+    units = float64_units if control.dtype == torch.float64 else 1
+    return factor * relative_rms(control, exact) + units * torch.finfo(control.dtype).eps
+
+
+def assert_no_worse(actual, control, exact, factor, float64_units=4):
+    """Fails if the error of ``actual`` is more than that of ``control`` allows.
 
     Args:
         actual: the kernel's result.
         control: plain PyTorch's, in the same dtype.
         exact: plain PyTorch's in float64 from the same inputs.
         factor: VALUE_FACTOR or GRADIENT_FACTOR.
-        float64_units: as above.
+        float64_units: as for ``allowed_error``.
     """
     assert actual.dtype == control.dtype
     assert actual.shape == exact.shape
@@ -33,8 +40,7 @@ def assert_no_worse(actual, control, exact, factor, float64_units=4):
     if not finite.any():
         return
     actual, control, exact = actual[finite], control[finite], exact[finite]
-    units = float64_units if control.dtype == torch.float64 else 1
-    allowed = factor * relative_rms(control, exact) + units * torch.finfo(control.dtype).eps
+    allowed = allowed_error(control, exact, factor, float64_units)
     assert relative_rms(actual, exact) <= allowed
 
 

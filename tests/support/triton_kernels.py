@@ -6,9 +6,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -26,8 +26,9 @@ class Specialisation:
     """One kernel with the types of its arguments and the values of its constants.
 
     Types are Triton's: ``*bf16`` is a pointer, ``i32`` a number; the constants are Python values,
-    a Triton dtype by its name with ``tl.`` before it. ``divisible``: every argument that is not a
-    constant is a multiple of 16, which makes loads wider.
+    a Triton dtype by its name with ``tl.`` before it. ``divisible``: which arguments are multiples
+    of 16, which makes loads wider; all that are no constants, those named, or none; ``aligned``:
+    whether every pointer is.
     """
 
     module: str
@@ -36,17 +37,26 @@ class Specialisation:
     constants: dict[str, object] = field(default_factory=dict)
     num_warps: int = 4
     num_stages: int = 3
-    divisible: bool = False
+    divisible: bool | tuple[str, ...] = False
+    aligned: bool = False
     archs: tuple[int, ...] = ARCHS
 
 
-class Footprint(NamedTuple):
+@dataclass(frozen=True)
+class Footprint:
     """What a compiled kernel takes: bytes of shared memory a block, registers and bytes of stack,
-    which is where they are spilled, a thread."""
+    which is where they are spilled, a thread; what its PTX does, ``sqrt.rn.f32`` and so on; how
+    often each instruction stands in its machine code."""
 
     shared: int
     registers: int
     stack: int
+    opcodes: frozenset[str] = field(repr=False)
+    instructions: dict[str, int] = field(repr=False)
+
+    def count(self, name):
+        """Instructions whose names begin with ``name``."""
+        return sum(count for full, count in self.instructions.items() if full.startswith(name))
 
     def fits(self, arch):
         """Whether a block gets its shared memory and a thread spills next to nothing."""
@@ -56,9 +66,13 @@ class Footprint(NamedTuple):
 def compile_only(specialisations):
     """Compiles each for every arch in one new process, where the interpreter is off.
 
+    Skips the test where there is a GPU, which compiles what it runs and has no time for more.
+
     Returns:
         {(index of the specialisation, arch): its footprint}.
     """
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU: the kernels are compiled for it by the tests that run them")
     environment = os.environ | {"TRITON_INTERPRET": "0"}
     run = subprocess.run(
         [sys.executable, str(Path(__file__))],
@@ -68,7 +82,10 @@ def compile_only(specialisations):
         text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    return {(index, arch): Footprint(*taken) for index, arch, taken in json.loads(run.stdout)}
+    return {
+        (index, arch): Footprint(*taken, frozenset(opcodes), instructions)
+        for index, arch, *taken, opcodes, instructions in json.loads(run.stdout)
+    }
 
 
 def _compile(one, arch):
@@ -86,8 +103,14 @@ def _compile(one, arch):
     }
     signature = one["signature"] | dict.fromkeys(constants, "constexpr")
     signature = {name: signature[name] for name in kernel.arg_names}
-    wide = [(i,) for i, name in enumerate(signature) if signature[name] != "constexpr"]
-    attributes = {key: [["tt.divisibility", 16]] for key in wide if one["divisible"]}
+    named = one["divisible"] if isinstance(one["divisible"], list) else one["signature"]
+    wide = [
+        (i,)
+        for i, (name, kind) in enumerate(signature.items())
+        if (one["divisible"] and name in named and kind != "constexpr")
+        or (one["aligned"] and kind[0] == "*")
+    ]
+    attributes = {key: [["tt.divisibility", 16]] for key in wide}
     source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
     options = {"num_warps": one["num_warps"], "num_stages": one["num_stages"]}
     compiled = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options)
@@ -95,15 +118,17 @@ def _compile(one, arch):
     with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
         binary.write(compiled.asm["cubin"])
         binary.flush()
-        command = [tool, "--dump-resource-usage", binary.name]
+        command = [tool, "--dump-resource-usage", "--dump-sass", binary.name]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", said).groups())
-    return compiled.metadata.shared, registers, stack
+    opcodes = set(re.findall(r"^\s+(?:@\S+ )?([a-z][\w.]+)", compiled.asm["ptx"], re.M))
+    names = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+ )?([\w.]+)", said, re.MULTILINE)
+    return compiled.metadata.shared, registers, stack, sorted(opcodes), Counter(names)
 
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
     results = [
-        (i, arch, _compile(one, arch)) for i, one in enumerate(asked) for arch in one["archs"]
+        (i, arch, *_compile(one, arch)) for i, one in enumerate(asked) for arch in one["archs"]
     ]
     print(json.dumps(results))

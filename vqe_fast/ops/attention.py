@@ -94,7 +94,9 @@ def _computed_dtype(tensor: Tensor) -> torch.dtype:
 def _fake(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     batch, _, height, width = query.shape
     output = value.new_empty((batch, value.shape[1], height, width))
-    return output, query.new_empty((batch, 2, height, width), dtype=_computed_dtype(query))
+    # On a CPU maximum and sum of each query, on a GPU their logarithm.
+    size = (batch, height, width) if query.is_cuda else (batch, 2, height, width)
+    return output, query.new_empty(size, dtype=_computed_dtype(query))
 
 
 def _fake_backward(  # type: ignore[no-untyped-def]

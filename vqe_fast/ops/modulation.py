@@ -114,7 +114,7 @@ def qp_gains(
 
     QPs on a GPU are checked there, for which the CPU waits. QPs on the CPU do for a table on a GPU:
     they are checked and then sent, without waiting. A compiled graph checks on the CPU only, and
-    does not warn.
+    does not warn; a CUDA graph checks nothing.
 
     Args:
         qp: QPs in 0 to 63: a number or a tensor (), (B) or (B, h, w) of any integer or floating
@@ -189,7 +189,7 @@ def _positions(qp: object, device: torch.device, rows: tuple[float, ...]) -> Ten
             raise ValueError(f"qp must be on the CPU or on {device} like table; got {qp.device}")
         # A copy, so that who owns the memory may change it while it is sent.
         positions = qp.detach().to(torch.float64, copy=True)
-        if qp.numel() and not qp.is_meta and not torch.compiler.is_compiling():
+        if qp.numel() and not _cannot_wait(qp):
             lowest, highest = positions.aminmax()
             _check_range(lowest.item(), highest.item(), rows)
         return positions.reshape(qp.shape or (1,)).to(device, non_blocking=True)
@@ -198,6 +198,13 @@ def _positions(qp: object, device: torch.device, rows: tuple[float, ...]) -> Ten
     number = float(qp)
     _check_range(number, number, rows)
     return torch.full((1,), number, dtype=torch.float64, device=device)
+
+
+def _cannot_wait(qp: Tensor) -> bool:
+    """Whether the QPs cannot be looked at: they are not computed before the graph is run."""
+    if torch.compiler.is_compiling() or qp.is_meta:
+        return True
+    return qp.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def _check_range(lowest: float, highest: float, rows: tuple[float, ...]) -> None:
