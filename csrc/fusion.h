@@ -13,6 +13,7 @@ namespace vqe_fast {
 
 constexpr int64_t kMaxRadius = 63;  // of a window of variances
 constexpr int64_t kMaxTaps = 33;    // of a blur
+constexpr int kMaxNeighbours = 2;   // of a frame whose variances are put between their bounds
 
 // Luma of red, green and blue by BT.601.
 VQE_FAST_HOST_DEVICE inline double luma_weight(int64_t channel) {
@@ -32,12 +33,10 @@ constexpr double kVarianceRounding = 1.0 / (int64_t{1} << 44);
 // The pixel that a place beyond the border stands for: mirrored at the outermost one, as often as
 // need be.
 VQE_FAST_HOST_DEVICE inline int64_t mirrored(int64_t place, int64_t size) {
-  if (size == 1) {
-    return 0;
+  while (size > 1 && (place < 0 || place >= size)) {
+    place = place < 0 ? -place : 2 * (size - 1) - place;
   }
-  const int64_t period = 2 * (size - 1);
-  const int64_t rest = (place % period + period) % period;
-  return rest < size ? rest : period - rest;
+  return size > 1 ? place : 0;
 }
 
 // x + amount * (x - blur(x)), or its transpose, which takes gradients back.

@@ -1,5 +1,6 @@
 // Fusion on the CPU: splits frames into tiles, one thread to a tile.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "cpu_common.h"
@@ -90,7 +91,25 @@ struct Cpu {
   }
 
   template <typename T>
-  static void variance(const Tensor& frames, int64_t radius, Tensor* map, Tensor& bounds) {
+  static void variance(const Tensor& frames, const std::vector<Tensor>& neighbours, int64_t radius,
+                       Tensor& map, Tensor& bounds) {
+    using C = baseline::Computed<T>;
+    C* const to = bounds.mutable_data_ptr<C>();
+    constexpr C kMost = std::numeric_limits<C>::infinity();
+    for (int64_t image = 0; image < frames.size(0); ++image) {
+      to[2 * image] = kMost;
+      to[2 * image + 1] = -kMost;
+    }
+    widen_bounds<T>(frames, radius, &map, to);
+    for (const Tensor& neighbour : neighbours) {
+      widen_bounds<T>(neighbour, radius, nullptr, to);
+    }
+  }
+
+  // The variances, unless map is null; bounds [B, 2] are made to hold them.
+  template <typename T>
+  static void widen_bounds(const Tensor& frames, int64_t radius, Tensor* map,
+                           baseline::Computed<T>* bounds) {
     using C = baseline::Computed<T>;
     const int64_t height = frames.size(2), width = frames.size(3);
     const auto in_image =
@@ -102,17 +121,14 @@ struct Cpu {
                               VQE_FAST_CALL(variance_tile<T>, frame, shares, tile,
                                             values_of<C>(map, start), &found[2 * i], scratch);
                             });
-    C* to = bounds.mutable_data_ptr<C>();
     for (int64_t image = 0; image < frames.size(0); ++image) {
       const C* of_image = found.data() + 2 * image * in_image;
-      C low = of_image[0], high = of_image[1];
-      for (int64_t i = 1; i < in_image; ++i) {
+      C &low = bounds[2 * image], &high = bounds[2 * image + 1];
+      for (int64_t i = 0; i < in_image; ++i) {
         // What is not a number stays.
         low = low <= of_image[2 * i] || low != low ? low : of_image[2 * i];
         high = high >= of_image[2 * i + 1] || high != high ? high : of_image[2 * i + 1];
       }
-      to[2 * image] = low;
-      to[2 * image + 1] = high;
     }
   }
 

@@ -10,7 +10,8 @@ template <typename T>
 using Computed = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 FusionSize size_of(const Tensor& frames) {
-  return {frames.size(0), frames.size(1), frames.size(2), frames.size(3)};
+  const auto side = [&](int i) { return static_cast<int>(frames.size(i)); };
+  return {side(0), side(1), side(2), side(3)};
 }
 
 void steps_of(const Tensor& frames, int64_t* steps) {
@@ -20,22 +21,26 @@ void steps_of(const Tensor& frames, int64_t* steps) {
 }
 
 // A kernel's grid of blocks of threads, unless there is nothing to do.
-template <typename Kernel, typename Launch>
-void run(Kernel kernel, const Launch& launch, const Tensor& like) {
-  const auto blocks = static_cast<unsigned>(launch.blocks());
+template <typename Launch>
+void run(void (*kernel)(Launch), int64_t blocks, int threads, const Launch& launch,
+         const Tensor& like) {
   if (blocks > 0) {
-    kernel<<<blocks, kFusionThreads, 0, current_stream(like)>>>(launch);
+    kernel<<<static_cast<unsigned>(blocks), threads, 0, current_stream(like)>>>(launch);
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   }
 }
 
 template <typename T>
+void add_frames(const Tensor& frames, BoxLaunch<T, Computed<T>>& launch) {
+  launch.frames[launch.count] = frames.const_data_ptr<T>();
+  steps_of(frames, launch.steps[launch.count++]);
+}
+
+template <typename T>
 BoxLaunch<T, Computed<T>> box_launch(const Tensor& frames, int64_t radius) {
   BoxLaunch<T, Computed<T>> launch{};
-  launch.frames = frames.const_data_ptr<T>();
-  steps_of(frames, launch.steps);
-  launch.size = size_of(frames);
-  launch.radius = radius;
+  launch.grid = BoxGrid::of(size_of(frames), static_cast<int>(radius));
+  add_frames<T>(frames, launch);
   return launch;
 }
 
@@ -51,6 +56,21 @@ SharpLaunch<T, Computed<T>> sharp_launch(const Tensor& smooth,
 }
 
 template <typename T>
+void sharpen(const SharpLaunch<T, Computed<T>>& launch, const Tensor& like) {
+  using C = Computed<T>;
+  with_sharp_variant(
+      launch,
+      [&](auto variant) {
+        using Variant = decltype(variant);
+        run(sharpen_rows_kernel<Variant, T, C>, Variant::blocks(launch.size), kSharpThreads, launch,
+            like);
+      },
+      [&] {
+        run(sharpen_tile_kernel<T, C>, TileGrid{launch.size}.blocks(), kTileThreads, launch, like);
+      });
+}
+
+template <typename T>
 T* values_of(Tensor* tensor) {
   return tensor == nullptr ? nullptr : tensor->mutable_data_ptr<T>();
 }
@@ -62,18 +82,24 @@ struct Cuda {
   }
 
   template <typename T>
-  static void variance(const Tensor& frames, int64_t radius, Tensor* map, Tensor& bounds) {
+  static void variance(const Tensor& frames, const std::vector<Tensor>& neighbours, int64_t radius,
+                       Tensor& map, Tensor& bounds) {
     using C = Computed<T>;
     const DeviceGuard guard(frames.get_device_index());
     auto launch = box_launch<T>(frames, radius);
-    Tensor found = torch::stable::new_empty(frames, {launch.blocks(), 2}, ScalarType::Double);
-    launch.map = values_of<C>(map);
-    launch.bounds = found.mutable_data_ptr<double>();
-    run(variance_kernel<T, C>, launch, frames);
-    const auto images = static_cast<unsigned>(launch.size.images);
-    if (images > 0) {
-      bounds_kernel<C><<<images, kFusionThreads, 0, current_stream(frames)>>>(
-          launch.bounds, launch.blocks() / images, bounds.mutable_data_ptr<C>());
+    for (const Tensor& neighbour : neighbours) {
+      add_frames<T>(neighbour, launch);
+    }
+    Tensor found = torch::stable::new_empty(frames, {launch.blocks(), 2}, bounds.scalar_type());
+    launch.map = map.mutable_data_ptr<C>();
+    launch.bounds = found.mutable_data_ptr<C>();
+    with_box_variant(launch, [&](auto variant) {
+      run(variance_kernel<decltype(variant), T, C>, launch.blocks(), kBoxThreads, launch, frames);
+    });
+    if (const int images = launch.grid.size.images; images > 0) {
+      bounds_kernel<C><<<images, kBoundsThreads, 0, current_stream(frames)>>>(
+          launch.bounds, launch.count, images, launch.grid.blocks_of_image(),
+          bounds.mutable_data_ptr<C>());
       STD_CUDA_KERNEL_LAUNCH_CHECK();
     }
   }
@@ -88,8 +114,11 @@ struct Cuda {
     launch.means = means.mutable_data_ptr<double>();
     launch.grads = grad_output.const_data_ptr<C>();
     launch.gradient = gradient.mutable_data_ptr<C>();
-    run(mean_kernel<T, C>, launch, frames);
-    run(variance_gradient_kernel<T, C>, launch, frames);
+    with_box_variant(launch, [&](auto variant) {
+      using Variant = decltype(variant);
+      run(mean_kernel<Variant, T, C>, launch.blocks(), kBoxThreads, launch, frames);
+      run(variance_gradient_kernel<Variant, T, C>, launch.blocks(), kBoxThreads, launch, frames);
+    });
   }
 
   template <typename T>
@@ -103,7 +132,7 @@ struct Cuda {
     launch.variance = variance.const_data_ptr<C>();
     launch.bounds = bounds.const_data_ptr<C>();
     launch.output = output.mutable_data_ptr<T>();
-    run(sharpen_kernel<T, C>, launch, smooth);
+    sharpen<T>(launch, smooth);
   }
 
   template <typename T>
@@ -117,7 +146,7 @@ struct Cuda {
     launch.bounds = bounds.const_data_ptr<C>();
     launch.grad_detail = values_of<T>(gradients.detail);
     launch.grad_smooth = values_of<T>(gradients.smooth);
-    run(sharpen_kernel<T, C>, launch, grad_output);
+    sharpen<T>(launch, grad_output);
   }
 
   template <typename T>
@@ -125,7 +154,7 @@ struct Cuda {
     const DeviceGuard guard(frames.get_device_index());
     auto launch = sharp_launch<T>(frames, sharpening);
     launch.output = output.mutable_data_ptr<T>();
-    run(sharpen_kernel<T, Computed<T>>, launch, frames);
+    sharpen<T>(launch, frames);
   }
 };
 

@@ -15,7 +15,7 @@ struct FusionGradients {
   Tensor *detail, *smooth;
 };
 
-// Device has, for frames of type T: variance(frames, radius, map or null, bounds),
+// Device has, for frames of type T: variance(frames, neighbours, radius, map, bounds),
 // variance_backward(grad_output, frames, radius, gradient), fuse(detail, smooth, variance, bounds,
 // sharpening, output), fuse_backward(grad_output, variance, bounds, sharpening, gradients),
 // unsharp(frames, sharpening, output), and new_empty(like, sizes, type).
@@ -40,17 +40,26 @@ struct FusionOps {
     return sharpening;
   }
 
-  static std::tuple<Tensor, Tensor> local_variance(const Tensor& frames, int64_t radius,
-                                                   bool wanted) {
+  static std::tuple<Tensor, Tensor> local_variance(const Tensor& frames,
+                                                   const std::vector<Tensor>& neighbours,
+                                                   int64_t radius) {
     check_radius(radius);
+    STD_TORCH_CHECK(neighbours.size() <= kMaxNeighbours, "there must be at most ", kMaxNeighbours,
+                    " neighbours, got ", neighbours.size());
+    for (const Tensor& neighbour : neighbours) {
+      bool alike = neighbour.scalar_type() == frames.scalar_type() && neighbour.dim() == 4 &&
+                   neighbour.get_device_index() == frames.get_device_index();
+      for (int i = 0; i < 4 && alike; ++i) {
+        alike = neighbour.size(i) == frames.size(i);
+      }
+      STD_TORCH_CHECK(alike, "neighbours must have the shape, dtype and device of the frames");
+    }
     const auto type = computed_type(frames);
-    Tensor map = wanted ? Device::new_empty(
-                              frames, {frames.size(0), 1, frames.size(2), frames.size(3)}, type)
-                        : torch::stable::new_empty(frames, {0}, type);
+    Tensor map =
+        Device::new_empty(frames, {frames.size(0), 1, frames.size(2), frames.size(3)}, type);
     Tensor bounds = torch::stable::new_empty(frames, {frames.size(0), 2}, type);
     THO_DISPATCH_V2(frames.scalar_type(), "local_variance", AT_WRAP([&] {
-                      Device::template variance<scalar_t>(frames, radius, wanted ? &map : nullptr,
-                                                          bounds);
+                      Device::template variance<scalar_t>(frames, neighbours, radius, map, bounds);
                     }),
                     VQE_FAST_FLOAT_TYPES);
     return {map, bounds};

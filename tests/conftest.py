@@ -7,7 +7,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
-if not torch.cuda.is_available():
+if torch.cuda.is_available():
+    # Tests compare with plain PyTorch to the last digits of float32, which TF32 does not have.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+else:
     os.environ["TRITON_INTERPRET"] = "1"
 
 

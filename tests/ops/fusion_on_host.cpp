@@ -11,8 +11,9 @@ using namespace vqe_fast;
 
 // Null pointers leave a thing out.
 struct VarianceCall {
-  const void* frames;
-  int64_t sizes[4], steps[4];
+  int64_t count;
+  const void* frames[kMaxFrames];
+  int64_t sizes[4], steps[kMaxFrames][4];
   int64_t radius;
   void *map, *bounds;
   double* means;
@@ -33,30 +34,46 @@ struct SharpenCall {
 
 namespace {
 
-FusionSize size_of(const int64_t* sizes) { return {sizes[0], sizes[1], sizes[2], sizes[3]}; }
+FusionSize size_of(const int64_t* sizes) {
+  const auto side = [&](int i) { return static_cast<int>(sizes[i]); };
+  return {side(0), side(1), side(2), side(3)};
+}
 
 }  // namespace
 
 template <typename T, typename C>
 void run(const VarianceCall& call) {
   BoxLaunch<T, C> launch{};
-  launch.frames = static_cast<const T*>(call.frames);
-  std::copy_n(call.steps, 4, launch.steps);
-  launch.size = size_of(call.sizes);
-  launch.radius = call.radius;
+  launch.grid = BoxGrid::of(size_of(call.sizes), call.radius);
+  launch.count = call.count;
+  for (int frame = 0; frame < launch.count; ++frame) {
+    launch.frames[frame] = static_cast<const T*>(call.frames[frame]);
+    std::copy_n(call.steps[frame], 4, launch.steps[frame]);
+  }
   launch.map = static_cast<C*>(call.map);
-  std::vector<double> found(2 * launch.blocks());
+  std::vector<C> found(2 * launch.blocks());
   launch.bounds = found.data();
-  const int64_t images = launch.size.images;
-  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { variance_kernel(launch); });
-  cuda_on_host::launch(images, kFusionThreads, [&] {
-    bounds_kernel<C>(found.data(), launch.blocks() / images, static_cast<C*>(call.bounds));
+  const int images = launch.grid.size.images;
+  with_box_variant(launch, [&](auto variant) {
+    cuda_on_host::launch(launch.blocks(), kBoxThreads,
+                         [&] { variance_kernel<decltype(variant)>(launch); });
   });
+  cuda_on_host::launch(images, kBoundsThreads, [&] {
+    bounds_kernel<C>(found.data(), launch.count, images, launch.grid.blocks_of_image(),
+                     static_cast<C*>(call.bounds));
+  });
+  if (call.gradient == nullptr) {
+    return;
+  }
   launch.means = call.means;
   launch.grads = static_cast<const C*>(call.grads);
   launch.gradient = static_cast<C*>(call.gradient);
-  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { mean_kernel(launch); });
-  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { variance_gradient_kernel(launch); });
+  with_box_variant(launch, [&](auto variant) {
+    using Variant = decltype(variant);
+    cuda_on_host::launch(launch.blocks(), kBoxThreads, [&] { mean_kernel<Variant>(launch); });
+    cuda_on_host::launch(launch.blocks(), kBoxThreads,
+                         [&] { variance_gradient_kernel<Variant>(launch); });
+  });
 }
 
 template <typename T, typename C>
@@ -74,7 +91,17 @@ void run(const SharpenCall& call) {
   launch.output = static_cast<T*>(call.output);
   launch.grad_detail = static_cast<T*>(call.grad_detail);
   launch.grad_smooth = static_cast<T*>(call.grad_smooth);
-  cuda_on_host::launch(launch.blocks(), kFusionThreads, [&] { sharpen_kernel(launch); });
+  with_sharp_variant(
+      launch,
+      [&](auto variant) {
+        using Variant = decltype(variant);
+        cuda_on_host::launch(Variant::blocks(launch.size), kSharpThreads,
+                             [&] { sharpen_rows_kernel<Variant>(launch); });
+      },
+      [&] {
+        cuda_on_host::launch(TileGrid{launch.size}.blocks(), kTileThreads,
+                             [&] { sharpen_tile_kernel(launch); });
+      });
 }
 
 #define RUN(name, T, C)                                                           \

@@ -1,25 +1,24 @@
 // The SSIM kernels of the GPU, run on the host: see test_ssim_kernel.py.
-#include "../support/cuda_on_host.h"
-
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>
 
+#include "../support/cuda_on_host.h"
 #include "ssim_kernel.cuh"
 
 using namespace vqe_fast;
 
 namespace {
 
-template <typename T, typename C, int kWindow>
+int grads_of(const void* grad_input, const void* grad_target) {
+  return (grad_input != nullptr) + (grad_target != nullptr);
+}
+
+template <typename T, typename C>
 void run(const SsimLaunch<T, C>& launch) {
-  cuda_on_host::launch(launch.blocks(), kSsimThreads, [&] {
-    if (launch.grad_target != nullptr) {
-      ssim_kernel<T, C, kWindow, 2>(launch);
-    } else if (launch.grad_input != nullptr) {
-      ssim_kernel<T, C, kWindow, 1>(launch);
-    } else {
-      ssim_kernel<T, C, kWindow, 0>(launch);
-    }
+  const int grads = grads_of(launch.grad_input, launch.grad_target);
+  ssim_with_block<C>(launch.geometry.window, grads, [&]<int kWindow, int kGrads>() {
+    cuda_on_host::launch(launch.blocks(), SsimBlock<C, kWindow, kGrads>::kThreads,
+                         [&] { ssim_kernel<T, C, kWindow, kGrads>(launch); });
   });
 }
 
@@ -47,8 +46,9 @@ void run(const Call& call) {
   launch.planes = call.sizes[0] * call.sizes[1];
   launch.channels = call.sizes[1];
   launch.geometry = ssim_geometry<C>(call.sizes[2], call.sizes[3], call.options);
-  launch.plan(call.grad_input != nullptr);
+  launch.plan(grads_of(call.grad_input, call.grad_target));
   const auto [per_position, per_pixel] = ssim_shares(launch.geometry, call.blend, launch.planes);
+  launch.squared = per_pixel != 0;
   launch.grad_map = static_cast<const C*>(call.grad_map);
   launch.grad = launch.grad_map != nullptr ? C(1) : static_cast<C>(-per_position);
   launch.grad_square = launch.grad_map != nullptr ? C(0) : static_cast<C>(per_pixel);
@@ -57,22 +57,16 @@ void run(const Call& call) {
   launch.grad_target = static_cast<C*>(call.grad_target);
   std::vector<double> sums(2 * launch.blocks());
   launch.sums = call.value != nullptr ? sums.data() : nullptr;
-  if (launch.geometry.window == 11) {
-    run<T, C, 11>(launch);
-  } else {
-    run<T, C, 0>(launch);
-  }
+  run(launch);
   if (call.value != nullptr) {
-    cuda_on_host::launch(1, kSsimThreads, [&] {
-      ssim_value_kernel<C>(sums.data(), launch.blocks(), call.blend.offset, per_position,
-                           per_pixel, static_cast<C*>(call.value));
+    cuda_on_host::launch(1, kSsimValueThreads, [&] {
+      ssim_value_kernel<C>(sums.data(), launch.blocks(), call.blend.offset, per_position, per_pixel,
+                           static_cast<C*>(call.value));
     });
   }
 }
 
 extern "C" void run_float64(const Call* call) { run<double, double>(*call); }
 extern "C" void run_float32(const Call* call) { run<float, float>(*call); }
-extern "C" void run_bfloat16(const Call* call) {
-  run<torch::headeronly::BFloat16, float>(*call);
-}
+extern "C" void run_bfloat16(const Call* call) { run<torch::headeronly::BFloat16, float>(*call); }
 extern "C" void run_float16(const Call* call) { run<torch::headeronly::Half, float>(*call); }

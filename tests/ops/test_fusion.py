@@ -59,8 +59,10 @@ class TestLocalVariance(_FusionContract):
     def schema_calls(self, tensors, variant):
         names, (image,) = torch.ops.vqe_fast, tensors
         radius = variant.get("radius", 11)
-        yield names.local_variance.default, (image, radius, True)
-        yield names.local_variance.default, (image.detach(), radius, False)
+        yield names.local_variance.default, (image, [], radius)
+        others = [1 - image.detach(), 0.5 * image.detach()]
+        for neighbours in (others[:1], others):
+            yield names.local_variance.default, (image.detach(), neighbours, radius)
         grad = torch.rand(image.shape[0], 1, *image.shape[2:], device=image.device)
         yield names.local_variance_backward.default, (grad, image.detach(), radius)
 
@@ -341,6 +343,29 @@ IMAGE = torch.zeros(1, 3, 4, 4)
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "message"),
+    [
+        ([IMAGE] * 3, "at most 2 neighbours, got 3"),
+        ([IMAGE, IMAGE[..., :3]], "neighbours must have the shape"),
+        ([IMAGE.double()], "neighbours must have the shape, dtype"),
+    ],
+)
+def test_wrong_neighbours(neighbours, message):
+    """What the operator refuses whoever calls it."""
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.vqe_fast.local_variance(IMAGE, neighbours, 11)
+
+
+def test_neighbours_of_other_dtypes():
+    """Each is as exact as its own dtype, whichever is the frame's."""
+    previous, current, following = frames((1, 3, 30, 41), torch.float64, count=3)
+    actual = ops.astf_mask(previous.float(), current.bfloat16(), following, 3)
+    expected = ops.astf_mask(previous.float().double(), current.bfloat16().double(), following, 3)
+    assert actual.dtype == torch.bfloat16
+    assert torch.equal(actual, expected.bfloat16())
 
 
 def clip(length, shape=(2, 3, 20, 30)):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from support.contract import DEVICES, DTYPES, OperatorContract
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
@@ -238,6 +239,37 @@ def test_difficult_images(kind, padding, device):
     for index, (a, c, e) in enumerate(zip(actual, control, exact, strict=True)):
         assert_no_worse(a.cpu(), c, e, GRADIENT_FACTOR if index else VALUE_FACTOR)
     assert actual[0].abs().max() <= 1
+
+
+class Convolutions(TorchDispatchMode):
+    """Keeps the arguments of convolutions and of their gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_images, self.gradients = [], []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        if function is torch.ops.aten.convolution.default:
+            self.of_images.append((*arguments[:2], arguments[8]))
+        if function is torch.ops.aten.convolution_backward.default:
+            self.gradients.append((*arguments[1:3], arguments[9]))
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("channels", (1, 3))
+@pytest.mark.parametrize("memory_format", (torch.contiguous_format, torch.channels_last), ids=str)
+def test_reference_takes_no_tf32(channels, memory_format):
+    """Its convolutions are those for which PyTorch has a kernel of its own, which has no TF32: as
+    many groups as channels, more than one, in rows one after the other."""
+    x, y = (i.float().to(memory_format=memory_format) for i in images((2, channels, 16, 20)))
+    with Convolutions() as convolutions:
+        reference.ssim(x.requires_grad_(), y).backward()
+    assert len(convolutions.of_images) == len(convolutions.gradients) == 2
+    for image, weight, groups in convolutions.of_images + convolutions.gradients:
+        assert image.shape[1] == weight.shape[0] == groups > 1
+        assert image.is_contiguous()
+        assert not image.is_contiguous(memory_format=torch.channels_last)
+        assert not weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -5,9 +5,10 @@ import ctypes
 import pytest
 import torch
 
+from support.cuda_kernels import compile_kernels
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from support.host_build import host_library
-from support.layouts import channels_last, contiguous, transposed
+from support.layouts import LAYOUTS
 from vqe_fast import reference
 
 NAMES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -50,7 +51,10 @@ def kernels(tmp_path_factory):
     library = host_library("ssim_on_host.cpp", tmp_path_factory.mktemp("ssim"))
 
     def run(x, y, window_size, padding, alpha=None, grad_map=None, gradients=2):
-        """(value, map, gradient of x, gradient of y); NaN where nothing was written."""
+        """(value, map, gradient of x, gradient of y); NaN where nothing was written.
+
+        The map comes without gradients only.
+        """
         computed = torch.promote_types(x.dtype, torch.float32)
         less = 0 if padding == "same" else window_size - 1
         size = (*x.shape[:2], x.shape[2] - less, x.shape[3] - less)
@@ -68,7 +72,7 @@ def kernels(tmp_path_factory):
             blend,
             None if grad_map is None else grad_map.data_ptr(),
             value.data_ptr(),
-            similarity.data_ptr(),
+            similarity.data_ptr() if gradients == 0 else None,
             of_x.data_ptr() if gradients > 0 else None,
             of_y.data_ptr() if gradients > 1 else None,
         )
@@ -99,7 +103,8 @@ def check(actual, function, x, y, grad=None, **options):
             assert_no_worse(a.to(control.dtype), control, exact, factor, float64_units=4096)
 
 
-# A block of the kernel sees 128 columns and 64 rows.
+# A strip of the kernel is up to 504 columns wide without gradients, up to 240 with them, and a
+# band here 32 rows high.
 @pytest.mark.parametrize("dtype", NAMES, ids=str)
 @pytest.mark.parametrize(
     ("shape", "window_size", "padding"),
@@ -108,10 +113,15 @@ def check(actual, function, x, y, grad=None, **options):
         ((2, 3, 13, 29), 11, "valid"),
         ((1, 1, 70, 140), 11, "valid"),
         ((1, 2, 1, 7), 11, "same"),
-        ((1, 1, 66, 130), 11, "same"),
+        ((1, 1, 20, 506), 11, "same"),
+        ((1, 1, 33, 241), 9, "same"),
+        ((1, 1, 12, 250), 9, "valid"),
+        ((1, 2, 34, 105), 7, "same"),
         ((1, 1, 20, 150), 5, "valid"),
         ((1, 1, 5, 135), 33, "same"),
+        ((1, 1, 34, 40), 33, "valid"),
         ((1, 1, 4, 3), 3, "same"),
+        ((1, 1, 9, 40), 1, "valid"),
     ],
     ids=str,
 )
@@ -119,16 +129,15 @@ def test_kernels_on_the_host(kernels, shape, window_size, padding, dtype):
     x, y = images(shape, dtype)
     options = {"window_size": window_size, "padding": padding}
 
-    value, similarity, of_x, of_y = kernels(x, y, **options)
+    value, _, of_x, of_y = kernels(x, y, **options)
     check((value, of_x, of_y), reference.ssim, x, y, **options)
-    map_options = options | {"reduction": "none"}
-    check((similarity, None, None), reference.ssim, x, y, **map_options)
 
     value, _, of_x, _ = kernels(x, y, alpha=0.3, gradients=1, **options)
     check((value, of_x, None), reference.ssim_mse_loss, x, y, alpha=0.3, **options)
 
     value, similarity, *_ = kernels(x, y, gradients=0, alpha=0.3, **options)
     check((value, None, None), reference.ssim_mse_loss, x, y, alpha=0.3, **options)
+    map_options = options | {"reduction": "none"}
     check((similarity, None, None), reference.ssim, x, y, **map_options)
 
     grad = torch.rand(similarity.shape, dtype=similarity.dtype)
@@ -136,20 +145,49 @@ def test_kernels_on_the_host(kernels, shape, window_size, padding, dtype):
     check((None, of_x, of_y), reference.ssim, x, y, grad, **map_options)
 
 
-@pytest.mark.parametrize("layout", (contiguous, transposed, channels_last))
-def test_layouts_on_the_host(kernels, layout):
-    x, y = images((2, 3, 13, 17), torch.float32)
-    for actual, expected in zip(
-        kernels(layout(x), y, 11, "valid"), kernels(x, y, 11, "valid"), strict=True
-    ):
-        assert torch.equal(actual, expected)
+def cropped(tensor):
+    """A part of wider rows, aligned as they are; its own width is no multiple of four."""
+    wide = torch.nn.functional.pad(tensor, (8, 8 + -tensor.shape[-1] % 4), value=7.0)
+    return wide[..., 8 : 8 + tensor.shape[-1]]
+
+
+@pytest.mark.parametrize("width", (17, 20))
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
+@pytest.mark.parametrize("layout", (*LAYOUTS, cropped))
+def test_layouts_on_the_host(kernels, layout, dtype, width):
+    """Rows that are loaded four columns at a time and rows that are not give the same."""
+    x, y = images((2, 3, 13, width), dtype)
+    for window_size, gradients in ((11, 2), (11, 0), (5, 1)):
+        expected = kernels(x, y, window_size, "same", gradients=gradients)
+        actual = kernels(layout(x), layout(y), window_size, "same", gradients=gradients)
+        for a, e in zip(actual, expected, strict=True):
+            assert torch.equal(a.isnan(), e.isnan())
+            assert torch.equal(a.nan_to_num(), e.nan_to_num())
 
 
 def test_a_bad_pixel_spoils_only_its_windows_on_the_host(kernels):
-    """The window that the kernel is not compiled for, too: taps of 0 would spread a NaN."""
-    for window_size in (7, 11):
+    """A window that the kernel is not compiled for, too: taps of 0 would spread a NaN."""
+    for window_size in (5, 7, 11):
         x, y = images((1, 1, 40, 150), torch.float32)
         x[0, 0, 0, 0] = x[0, 0, 20, 130] = torch.nan
         spoilt = torch.nn.functional.max_pool2d(x.isnan().float(), window_size, stride=1) > 0
-        similarity = kernels(x, y, window_size, "valid")[1]
+        similarity = kernels(x, y, window_size, "valid", gradients=0)[1]
         assert torch.equal(similarity.isnan(), spoilt)
+
+
+@pytest.mark.parametrize("window", (7, 9, 11, 0))
+def test_compiled_for_a_gpu(window):
+    """Sums stay in registers, 16 warps a multiprocessor; rows are loaded in wide pieces."""
+    kernels = [
+        f"vqe_fast::ssim_kernel<float, float, {window}, {gradients}>"
+        "(vqe_fast::SsimLaunch<float, float>)"
+        for gradients in range(3)
+    ]
+    for name, kernel in compile_kernels(["ssim_kernel.cuh"], kernels).items():
+        assert kernel.stack <= (16 if window == 0 else 0), name
+        assert kernel.spills <= (16 if window == 0 else 0), name
+        assert kernel.registers <= 128, name
+        assert kernel.shared <= 32 * 1024, name
+        assert "LDG.E.128" in kernel.sass, name
+        assert "STS.128" in kernel.sass, name
+        assert window == 0 or "LDS.128" in kernel.sass, name

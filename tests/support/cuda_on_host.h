@@ -15,6 +15,7 @@
 #define __device__
 #define __host__
 #define __shared__ static
+#define __launch_bounds__(...)
 
 namespace cuda_on_host {
 

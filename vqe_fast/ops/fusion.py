@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -157,7 +159,7 @@ def frame_variance(frames: Tensor, radius: int = 11, *, name: str = "frames") ->
     check_radius(radius)
     if not use_kernel("fusion", frames):
         return reference.fusion.frame_variance(frames, radius)
-    return FrameVariance(*torch.ops.vqe_fast.local_variance(frames, radius, True))
+    return FrameVariance(*torch.ops.vqe_fast.local_variance(frames, [], radius))
 
 
 def fuse(
@@ -206,21 +208,18 @@ def _with_neighbours(
     previous: Tensor, current: Tensor, following: Tensor, radius: int
 ) -> tuple[Tensor, Tensor]:
     """The map of the current frame and the bounds of all three; a frame that comes twice, once."""
-    own = frame_variance(current.detach(), radius)
-    before = own if previous is current else _bounds_only(previous.detach(), radius)
-    if following is current:
-        after = own
-    elif following is previous:
-        after = before
-    else:
-        after = _bounds_only(following.detach(), radius)
-    return own.map, common_bounds(before.bounds, own.bounds, after.bounds)
-
-
-def _bounds_only(frames: Tensor, radius: int) -> FrameVariance:
-    if not use_kernel("fusion", frames):
-        return reference.fusion.frame_variance(frames, radius)
-    return FrameVariance(*torch.ops.vqe_fast.local_variance(frames, radius, False))
+    check_radius(radius)
+    frames = [current]
+    for neighbour in (previous, following):
+        if all(neighbour is not frame for frame in frames):
+            frames.append(neighbour)
+    if not use_kernel("fusion", *frames):
+        found = [reference.fusion.frame_variance(frame.detach(), radius) for frame in frames]
+        return found[0].map, common_bounds(*(variance.bounds for variance in found))
+    dtype = functools.reduce(torch.promote_types, (frame.dtype for frame in frames))
+    own, *others = (frame.detach().to(dtype) for frame in frames)
+    variance, bounds = torch.ops.vqe_fast.local_variance(own, others, radius)
+    return variance, bounds
 
 
 def _check_frames(name: str, frames: object) -> None:
@@ -260,11 +259,11 @@ def _computed_dtype(frames: Tensor) -> torch.dtype:
     return torch.promote_types(frames.dtype, torch.float32)
 
 
-def _fake_variance(frames: Tensor, radius: int, wanted: bool) -> tuple[Tensor, Tensor]:
+def _fake_variance(frames: Tensor, neighbours: list[Tensor], radius: int) -> tuple[Tensor, Tensor]:
     batch, _, height, width = frames.shape
     dtype = _computed_dtype(frames)
-    size = (batch, 1, height, width) if wanted else (0,)
-    return frames.new_empty(size, dtype=dtype), frames.new_empty((batch, 2), dtype=dtype)
+    map = frames.new_empty((batch, 1, height, width), dtype=dtype)
+    return map, frames.new_empty((batch, 2), dtype=dtype)
 
 
 def _fake_variance_backward(grad_output: Tensor, frames: Tensor, radius: int) -> Tensor:
@@ -272,24 +271,26 @@ def _fake_variance_backward(grad_output: Tensor, frames: Tensor, radius: int) ->
 
 
 def _setup_variance(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    frames, ctx.radius, wanted = inputs
+    frames, neighbours, ctx.radius = inputs
     ctx.save_for_backward(frames)
-    ctx.mark_non_differentiable(*output[1:] if wanted else output)
+    ctx.neighbours = len(neighbours)
+    ctx.mark_non_differentiable(output[1])
     ctx.set_materialize_grads(False)
 
 
 def _backward_variance(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-untyped-def]
     (frames,) = ctx.saved_tensors
+    others = [None] * ctx.neighbours
     if grad_output is None:
-        return None, None, None
+        return None, others, None
     if torch.is_grad_enabled():
 
         def variance(frames: Tensor) -> Tensor:
             return reference.fusion.frame_variance(frames, ctx.radius).map
 
-        return *reference_gradients(variance, (frames,), (True,), grad_output), None, None
+        return *reference_gradients(variance, (frames,), (True,), grad_output), others, None
     gradient = torch.ops.vqe_fast.local_variance_backward(grad_output, frames, ctx.radius)
-    return gradient.to(frames.dtype), None, None
+    return gradient.to(frames.dtype), others, None
 
 
 def _fake_fuse(detail, smooth, variance, bounds, amount, taps):  # type: ignore[no-untyped-def]

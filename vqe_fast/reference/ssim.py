@@ -53,10 +53,9 @@ def similarity_parts(
     """
     if input.element_size() < 4:
         input, target = input.float(), target.float()
-    channels = input.shape[1]
     offsets = torch.arange(window_size, dtype=input.dtype, device=input.device)
     window = torch.exp(-((offsets - window_size // 2) ** 2) / (2 * sigma**2))
-    window = (window / window.sum()).expand(channels, 1, 1, window_size)
+    window = window / window.sum()
     # Variances do not change with a constant, but far from zero they lose their digits.
     shift_x = input.detach().mean((2, 3), keepdim=True)
     shift_y = target.detach().mean((2, 3), keepdim=True)
@@ -65,18 +64,28 @@ def similarity_parts(
         input, target = functional.pad(input, margins), functional.pad(target, margins)
     x, y = input - shift_x, target - shift_y
 
-    def blur(image: Tensor) -> Tensor:
-        rows = functional.conv2d(image, window, groups=channels)
-        return functional.conv2d(rows, window.mT, groups=channels)
-
-    mean_x, mean_y = blur(x), blur(y)
-    variance_x = (blur(x * x) - mean_x * mean_x).clamp_min(0)
-    variance_y = (blur(y * y) - mean_y * mean_y).clamp_min(0)
-    covariance = blur(x * y) - mean_x * mean_y
+    mean_x, mean_y, square_x, square_y, product = _blurred((x, y, x * x, y * y, x * y), window)
+    variance_x = (square_x - mean_x * mean_x).clamp_min(0)
+    variance_y = (square_y - mean_y * mean_y).clamp_min(0)
+    covariance = product - mean_x * mean_y
     mean_x, mean_y = mean_x + shift_x, mean_y + shift_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return luminance, structure
+
+
+def _blurred(maps: Sequence[Tensor], window: Tensor) -> tuple[Tensor, ...]:
+    """Sums of each map (B, C, H, W) over windows, weighted along rows and columns by ``window``.
+
+    Together the maps are several channels in rows one after the other: convolutions of float32 for
+    which PyTorch has a kernel of its own on a GPU. cuDNN's, for one channel or channels last, takes
+    TF32 unless told otherwise, and too few digits are left of a variance.
+    """
+    stacked = torch.cat(tuple(maps), dim=1).contiguous()
+    channels = stacked.shape[1]
+    taps = window.expand(channels, 1, 1, -1)
+    rows = functional.conv2d(stacked, taps, groups=channels)
+    return functional.conv2d(rows, taps.mT, groups=channels).chunk(len(maps), dim=1)
 
 
 def ssim(
