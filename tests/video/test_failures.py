@@ -39,6 +39,13 @@ def leaving_nothing(target):
     assert threading.active_count() == threads
 
 
+class Listens(Pointwise):
+    """A model that is told QPs."""
+
+    def forward(self, frames, qp):
+        return frames
+
+
 def fail_at(frame, error):
     """A model that raises at a frame, counted from 0, having checked that work is under way."""
     calls = iter(range(1000))
@@ -127,6 +134,18 @@ def test_interrupted_in_the_calling_thread(clip, target, moment):
         enhance_video(clip, target, Pointwise(), overwrite=True, progress=interrupt)
 
 
+@pytest.mark.parametrize("moment", [1, 15, 30])
+@pytest.mark.parametrize("options", [{}, {"segment_seconds": 10.0}], ids=["one pass", "segment"])
+def test_interrupted_while_qps_are_read_ahead(clip, target, moment, options):
+    def interrupt(done, _):
+        if done == moment:
+            signal.raise_signal(signal.SIGINT)
+
+    model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
+    with leaving_nothing(target), pytest.raises(KeyboardInterrupt):
+        enhance_video(clip, target, model, overwrite=True, progress=interrupt, **options)
+
+
 def test_interrupted_while_waiting_for_the_encoder(clip, target, monkeypatch):
     """The file must not be taken away under a thread that is still writing it."""
     finish = VideoSink.finish
@@ -183,10 +202,6 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
 
 def test_frames_do_not_wait_for_the_garbage_collector(tmp_path):
     """It counts objects, and lets hundreds of frames pile up before it looks for cycles."""
-
-    class Listens(Pointwise):
-        def forward(self, luma, qp):
-            return luma
 
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=120)
     counts = []

@@ -123,7 +123,7 @@ def test_qps_are_of_frames(tmp_path, monkeypatch):
     seen, told = [], []
     monkeypatch.setattr(
         "vqe_fast.video.job.find_estimator",
-        lambda device: lambda luma: seen.append(tuple(luma.shape)) or 30.0,
+        lambda device: lambda luma: seen.append(tuple(luma().shape)) or 30.0,
     )
 
     class Listens(Pointwise):

@@ -1,5 +1,7 @@
 """The QPs that a model is told while a video is enhanced."""
 
+import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,7 @@ from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video, read_qp
 from vqe_fast.video.qp.track import QPTrack
 
-LUMA = torch.zeros(1, 1, 8, 8)
+SIZE = 48, 64
 
 
 class Listens(Pointwise):
@@ -66,25 +68,54 @@ def test_given_to_a_model_that_takes_none(clip, tmp_path):
         enhance_video(clip, tmp_path / "out.mkv", Pointwise(), qp=30)
 
 
+def not_needed():
+    """Luma costs an upload and a conversion: who need not see it does not ask for it."""
+    raise AssertionError("the luma was asked for")
+
+
+def luma_of(value):
+    return lambda: torch.full((1, 1, *SIZE), value)
+
+
 def test_a_codec_that_does_not_tell(tmp_path):
     source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=2)
-    with pytest.raises(VideoError, match=r"does not tell its QPs.*--qp"):
-        QPTrack(source).of(0, LUMA)
-    track = QPTrack(source, estimate=lambda luma: 30.0 + luma.mean().item())
-    assert track.of(0, LUMA).qp == 30 and track.of(40, LUMA + 1).qp == 31
-    assert track.sources == {"estimate": 2}
+    with (
+        closing(QPTrack(source)) as track,
+        pytest.raises(VideoError, match=r"does not tell its QPs.*--qp"),
+    ):
+        track.of(0, SIZE, not_needed)
+    with closing(QPTrack(source, estimate=lambda luma: 30.0 + luma().mean().item())) as track:
+        assert track.of(0, SIZE, luma_of(0.0)).qp == 30
+        assert track.of(40, SIZE, luma_of(1.0)).qp == 31
+        assert track.sources == {"estimate": 2}
 
 
 def test_frames_that_are_passed_over(clip):
     """A frame that the decoder did not show takes nobody's QP, nor does one that is not there."""
     frames = read_qp(clip)
-    track = QPTrack(clip, estimate=lambda luma: 1.0)
-    assert track.of(frames[0].pts, LUMA).qp == frames[0].qp
-    assert track.of(frames[3].pts, LUMA).qp == frames[3].qp
-    assert track.of(frames[3].pts + 1, LUMA).qp == 1
-    assert track.of(frames[4].pts, LUMA).qp == frames[4].qp
-    assert track.of(None, LUMA).qp == frames[5].qp
-    assert track.of(frames[8].pts + 512, LUMA).qp == 1
+    with closing(QPTrack(clip, estimate=lambda luma: 1.0)) as track:
+        assert track.of(frames[0].pts, SIZE, not_needed).qp == frames[0].qp
+        assert track.of(frames[3].pts, SIZE, not_needed).qp == frames[3].qp
+        assert track.of(frames[3].pts + 1, SIZE, luma_of(0.0)).qp == 1
+        assert track.of(frames[4].pts, SIZE, not_needed).qp == frames[4].qp
+        assert track.of(None, SIZE, not_needed).qp == frames[5].qp
+        assert track.of(frames[8].pts + 512, SIZE, luma_of(0.0)).qp == 1
+
+
+def test_the_stream_is_read_in_a_thread_of_its_own(clip):
+    """From anywhere, begun anew as often as one likes; a QP that is given needs none."""
+    before = threading.active_count()
+    frames = read_qp(clip)
+    with closing(QPTrack(clip)) as track:
+        assert threading.active_count() == before
+        for first in (0, 3, 0):
+            track.start_at(frames[first].pts)
+            told = [track.of(frame.pts, SIZE, not_needed).qp for frame in frames[first:-1]]
+            assert told == [frame.qp for frame in frames[first:-1]]
+            assert threading.active_count() <= before + 1
+    assert threading.active_count() == before
+    with closing(QPTrack(clip, 30.0)) as track:
+        assert track.of(0, SIZE, not_needed).qp == 30 and threading.active_count() == before
 
 
 def test_damage(clip, tmp_path):

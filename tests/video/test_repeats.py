@@ -11,6 +11,9 @@ from support.media import read_frames, texture, write_clip
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, StreamedBlend
 from vqe_fast.video import enhance_video
 from vqe_fast.video.planes import plane_view
+from vqe_fast.video.repeats import Repeats
+from vqe_fast.video.steps import Step
+from vqe_fast.video.watch import Watch
 
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
 
@@ -60,6 +63,46 @@ def test_what_the_model_does_not_see_does_not_count(planes, pixel_format):
     if planes == "y":
         for frame, before in zip(result, chroma, strict=True):
             np.testing.assert_array_equal(plane_view(frame, 1), before)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("size", [(64, 48), (35, 130)])
+def test_one_sample_anywhere_makes_a_difference(size, pixel_format):
+    """A few rows are compared first, the others only if these are equal."""
+    width, height = size
+    rows = {0, 1, height // 2, 63, 64, 65, 128, height - 1} & set(range(height))
+    for row in sorted(rows):
+        for column in (0, width - 1):
+            repeats = Repeats(1)
+            frames = [textured(0, size, pixel_format) for _ in range(3)]
+            plane_view(frames[2], 0)[row, column] ^= 1
+            assert [repeats(frame) for frame in frames] == [False, True, False]
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_frames_may_be_changed_once_they_are_given_back(temporal):
+    """Each is given back when the next one has been compared with it, but packets do not wait."""
+    numbers = [0, 0, None, None, 0, 1, 1, 1, None, 2, 2]
+    steps = [Step(frame=None if number is None else textured(number)) for number in numbers]
+    taken = 0
+
+    def counted():
+        nonlocal taken
+        for step in steps:
+            taken += 1
+            yield step
+
+    watch = Watch(planes=1, temporal=temporal)
+    told = []
+    for place, step in enumerate(watch(counted())):
+        assert step is steps[place]
+        if step.frame is None:
+            assert temporal or taken == place + 1
+        else:
+            told.append(step.repeats)
+            plane_view(step.frame, 0)[:] = place
+    assert told == [False, True, True, False, True, True, False, True]
+    assert watch.repeats == 5
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from support.frames import assert_luma, enhancer_of, textured
+from support.frames import lumas as lumas_of
 from support.media import read_frames, write_clip
+from support.modules import Pointwise
 from vqe_fast.models import list_models
 from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video import enhance_video
+from vqe_fast.video.coding import FrameCoding
+from vqe_fast.video.enhancer import ResultWriter
+from vqe_fast.video.steps import Step
 from vqe_fast.video.strength import NONE, WHOLE, Strength, Strengths
 from vqe_fast.weights import shipped, shipped_strengths
 
@@ -84,6 +90,37 @@ def test_none_of_it(clip, tmp_path, monkeypatch, model, options):
     assert report.applied == {"none": 4} and report.qp_sources == {"stream": 4}
     for (_, old), new in zip(read_frames(clip), frames, strict=True):
         assert all(map(np.array_equal, old, new))
+
+
+def test_none_of_it_costs_nothing(monkeypatch):
+    """Such a frame is not even taken to the device, and the ones before it come first."""
+    frames = [textured(number) for number in range(5)]
+    enhancer = enhancer_of(Pointwise(lambda luma: 1 - luma), frames[0])
+    taken, upload = [], enhancer._transfer.upload
+
+    def counted(frame, count):
+        taken.append(frame.pts)
+        return upload(frame, count)
+
+    monkeypatch.setattr(enhancer._transfer, "upload", counted)
+    before = lumas_of(frames)
+    given = [WHOLE, NONE, NONE, WHOLE, NONE]
+    steps = [
+        Step(frame=frame, coding=FrameCoding(30.0, strength=strength))
+        for frame, strength in zip(frames, given, strict=True)
+    ]
+    write, order = ResultWriter(1), []
+    for step in enhancer(steps):
+        write(step)
+        order.append(step)
+    assert order == steps and taken == [0, 3]
+    expected = torch.stack(
+        [
+            1 - luma if strength == WHOLE else luma
+            for luma, strength in zip(before, given, strict=True)
+        ]
+    )
+    assert_luma(frames, expected)
 
 
 def test_order_is_kept_among_frames(clip, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from vqe_fast.video.conversion import Converter
 from vqe_fast.video.formats import bit_depth, has_luma_plane, planar_twin
 from vqe_fast.video.opening import open_video, pick_stream, read_packets
 from vqe_fast.video.planes import depth_of, luma_view
-from vqe_fast.video.qp import FrameQP
+from vqe_fast.video.qp import FrameQP, iterate_qp
 from vqe_fast.video.qp.following import FollowedQPs
 from vqe_fast.video.source import VideoSource
 
@@ -70,7 +70,7 @@ class Footage:
         name = first.format.name
         twin = planar_twin(name) if not first.format.is_rgb else None
         self._luma_format = Converter(twin or "yuv444p")
-        self._qps = FollowedQPs(path)
+        self._qps = FollowedQPs(iterate_qp(path))
 
     def __enter__(self) -> Self:
         return self

@@ -99,10 +99,10 @@ class Network:
         """Runs the model over the clip."""
         asked = self._asked(case)
         bench = self._bench.adjusted(source=case.path, qp=asked)
-        with bench.open() as video:
+        with bench.open() as video, bench.qp_track() as qps:
             enhancer = bench.enhancer(video)
             watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-            tell_qps = bench.telling_qps(bench.qp_track(), video)
+            tell_qps = bench.telling_qps(qps, video)
             steps = tell_qps(watch(in_steps(video.items())))
             _, timings = run(steps, enhancer, _Kept(frames), lambda done: None)
             note = enhancer.precision

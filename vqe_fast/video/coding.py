@@ -12,6 +12,7 @@ from torch import Tensor
 from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.strength import WHOLE, Strength
+from vqe_fast.video.transfer import send
 
 T = TypeVar("T", int, float)
 
@@ -42,6 +43,9 @@ class FrameCoding:
 class CodingArguments:
     """What a model takes beside frames, for whole frames or a tile of them.
 
+    Nothing waits for the device. Maps of QPs and codes of several frames are on it; QPs of several
+    frames are on the CPU, where :func:`vqe_fast.ops.qp_gains` checks them without waiting either.
+
     Args:
         codings: of the frames; None for a model that takes none.
         spec: of the model.
@@ -63,13 +67,16 @@ class CodingArguments:
             return
         maps = [coding.blocks for coding in known if coding.blocks is not None]
         if spec.takes_coding and pictures == 1 and len(maps) == len(known):
-            self._qp = torch.cat(maps).to(device)
+            self._qp = send(torch.cat(maps), device)
         else:
-            self._qp = _together([coding.qp for coding in known], pictures, device)
+            self._qp = _together([coding.qp for coding in known], pictures)
         if spec.takes_coding:
-            self._rest = (
-                _together([coding.codec for coding in known], pictures, device),
-                _together([coding.frame_type for coding in known], pictures, device),
+            self._rest = tuple(
+                send(code, device) if isinstance(code, Tensor) else code
+                for code in (
+                    _together([coding.codec for coding in known], pictures),
+                    _together([coding.frame_type for coding in known], pictures),
+                )
             )
 
     def of(self, window: tuple[slice, slice] | None = None) -> tuple[float | Tensor, ...]:
@@ -83,8 +90,8 @@ class CodingArguments:
         return (qp, *self._rest)
 
 
-def _together(figures: Sequence[T], pictures: int, device: torch.device) -> T | Tensor:
+def _together(figures: Sequence[T], pictures: int) -> T | Tensor:
     """A number for one frame, a tensor of one for each picture for several."""
     if len(figures) == 1:
         return figures[0]
-    return torch.tensor(figures, device=device).repeat_interleave(pictures)
+    return torch.tensor(figures).repeat_interleave(pictures)

@@ -185,8 +185,10 @@ def _enhance_in_one_pass(
 ) -> Outcome:
     bench.view(video)  # refuses what no temporary file need be made for
     settings = bench.settings(video)
-    with VideoSink(bench.job.target, video, settings, with_chapters=limit is None) as sink:
-        qps = bench.qp_track()
+    with (
+        VideoSink(bench.job.target, video, settings, with_chapters=limit is None) as sink,
+        bench.qp_track() as qps,
+    ):
         reset_peak(bench.device)
         enhancer = bench.enhancer(video)
         watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)

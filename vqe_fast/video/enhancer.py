@@ -20,8 +20,9 @@ from vqe_fast.video.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.runner import Shot
 from vqe_fast.video.samples import load_planes, store_planes
 from vqe_fast.video.steps import Step
-from vqe_fast.video.strength import NONE, Applied
+from vqe_fast.video.strength import NONE, WHOLE, Applied
 from vqe_fast.video.tiles import refuse_other_shape
+from vqe_fast.video.transfer import UNCHANGED, transfer_for
 from vqe_fast.video.views import View
 
 _TYPICAL_QP = 32.0
@@ -68,7 +69,7 @@ class Enhancer:
         Raises:
             VideoError: memory does not suffice, or a wish is out of range.
         """
-        self._device = device
+        self._transfer = transfer_for(device)
         self._spec = spec_of(model)
         self.view = view
         values = view.values(load_planes(probe, view.planes, device))
@@ -154,15 +155,15 @@ class Enhancer:
             return
         if not step.repeats:
             self._repeated = 0
-            planes = load_planes(step.frame, self.view.planes, self._device)
-            shot = Shot(planes, self.view, step.coding, step.begins_scene)
+            strength = WHOLE if step.coding is None else step.coding.strength
             if step.is_kept:
-                self.applied[shot.strength.applied] += 1
-            if shot.strength == NONE and not self.is_temporal:
+                self.applied[strength.applied] += 1
+            if strength == NONE and not self.is_temporal:
                 yield from self._runner.flush()
-                self._shots.append((step, shot))
-                yield shot.values()
+                step.result = UNCHANGED
                 return
+            planes = self._transfer.upload(step.frame, self.view.planes)
+            shot = Shot(planes, self.view, step.coding, step.begins_scene)
             self._shots.append((step, shot))
             yield from self._runner.push(shot)
             return
@@ -176,7 +177,9 @@ class Enhancer:
         refuse_other_shape(enhanced, self._shape)
         enhanced = shot.with_strength(enhanced)
         # One number tells of all: the sum of finite values is finite.
-        step.result = self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
+        step.result = self._transfer.download(
+            self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
+        )
 
     def _ready(self) -> Iterator[Step]:
         while self._waiting:
@@ -210,8 +213,8 @@ class ResultWriter:
             for index in range(self._planes):
                 plane_view(frame, index)[:] = plane_view(self._last, index)
         elif step.result is not None:
-            planes, finite = step.result
-            if not finite:
+            planes = step.result.planes()
+            if planes is None:
                 raise VideoError(
                     "the model gave values that are not finite; "
                     "try the precision fp32, or other weights"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from av.video.frame import VideoFrame
-from torch import nn
+from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import codec_code
@@ -162,17 +163,23 @@ class Workbench:
         with self.open() as video:
             return self.enhancer(video)
 
-    def qp_track(self) -> QPTrack | None:
+    @contextmanager
+    def qp_track(self) -> Iterator[QPTrack | None]:
         """The QPs that the model is to be told, or that its strengths depend on; None for neither.
+
+        They are closed when the ``with`` block is left.
 
         Raises:
             VideoError: it is neither, but a QP was given, or that is out of range.
         """
         if spec_of(self.network).takes_qp or self.strengths.is_needed:
-            return QPTrack(self.job.source, self.job.qp, find_estimator(self.device))
+            track = QPTrack(self.job.source, self.job.qp, find_estimator(self.device))
+            with closing(track):
+                yield track
+            return
         if self.job.qp is not None:
             raise VideoError("a QP was given, but the model takes none; leave it out")
-        return None
+        yield None
 
     def telling_qps(
         self, qps: QPTrack | None, video: VideoSource
@@ -186,12 +193,14 @@ class Workbench:
         if qps is None:
             return lambda steps: steps
         fields = works_on_fields(video, self.job.interlaced)
-        luma = view_for("y", video.first_frame, fields=fields)
+        view = view_for("y", video.first_frame, fields=fields)
         codec = codec_code(video.facts.codec)
 
         def of(frame: VideoFrame, counts: bool) -> FrameCoding:
-            planes = load_planes(frame, 1, self.device)
-            coding = qps.of(frame.pts, luma.values(planes)[:1], counts=counts)
+            def luma() -> Tensor:
+                return view.values(load_planes(frame, 1, self.device))[:1]
+
+            coding = qps.of(frame.pts, (frame.height, frame.width), luma, counts=counts)
             return replace(coding, codec=codec, strength=self.strengths.of(codec, coding.qp))
 
         def tell(steps: Iterable[Step]) -> Iterator[Step]:

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from threading import Thread
 from typing import TypeVar
 
 from vqe_fast.video.channel import Cancelled, Channel
+from vqe_fast.video.stage import Stage, wait_for
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 DEPTH = 4
 """Items that a stage may be ahead of the next one."""
-
-_POLL_SECONDS = 0.005
-
-
-class _Stage(Thread):
-    """A thread that says when it has ended, and with which error.
-
-    ``Thread.join`` alone does not do: in Python 3.11 a signal that interrupts it makes the thread
-    look dead while it runs on, and the file that it writes would be taken away from it.
-    """
-
-    def __init__(self, name: str, body: Callable[[], None], on_error: Callable[[], None]) -> None:
-        super().__init__(name=name)
-        self.error: BaseException | None = None
-        self.ended = False
-        self._body = body
-        self._on_error = on_error
-
-    def run(self) -> None:
-        try:
-            with suppress(Cancelled):
-                self._body()
-        except BaseException as error:  # for the calling thread
-            self.error = error
-            self._on_error()
-        finally:
-            self.ended = True
 
 
 def run_pipeline(
@@ -74,8 +46,8 @@ def run_pipeline(
         before.close()
 
     stages = (
-        _Stage("vqe-fast decode", feed, cancel),
-        _Stage("vqe-fast encode", lambda: consume(after), cancel),
+        Stage("vqe-fast decode", feed, cancel),
+        Stage("vqe-fast encode", lambda: consume(after), cancel),
     )
     try:
         for stage in stages:
@@ -84,22 +56,11 @@ def run_pipeline(
             for item in work(before):
                 after.put(item)
             after.close()
-        _wait_for(stages)
+        wait_for(stages)
     except BaseException:
         cancel()
-        _wait_for(stages, KeyboardInterrupt)
+        wait_for(stages, KeyboardInterrupt)
         raise
     for stage in stages:
         if stage.error is not None:
             raise stage.error
-
-
-def _wait_for(stages: Iterable[_Stage], *ignored: type[BaseException]) -> None:
-    """Waits for the end of the stages that were started; ``ignored`` does not interrupt it."""
-    for stage in stages:
-        if stage.ident is None:
-            continue
-        while not stage.ended:
-            with suppress(*ignored):
-                time.sleep(_POLL_SECONDS)
-        stage.join()

@@ -55,9 +55,16 @@ def run(
                     on_frame(done)
                 yield step
 
+    def arrived(steps: Iterable[Step]) -> Iterator[Step]:
+        for step in steps:
+            if step.result is not None:
+                with timings.span("arrive"):
+                    step.result.wait()
+            yield step
+
     def write(steps: Iterable[Step]) -> None:
         put_result = ResultWriter(enhancer.view.planes)
-        for step in timings.using("encode", steps):
+        for step in timings.using("encode", arrived(steps)):
             put_result(step)
             for item in step.items():
                 writer.write(item)

@@ -18,9 +18,9 @@ def load_planes(frame: VideoFrame, count: int, device: torch.device) -> list[Ten
 
 
 def store_planes(frame: VideoFrame, planes: Sequence[Tensor]) -> None:
-    """Replaces the first planes of ``frame`` by samples, each (1, 1, h, w)."""
+    """Replaces the first planes of ``frame`` by samples, each (1, 1, h, w) on the CPU."""
     for index, samples in enumerate(planes):
-        plane_view(frame, index)[:] = samples[0, 0].cpu().numpy()
+        plane_view(frame, index)[:] = samples[0, 0].numpy()
 
 
 def as_values(samples: Tensor, depth: int) -> Tensor:

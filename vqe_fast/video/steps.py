@@ -8,10 +8,10 @@ from typing import Any
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from torch import Tensor
 
 from vqe_fast.video.coding import FrameCoding
 from vqe_fast.video.source import Item
+from vqe_fast.video.transfer import Result
 
 _MAX_PACKETS = 64
 """Packets that may travel together: the file may have long stretches without frames."""
@@ -28,7 +28,7 @@ class Step:
         begins_scene: whether the frame is known not to continue the ones before it.
         coding: what the model is told; None if it is told nothing.
         is_kept: whether the frame is to be written, not only looked at by those beside it.
-        result: the enhanced planes once they are known, and whether their values were finite.
+        result: the enhanced planes, once they are on their way.
     """
 
     packets: list[Packet[Any]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Step:
     begins_scene: bool = False
     coding: FrameCoding | None = None
     is_kept: bool = True
-    result: tuple[list[Tensor], Tensor] | None = None
+    result: Result | None = None
 
     def items(self) -> list[Item]:
         """Packets and frame, in the order of the file, as far as they are to be written."""

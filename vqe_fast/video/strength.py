@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from vqe_fast.models.coding import CODECS
+from vqe_fast.video.transfer import send
 
 Table = Mapping[str, Sequence[Sequence[float]]]
 """Codec, by FFmpeg's name → rows of a QP, the strength there, and that of chroma if it differs.
@@ -46,8 +48,8 @@ class Strength(NamedTuple):
         """
         if self.luma == self.chroma or enhanced.shape[1] == 1:
             return frames.lerp(enhanced, self.luma)
-        share = enhanced.new_tensor([self.luma, self.chroma, self.chroma]).view(3, 1, 1)
-        return frames.lerp(enhanced, share)
+        share = torch.tensor([self.luma, self.chroma, self.chroma], dtype=enhanced.dtype)
+        return frames.lerp(enhanced, send(share, enhanced.device).view(3, 1, 1))
 
 
 WHOLE = Strength()

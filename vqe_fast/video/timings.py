@@ -75,13 +75,14 @@ class Timings:
 
         Making enhanced frames (``enhance``) includes getting frames (``starve``), and then it may
         take until there is room for them (``block``). Meanwhile a model that has threads of its
-        own goes on.
+        own goes on, and so does one on a GPU, which is at least as long at work as the encoder
+        waits for frames from there (``arrive``).
 
         Args:
             beside: seconds during which such threads had frames.
         """
         seconds = self._seconds
-        model = max(seconds["enhance"] - seconds["starve"], beside)
+        model = max(seconds["enhance"] - seconds["starve"], seconds["arrive"], beside)
         return {
             "decode": seconds["decode"],
             "model": model,

@@ -15,6 +15,7 @@ from vqe_fast.video.color import ColorFacts
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.planes import depth_of
 from vqe_fast.video.samples import as_samples, as_values, peak_of, values_as_samples
+from vqe_fast.video.transfer import send
 
 
 class View(Protocol):
@@ -94,7 +95,8 @@ class ColorView:
         if self.planes == 1:
             channels += [luma.new_full(luma.shape, 1 << (self._depth - 1))] * 2
         rgb = _multiply(self._matrix, torch.cat(channels, 1))
-        return rgb.add_(self._offset.to(rgb).view(3, 1, 1)).clamp_(0, 1)
+        offset = send(self._offset.to(rgb.dtype), rgb.device)
+        return rgb.add_(offset.view(3, 1, 1)).clamp_(0, 1)
 
     def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
         """The enhanced Y', Cb and Cr."""
@@ -225,4 +227,4 @@ def _rows(planes: list[Tensor], parity: int) -> list[Tensor]:
 
 def _multiply(matrix: Tensor, planes: Tensor) -> Tensor:
     """(3, 3) times the three channels of (1, 3, H, W)."""
-    return (matrix.to(planes) @ planes.flatten(2)).view_as(planes)
+    return (send(matrix.to(planes.dtype), planes.device) @ planes.flatten(2)).view_as(planes)

@@ -35,13 +35,23 @@ class Watch:
         self._repeats = Repeats(planes)
 
     def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """Yields the steps in order; where scene cuts matter, two frames later than they come."""
+        """Yields the steps in order, one frame later than they come.
+
+        A frame may be changed once it is given back, and the next one is compared with it. Where
+        scene cuts matter, it is two frames.
+        """
         cuts = SceneCuts() if self.scene_cuts is not None else None
         waiting: deque[Step] = deque()
         answers: deque[bool] = deque()
+        last: Step | None = None
         for step in steps:
             waiting.append(step)
-            if step.frame is not None:
+            if step.frame is None:
+                if last is not None:  # packets do not wait for a frame: there may be many of them
+                    self._repeats.keep()
+                last = None
+            else:
+                last = step
                 step.repeats = self._repeats(step.frame)
                 self.repeats += step.repeats and step.is_kept
                 if cuts is None:
@@ -49,12 +59,15 @@ class Watch:
                 else:
                     begins = cuts.push(None if step.repeats else _eight_bits(step.frame))
                     answers.extend(() if begins is None else (begins,))
-            yield from self._settled(waiting, answers)
+            yield from self._settled(waiting, answers, last)
         answers.extend(cuts.flush() if cuts is not None else ())
-        yield from self._settled(waiting, answers)
+        yield from self._settled(waiting, answers, None)
 
-    def _settled(self, waiting: deque[Step], answers: deque[bool]) -> Iterator[Step]:
-        while waiting and (waiting[0].frame is None or answers):
+    def _settled(
+        self, waiting: deque[Step], answers: deque[bool], last: Step | None
+    ) -> Iterator[Step]:
+        """Those of ``waiting`` that are known and before ``last``."""
+        while waiting and waiting[0] is not last and (waiting[0].frame is None or answers):
             step = waiting.popleft()
             if step.frame is not None and answers.popleft():
                 step.begins_scene = True

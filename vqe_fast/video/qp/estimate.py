@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, cuda
 
 from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.weights import load_shipped, shipped, shipped_options
 
+Estimator = Callable[[Callable[[], Tensor]], float]
+"""From what gives luma, (1, 1, H, W) in [0, 1], to its QP."""
 
-def find_estimator(device: torch.device) -> Callable[[Tensor], float] | None:
-    """The quality predictor that ships: luma (1, 1, H, W) in [0, 1] → QP; None if none does."""
+
+def find_estimator(device: torch.device) -> Estimator | None:
+    """The quality predictor that ships, on ``device``; None if none does.
+
+    On a GPU it has a stream of its own: who waits for a QP does not wait for the model's frames.
+    """
     if PREDICTOR not in shipped():
         return None
     predictor = QualityPredictor(**shipped_options(PREDICTOR))
     load_shipped(predictor, PREDICTOR)
     predictor.eval().to(device)
+    stream = cuda.Stream(device) if device.type == "cuda" else None
 
     @torch.inference_mode()
-    def estimate(luma: Tensor) -> float:
-        return float(predictor(luma))
+    def estimate(luma: Callable[[], Tensor]) -> float:
+        with nullcontext() if stream is None else cuda.stream(stream):
+            return float(predictor(luma()))
 
     return estimate

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.qp.frame import FrameQP
-from vqe_fast.video.qp.reader import iterate_qp
 
 
 class FollowedQPs:
-    """Reads the QPs of a video as far as its frames have come.
+    """Passes through the QPs of a video as far as its frames have come.
 
     Args:
-        source: the video file.
-        start: begin at the last keyframe at or before so many ticks of the video stream; None for
-            the beginning.
+        frames: as :func:`.reader.iterate_qp` yields them.
     """
 
-    def __init__(self, source: Path, start: int | None = None) -> None:
-        self._frames: Iterator[FrameQP] = iterate_qp(source, start)
+    def __init__(self, frames: Iterable[FrameQP]) -> None:
+        self._frames = iter(frames)
         self._next: FrameQP | None = None
 
     def of(self, pts: int | None) -> FrameQP | None:

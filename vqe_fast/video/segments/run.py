@@ -38,24 +38,24 @@ def enhance_segment(
         VideoError: the video cannot be decoded, enhanced or encoded, or the part not be written.
     """
     draft = path.with_suffix(".draft")
-    qps = bench.qp_track()
-    excerpt = Excerpt(
-        bench.open,
-        segment,
-        planes=enhancer.view.planes,
-        reach=enhancer.reach,
-        on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
-    )
-    with bench.open() as video:
-        settings = bench.settings(video)
-        tell_qps = bench.telling_qps(qps, video)
-        writer = PartWriter(draft, bench.job.target, video, settings)
-    try:
-        frames, timings = run(tell_qps(excerpt), enhancer, writer, on_frame)
-        facts = writer.facts()
-    except BaseException:
-        writer.abandon()
-        raise
+    with bench.qp_track() as qps:
+        excerpt = Excerpt(
+            bench.open,
+            segment,
+            planes=enhancer.view.planes,
+            reach=enhancer.reach,
+            on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
+        )
+        with bench.open() as video:
+            settings = bench.settings(video)
+            tell_qps = bench.telling_qps(qps, video)
+            writer = PartWriter(draft, bench.job.target, video, settings)
+        try:
+            frames, timings = run(tell_qps(excerpt), enhancer, writer, on_frame)
+            facts = writer.facts()
+        except BaseException:
+            writer.abandon()
+            raise
     os.replace(draft, path)
     outcome = Outcome(
         frames_in=frames,

@@ -111,8 +111,8 @@ def refuse_leftovers(target: Path, resume: bool) -> None:
 
 def _rehearse(bench: Workbench) -> None:
     """Refuses what cannot be written, before any work."""
-    bench.qp_track()
     with (
+        bench.qp_track(),
         bench.open() as video,
         VideoSink(bench.job.target, video, bench.settings(video), with_chapters=True),
     ):
