@@ -40,7 +40,7 @@ class Card:
         lines += [f'{name} = "{getattr(self, name)}"' for name in ("file", "recipe")]
         lines += [f'data = "{self.data}"', f'validated_on = "{self.validated_on}"']
         if self.options:
-            lines.append(f"options = {_toml(self.options)}")
+            lines.append(f"options = {toml_value(self.options)}")
         lines += [f"steps = {self.steps}", f"seed = {self.seed}", ""]
         return "\n".join(lines + measured_lines(self.model, self.measured)) + "\n"
 
@@ -54,7 +54,8 @@ def measured_lines(model: str, measured: Mapping[str, Mapping[str, float]]) -> l
     return lines
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A number, truth value, text, list or mapping, as TOML has it on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(each)}" for key, each in value.items()) + " }"
     return json.dumps(value, default=list)  # numbers, truth values, texts and lists are alike

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from vqe_fast._whole_file import whole_file
-from vqe_fast.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from vqe_fast.training.recipe import Recipe
 
 WEIGHTS_NAME = "weights.safetensors"
 BEST_NAME = "best.safetensors"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,10 @@ from vqe_fast.nn import (
     pequenet_feature_loss,
 )
 from vqe_fast.nn.lpips import VGG16_TAPS
-from vqe_fast.training.recipe import LossTerm
 from vqe_fast.weights.trunks import lpips_heads, trunk_features
+
+if TYPE_CHECKING:
+    from vqe_fast.training.recipe import LossTerm
 
 
 def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float = 1e-3) -> Tensor:
@@ -39,8 +41,8 @@ def relative_mse_loss(
     input: Tensor,
     target: Tensor,
     compressed: Tensor,
-    floor: float | Sequence[float] = 3e-5,
-    weights: Sequence[float] | None = None,
+    floor: float | Sequence[float] | Tensor = 3e-5,
+    weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
     """Squared error as a share of what it was before: mean of |x - y|² / (|c - y|² + floor).
 
@@ -52,14 +54,14 @@ def relative_mse_loss(
         target: y, the pristine frames or what a teacher makes of them.
         compressed: c, what the network was given.
         floor: mean square, of all channels or of each.
-        weights: of the channels; alike if not given.
+        weights: of the channels; alike if not given. A CUDA graph needs both as tensors there.
     """
     after = (input - target).square().mean((2, 3))
     before = (compressed - target).square().mean((2, 3))
-    shares = after / (before + after.new_tensor(floor))
+    shares = after / (before + torch.as_tensor(floor, dtype=after.dtype, device=after.device))
     if weights is None:
         return shares.mean()
-    weighting = shares.new_tensor(weights)
+    weighting = torch.as_tensor(weights, dtype=shares.dtype, device=shares.device)
     return (shares * (weighting / weighting.sum())).sum(1).mean()
 
 

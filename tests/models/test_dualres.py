@@ -7,7 +7,7 @@ from support.small_models import SMALL, randomised
 from vqe_fast import create_model
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, codec_code, frame_type_code
-from vqe_fast.models.dualres import DualResolution, cell_transform
+from vqe_fast.models.dualres import DualResolution, cell_transform, qp_shares
 
 SIZE = (35, 51)
 MAP = (5, 7)
@@ -313,3 +313,47 @@ def test_a_map_of_integers_in_float64(model):
     )
     expected = model(frames, blocks.double())
     torch.testing.assert_close(model(frames, blocks), expected, rtol=0, atol=1e-12)
+
+
+def test_shares_of_qps():
+    """Those of the two neighbours in the table, or of its end."""
+    qps = torch.tensor([10.0, 20.0, 40.0])
+    shares = qp_shares(torch.tensor([[5.0, 10.0], [25.0, 63.0]]), qps)
+    assert shares.tolist() == [[[1, 0, 0], [1, 0, 0]], [[0, 0.75, 0.25], [0, 0, 1]]]
+    assert qp_shares(torch.tensor([7, 50]), qps[:1]).tolist() == [[1], [1]]
+
+
+@torch.no_grad()
+def test_shares_act_as_the_map_does():
+    model = randomised("dualres_s")
+    frames, qp = in_420(2, *SIZE), 60 * random_frames(2, *MAP)
+    codes = torch.tensor([1, 2]), torch.tensor([3, 1])
+    shares = qp_shares(qp, torch.tensor(model.qps, dtype=torch.float32))
+    torch.testing.assert_close(
+        model(frames, shares, *codes), model(frames, qp, *codes), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_blocks_compile_together():
+    """One graph for each width, however many blocks there are, with gradients as without."""
+    model = DualResolution(4, 6, 2, 2, 1)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    qp = qp_shares(60 * random_frames(2, *MAP), torch.tensor(model.qps, dtype=torch.float32))
+    arguments = (random_frames(2, 3, *SIZE), qp, torch.tensor([1, 2]), torch.tensor([3, 1]))
+    output = model(*arguments)
+    output.sum().backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    for block in (*model.before, *model.deep, *model.after):
+        block.forward = torch.compile(
+            block.forward, dynamic=False, fullgraph=True, backend="aot_eager"
+        )
+    model.zero_grad()
+    again = model(*arguments)
+    again.sum().backward()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
+    torch.testing.assert_close(again, output)
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-4)

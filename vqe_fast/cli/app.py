@@ -20,6 +20,7 @@ from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted
 from vqe_fast.cli.models import models
+from vqe_fast.cli.pack import pack
 from vqe_fast.cli.prepare import prepare
 from vqe_fast.cli.train import train
 
@@ -36,6 +37,7 @@ app.command()(models)
 app.command()(info)
 app.command()(prepare)
 app.command()(train)
+app.command()(pack)
 app.command()(ablate)
 app.command()(evaluate)
 app.command()(bench)

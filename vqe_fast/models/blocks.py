@@ -30,6 +30,18 @@ def he_init(network: nn.Module, slope: float, branch_end: str | None = None) -> 
                 conv.weight.mul_(0.1)
 
 
+def activate(made: Tensor, slope: float) -> Tensor:
+    """LeakyReLU of what nothing else holds: without gradients, in its memory."""
+    return F.leaky_relu(made, slope, inplace=not torch.is_grad_enabled())
+
+
+def add_to(made: Tensor, features: Tensor) -> Tensor:
+    """The sum of features and what nothing else holds: without gradients, in the memory of that."""
+    if torch.is_grad_enabled() or made.dtype != features.dtype:
+        return features + made
+    return made.add_(features)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(LeakyReLU(conv(x))), 3×3.
 
@@ -46,5 +58,5 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, width, H, W) → the same shape."""
-        changed: Tensor = features + self.second(F.leaky_relu(self.first(features), self.slope))
-        return changed
+        changed = self.second(activate(self.first(features), self.slope))
+        return add_to(changed, features)

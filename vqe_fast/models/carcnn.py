@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vqe_fast.models.blocks import he_init
+from vqe_fast.models.blocks import activate, add_to, he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
 
@@ -25,8 +25,8 @@ class _ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor, qp: float | Tensor | None) -> Tensor:
-        hidden = functional.leaky_relu(self.first(features), _SLOPE)
-        return features + functional.leaky_relu(self.second(hidden), _SLOPE)
+        hidden = activate(self.first(features), _SLOPE)
+        return add_to(activate(self.second(hidden), _SLOPE), features)
 
 
 class _QPResidualBlock(nn.Module):
@@ -48,8 +48,9 @@ class _QPResidualBlock(nn.Module):
             self.modulation.gains(qp),
             activation="leaky_relu",
             negative_slope=_SLOPE,
+            inplace=not torch.is_grad_enabled(),
         )
-        return features + functional.leaky_relu(changed, _SLOPE)
+        return add_to(activate(changed, _SLOPE), features)
 
 
 class CARCNN(nn.Module):
@@ -136,16 +137,16 @@ class CARCNN(nn.Module):
             below, right = -height % self.unshuffle, -width % self.unshuffle
             scaled = functional.pad(scaled, (0, right, 0, below), mode="replicate")
             scaled = functional.pixel_unshuffle(scaled, self.unshuffle)
-        features = functional.leaky_relu(self.head(scaled), _SLOPE)
+        features = activate(self.head(scaled), _SLOPE)
         for block in self.blocks:
             features = block(features, qp)
         for conv in self.tail:
-            features = functional.leaky_relu(conv(features), _SLOPE)
+            features = activate(conv(features), _SLOPE)
         correction = torch.tanh(self.output(features).to(luma.dtype))
         if self.unshuffle > 1:
             correction = functional.pixel_shuffle(correction, self.unshuffle)
             correction = correction[..., :height, :width]
-        return luma + correction / 2
+        return torch.add(luma, correction, alpha=0.5)
 
 
 @register_model

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.models.blocks import activate, add_to
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, UNKNOWN
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
+from vqe_fast.nn.kept import Kept
 
 QPS = (12, 17, 22, 27, 32, 37, 42, 47, 52)
 """The QPs that have an entry in the tables."""
@@ -49,10 +51,27 @@ def _dct(size: int) -> Tensor:
     return rows
 
 
+def qp_shares(qp: Tensor, qps: Tensor) -> Tensor:
+    """The shares that the QPs of a table have in others, which lie between two of them.
+
+    Args:
+        qp: any shape; beyond the ends of the table they have that end alone.
+        qps: of the table, (N), ascending, on the device of ``qp``.
+
+    Returns:
+        The shape of ``qp`` and (N), with a sum of 1, in the dtype of ``qps``.
+    """
+    at = qp.to(qps.dtype).clamp(qps[0], qps[-1])[..., None]
+    part = (at - qps[:-1]) / (qps[1:] - qps[:-1])  # of the way to the next
+    rising = F.pad(part, (1, 0), value=1.0)
+    falling = F.pad(1 - part, (0, 1), value=1.0)
+    return torch.minimum(rising, falling).clamp_min(0)
+
+
 class CodingGains(nn.Module):
     """Gains of channels by QP, codec and type of frame: softplus(QP) · (1 + codec + type).
 
-    All gains are 1 at first.
+    All gains are 1 at first. Without gradients, those of numbers are kept.
 
     Args:
         width: channels.
@@ -67,34 +86,75 @@ class CodingGains(nn.Module):
         self.frame_type = nn.Parameter(torch.zeros(len(FRAME_TYPES), width))
         nn.init.zeros_(self.qp.weight)
         nn.init.constant_(self.qp.bias, math.log(math.e - 1))
+        self._kept = Kept()
 
-    def forward(self, qp: float | Tensor, codec: Tensor, frame_type: Tensor) -> Tensor:
+    def forward(self, qp: float | Tensor, codec: int | Tensor, frame_type: int | Tensor) -> Tensor:
         """The gains of images.
 
         Args:
-            qp: as :meth:`vqe_fast.nn.QPModulation.gains` takes it. A map of integers is looked up,
-                which takes less time.
-            codec: codes, (1) or (B).
-            frame_type: codes, (1) or (B).
+            qp: as :meth:`vqe_fast.nn.QPModulation.gains` takes it, no lower or higher than those
+                of the table; or rows of tables, as :func:`rows_of` gives them; or the
+                :func:`qp_shares` of a map, (B, h, w, N), which are the same for all blocks.
+            codec: a code, or (B).
+            frame_type: a code, or (B).
 
         Returns:
-            (1, C), (B, C), or (B, C, h, w) for a map of QPs.
+            (1, C), (B, C), or (B, C, h, w) for a map of QPs; not to be changed.
         """
-        low, high = self.qp.qps[0], self.qp.qps[-1]
-        factor = 1 + self.codec[codec] + self.frame_type[frame_type]
+        if isinstance(qp, Tensor) and qp.dim() == 3 and not qp.is_floating_point():
+            tables = self._of_numbers(None, codec, frame_type)
+            return F.embedding(qp, tables).movedim(-1, 1)
         if not isinstance(qp, Tensor):
-            return self.qp.gains(min(max(qp, low), high)) * factor
-        if qp.dim() == 3 and not qp.is_floating_point():
+            return self._of_numbers(qp, codec, frame_type)
+        factor = self._factor(codec, frame_type)
+        if qp.dim() == 4:
+            with torch.autocast(qp.device.type, enabled=False):
+                rows = F.linear(qp, self.qp.weight, self.qp.bias)
+                gains = F.softplus(rows.movedim(-1, 1).contiguous())
+            return gains * factor[:, :, None, None]
+        gains = self.qp.gains(qp)
+        return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
+
+    def _of_numbers(
+        self, qp: float | None, codec: int | Tensor, frame_type: int | Tensor
+    ) -> Tensor:
+        """The gains of a QP, (1 or B, C); of all, if it is None, in float32 at least."""
+
+        def make() -> Tensor:
+            factor = self._factor(codec, frame_type)
+            if qp is not None:
+                return self.qp.gains(qp) * factor
+            low, high = self.qp.qps[0], self.qp.qps[-1]
             every = torch.arange(_LARGEST_QP + 1.0, device=factor.device).clamp(low, high)
             tables = self.qp.gains(every) * factor[:, None]  # one for all images, or one for each
-            first = torch.arange(len(tables), device=factor.device) * len(every)
-            rows = first[:, None, None] + qp.to(factor.device).clamp(0, _LARGEST_QP)
-            # In float32 at least, as qp_modulate takes them: the map need not be converted.
+            # As qp_modulate takes them: the map need not be converted.
             dtype = torch.promote_types(tables.dtype, torch.float32)
-            looked_up = F.embedding(rows, tables.to(dtype).flatten(0, 1))
-            return looked_up.movedim(-1, 1)
-        gains = self.qp.gains(qp.clamp(low, high))
-        return gains * (factor if gains.dim() == 2 else factor[:, :, None, None])
+            return tables.to(dtype).flatten(0, 1)
+
+        if isinstance(codec, Tensor) or isinstance(frame_type, Tensor):
+            return make()
+        sources = (self.qp.weight, self.qp.bias, self.codec, self.frame_type)
+        return self._kept.get((qp, codec, frame_type), sources, make)
+
+    def _factor(self, codec: int | Tensor, frame_type: int | Tensor) -> Tensor:
+        """(1, C) or (B, C)."""
+        factor: Tensor = torch.atleast_2d(1 + self.codec[codec] + self.frame_type[frame_type])
+        return factor
+
+
+def rows_of(qp: Tensor, images: int, device: torch.device) -> Tensor:
+    """A map of integers as rows of the tables of :class:`CodingGains`, (B, h, w).
+
+    Args:
+        qp: (1 or B, h, w).
+        images: how many have a table of their own; 1 where all share one.
+        device: of the tables.
+    """
+    rows = qp.to(device).clamp(0, _LARGEST_QP)
+    if images == 1:
+        return rows.to(torch.int64)
+    first = torch.arange(images, device=device) * (_LARGEST_QP + 1)
+    return first[:, None, None] + rows
 
 
 class ModulatedBlock(nn.Module):
@@ -112,14 +172,21 @@ class ModulatedBlock(nn.Module):
         self.second = QPModulatedConv2d(width, width, 3, padding=1)
 
     def forward(
-        self, features: Tensor, qp: float | Tensor, codec: Tensor, frame_type: Tensor
+        self,
+        features: Tensor,
+        qp: float | Tensor,
+        codec: int | Tensor,
+        frame_type: int | Tensor,
     ) -> Tensor:
-        """(B, width, H, W) → the same shape."""
-        gains = self.gains(qp, codec, frame_type)
-        changed: Tensor = features + self.second(
-            self.first(features), gains, activation="leaky_relu", negative_slope=_SLOPE
+        """(B, width, H, W) → the same shape; the others as :class:`CodingGains` takes them."""
+        changed = self.second(
+            self.first(features),
+            self.gains(qp, codec, frame_type),
+            activation="leaky_relu",
+            negative_slope=_SLOPE,
+            inplace=not torch.is_grad_enabled(),
         )
-        return changed
+        return add_to(changed, features)
 
 
 class DualResolution(nn.Module):
@@ -169,6 +236,7 @@ class DualResolution(nn.Module):
         scale[[0, 16, 20]] = _DC_SCALE
         self.register_buffer("transform", cell_transform(), persistent=False)
         self.register_buffer("scale", scale, persistent=False)
+        self._kept = Kept()
         self.head = nn.Conv2d(_BANDS, width, 3, padding=1)
         self.before = nn.ModuleList(ModulatedBlock(width, qps) for _ in range(before))
         self.down = nn.Conv2d(width, deep_width, 3, stride=2, padding=1)
@@ -205,7 +273,8 @@ class DualResolution(nn.Module):
             frames: (B, 3, H, W), Y'CbCr in [0, 1], chroma enlarged to the size of luma by
                 repeating samples; or luma alone, (B, 1, H, W); any H and W.
             qp: a number, (B), or a map of blocks of 8×8 pixels, (B, H/8, W/8), both rounded up;
-                maps of integers, 0 to 63, take less time.
+                maps of integers, 0 to 63, take less time. Or the :func:`qp_shares` of a map, for
+                training.
             codec: place in :data:`vqe_fast.models.coding.CODECS`, a number or (B).
             frame_type: place in :data:`vqe_fast.models.coding.FRAME_TYPES`, a number or (B).
 
@@ -220,22 +289,33 @@ class DualResolution(nn.Module):
             raise ValueError(f"frames must be (B, 3 or 1, H, W), got {tuple(frames.shape)}")
         codec = _codes("codec", codec, CODECS, frames.device)
         frame_type = _codes("frame_type", frame_type, FRAME_TYPES, frames.device)
+        told = self._qp_told(qp, codec, frame_type), codec, frame_type
         channels, height, width = frames.shape[1:]
-        features = F.leaky_relu(self.head(self._bands(frames)), _SLOPE)
+        features = activate(self.head(self._bands(frames)), _SLOPE)
         for block in self.before:
-            features = block(features, qp, codec, frame_type)
-        deep = F.leaky_relu(self.down(features), _SLOPE)
+            features = block(features, *told)
+        deep = activate(self.down(features), _SLOPE)
         for block in self.deep:
-            deep = block(deep, qp, codec, frame_type)
-        features = features + F.pixel_shuffle(self.up(deep), 2)
+            deep = block(deep, *told)
+        features = add_to(F.pixel_shuffle(self.up(deep), 2), features)
         for block in self.after:
-            features = block(features, qp, codec, frame_type)
-        return (
-            frames
-            + self._correction(self.output(features).to(frames.dtype), channels)[
-                ..., :height, :width
-            ]
-        )
+            features = block(features, *told)
+        correction = self._correction(self.output(features).to(frames.dtype), channels)
+        return frames + correction[..., :height, :width]
+
+    def _qp_told(
+        self, qp: float | Tensor, codec: int | Tensor, frame_type: int | Tensor
+    ) -> float | Tensor:
+        """QPs as :class:`CodingGains` takes them."""
+        low, high = self.qps[0], self.qps[-1]
+        if not isinstance(qp, Tensor):
+            return min(max(qp, low), high)
+        if qp.dim() == 4:
+            return qp
+        if qp.dim() != 3 or qp.is_floating_point():
+            return qp.clamp(low, high)
+        images = [len(code) for code in (codec, frame_type) if isinstance(code, Tensor)]
+        return rows_of(qp, max(images, default=1), self.transform.device)
 
     def _bands(self, frames: Tensor) -> Tensor:
         """(B, 1 or 3, H, W) → (B, 24, H/4, W/4), scaled, in the dtype of the weights."""
@@ -243,26 +323,40 @@ class DualResolution(nn.Module):
         below, right = -height % _ALIGNMENT, -width % _ALIGNMENT
         if below or right:
             frames = F.pad(frames, (0, right, 0, below), mode="replicate")
-        transform = (self.transform * self.scale[..., None])[:, :channels].to(frames.dtype)
-        middle = -0.5 * transform.sum((1, 2, 3))
+        dtype, sources = frames.dtype, (self.transform, self.scale)
+
+        def analysis() -> Tensor:
+            return (self.transform * self.scale[..., None])[:, :channels].to(dtype)
+
+        transform = self._kept.get(("analysis", channels, dtype), sources, analysis)
+        middle = self._kept.get(
+            ("middle", channels, dtype), sources, lambda: -0.5 * transform.sum((1, 2, 3))
+        )
         bands: Tensor = F.conv2d(frames, transform, middle, stride=_CELL)
         return bands.to(self.head.weight.dtype)
 
     def _correction(self, bands: Tensor, channels: int) -> Tensor:
         """(B, 24, H/4, W/4) → (B, channels, H, W): the inverse DCT, chroma spread over pixels."""
-        inverse = self.transform.clone()
-        inverse[16:] *= 4
-        inverse = (inverse[:, :channels] * _CORRECTION_SCALE).to(bands.dtype)
+        dtype = bands.dtype
+
+        def synthesis() -> Tensor:
+            inverse = self.transform.clone()
+            inverse[16:] *= 4
+            return (inverse[:, :channels] * _CORRECTION_SCALE).to(dtype)
+
+        inverse = self._kept.get(("synthesis", channels, dtype), (self.transform,), synthesis)
         return F.conv_transpose2d(bands, inverse, stride=_CELL)
 
 
-def _codes(name: str, code: int | Tensor, known: Sequence[str], device: torch.device) -> Tensor:
-    """Codes as (1) or (B), without waiting for the device."""
+def _codes(
+    name: str, code: int | Tensor, known: Sequence[str], device: torch.device
+) -> int | Tensor:
+    """A checked code, or codes as (1) or (B), without waiting for the device."""
     if isinstance(code, Tensor):
         return code.to(device).reshape(-1)
     if not 0 <= code < len(known):
         raise ValueError(f"{name} must be 0 to {len(known) - 1}, the place in {known}, got {code}")
-    return torch.full((1,), code, device=device)
+    return code
 
 
 @register_model

@@ -76,13 +76,14 @@ class _DecoderBlock(nn.Module):
         self.after = nn.Conv2d(entering + leaving, leaving, 3, padding=1)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        features = F.relu(self.before(features))
+        inplace = not torch.is_grad_enabled()
+        features = F.relu(self.before(features), inplace)
         features = F.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=True)
         below, right = (a - b for a, b in zip(skip.shape[-2:], features.shape[-2:], strict=True))
         margins = (right // 2, right - right // 2, below // 2, below - below // 2)
         if any(margins):
             features = F.pad(features, margins)
-        return F.relu(self.after(torch.cat((skip, features), dim=1)))
+        return F.relu(self.after(torch.cat((skip, features), dim=1)), inplace)
 
 
 class _Branch(nn.Module):
@@ -132,7 +133,7 @@ class _Head(nn.Module):
         gains = self.modulation.gains(qp)
         features = self.input(features)
         for conv in (*self.hidden, self.output):
-            features = conv(features, gains, activation="relu")
+            features = conv(features, gains, activation="relu", inplace=not torch.is_grad_enabled())
         return torch.tanh(features)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.nn.kept import Kept
 from vqe_fast.ops import qp_gains, qp_modulate
 from vqe_fast.ops._checks import check_tensor
 from vqe_fast.ops.modulation import LARGEST_QP, check_modulation, check_qps
@@ -19,7 +22,7 @@ class QPModulation(nn.Module):
 
     Parameters have the names, shapes and first values of ``nn.Linear(num_qps, channels)``, whose
     state dict loads. QPs between those of the columns of W are interpolated; see
-    :func:`vqe_fast.ops.qp_gains`.
+    :func:`vqe_fast.ops.qp_gains`. Without gradients, gains of QPs given as numbers are kept.
 
     Args:
         num_qps: QPs that have a column of their own, 1 to 64.
@@ -41,10 +44,20 @@ class QPModulation(nn.Module):
         bound = 1 / math.sqrt(num_qps)
         self.weight = nn.Parameter(torch.empty(channels, num_qps).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
+        self._kept = Kept()
 
     def gains(self, qp: float | Tensor) -> Tensor:
-        """The gains of QPs, a number or (), (B) or (B, h, w): (1, C), (B, C) or (B, C, h, w)."""
-        return qp_gains(qp, self.weight.mT, self.bias, qps=self.qps)
+        """The gains of QPs, a number or (), (B) or (B, h, w): (1, C), (B, C) or (B, C, h, w).
+
+        Those of a number may be given again, and must not be changed.
+        """
+
+        def make() -> Tensor:
+            return qp_gains(qp, self.weight.mT, self.bias, qps=self.qps)
+
+        if isinstance(qp, bool) or not isinstance(qp, numbers.Real):
+            return make()
+        return self._kept.get(qp, (self.weight, self.bias), make)
 
     def forward(
         self, features: Tensor, qp: float | Tensor, activation: str | None = None
@@ -122,7 +135,12 @@ class QPModulatedConv2d(nn.Conv2d):
 
     Has the arguments and the state dict of ``nn.Conv2d``. In eval mode, gains that all images
     share go into the weights, which costs next to nothing; results are the same to rounding.
+    Without gradients, such weights are kept.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kept = Kept()
 
     def forward(  # type: ignore[override]
         self,
@@ -131,6 +149,7 @@ class QPModulatedConv2d(nn.Conv2d):
         *,
         activation: str | None = None,
         negative_slope: float = 0.01,
+        inplace: bool = False,
     ) -> Tensor:
         """The convolution of :func:`vqe_fast.ops.qp_modulate` of the same arguments.
 
@@ -139,6 +158,7 @@ class QPModulatedConv2d(nn.Conv2d):
             gains: (B, C), (1, C), or a map; see :func:`vqe_fast.ops.qp_modulate`.
             activation: of the features before the gains.
             negative_slope: for ``"leaky_relu"``.
+            inplace: whether ``features`` may be overwritten.
 
         Returns:
             What ``nn.Conv2d`` gives.
@@ -153,10 +173,11 @@ class QPModulatedConv2d(nn.Conv2d):
             return super().forward(modulated)
         check_modulation(features, gains, activation, negative_slope)
         if activation == "relu":
-            features = F.relu(features)
+            features = F.relu(features, inplace)
         elif activation == "leaky_relu":
-            features = F.leaky_relu(features, negative_slope)
-        convolved: Tensor = self._conv_forward(features, _scaled_weight(self, gains), self.bias)
+            features = F.leaky_relu(features, negative_slope, inplace)
+        weight = self._kept.get(None, (self.weight, gains), lambda: _scaled_weight(self, gains))
+        convolved: Tensor = self._conv_forward(features, weight, self.bias)
         return convolved
 
 
