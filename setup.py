@@ -1,7 +1,9 @@
 """Builds the operator libraries and the host module; everything else is in pyproject.toml.
 
-VQE_FAST_BUILD=none installs pure Python. FORCE_CUDA=1 builds the CUDA library even where torch has
-no CUDA, which needs nvcc only. TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to PyTorch.
+VQE_FAST_BUILD=none installs pure Python; VQE_FAST_BUILD=host builds the host module alone, for
+libraries that were built under another Python. FORCE_CUDA=1 builds the CUDA library even where
+torch has no CUDA, which needs nvcc only. TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to
+PyTorch.
 """
 
 from __future__ import annotations
@@ -131,26 +133,34 @@ def native_build() -> tuple[list[Extension], type]:
         )
     elif os.environ.get("FORCE_CUDA") == "1":
         stop("FORCE_CUDA=1, but there is no nvcc: install the CUDA toolkit or set CUDA_HOME")
-    facts = {
+    facts = build_facts(compiler, torch.__version__, toolkit, archs)
+    extensions.append(host_module(pybind11.get_include(), facts))
+    for extension in extensions:
+        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.*h"))
+    return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
+
+
+def build_facts(compiler: str, torch_headers: str, toolkit: str, archs: str) -> dict[str, str]:
+    """What ``vqe_fast.info()`` says of a build, as macros."""
+    return {
         "VQE_FAST_COMPILER": compiler_version(compiler),
-        "VQE_FAST_TORCH_HEADERS": torch.__version__,
+        "VQE_FAST_TORCH_HEADERS": torch_headers,
         "VQE_FAST_TORCH_TARGET": TORCH_TARGET,
         "VQE_FAST_CUDA_TOOLKIT": toolkit,
         "VQE_FAST_CUDA_ARCHS": archs,
     }
-    extensions.append(
-        Extension(
-            "vqe_fast._host",
-            ["csrc/host.cpp"],
-            include_dirs=[pybind11.get_include()],
-            define_macros=[(name, f'"{value}"') for name, value in facts.items()],
-            extra_compile_args=["-O1", "-g0", "-std=c++20", "-fvisibility=hidden"],
-            language="c++",
-        )
+
+
+def host_module(pybind11_headers: str, facts: dict[str, str]) -> Extension:
+    """The one part that is compiled for one version of Python; needs no torch."""
+    return Extension(
+        "vqe_fast._host",
+        ["csrc/host.cpp"],
+        include_dirs=[pybind11_headers],
+        define_macros=[(name, f'"{value}"') for name, value in facts.items()],
+        extra_compile_args=["-O1", "-g0", "-std=c++20", "-fvisibility=hidden"],
+        language="c++",
     )
-    for extension in extensions:
-        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.*h"))
-    return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
 
 
 def find_cuda(cpp_extension: object) -> str:
@@ -191,12 +201,16 @@ def nvcc_version(cuda_home: str) -> str:
 
 
 wanted = os.environ.get("VQE_FAST_BUILD")
-if wanted not in (None, "", "none"):
-    stop(f"VQE_FAST_BUILD may be none, or not set; got {wanted!r}")
-if wanted == "none" or "sdist" in sys.argv:
-    ext_modules: list[Extension] = []
-    cmdclass: dict[str, type] = {}
-else:
+if wanted not in (None, "", "none", "host"):
+    stop(f"VQE_FAST_BUILD may be none or host, or not set; got {wanted!r}")
+ext_modules: list[Extension] = []
+cmdclass: dict[str, type] = {}
+if wanted == "host":
+    import pybind11
+
+    facts = build_facts(os.environ.get("CXX", "c++"), "", "", "")
+    ext_modules = [host_module(pybind11.get_include(), facts)]
+elif wanted != "none" and "sdist" not in sys.argv:
     ext_modules, build = native_build()
     cmdclass = {"build_ext": build}
 

@@ -18,11 +18,17 @@ from vqe_fast.bench.work import Candidate, Work
 
 CRF, PRESET = 18, "medium"
 # Model, height and width, frames, implementations.
-CASES = [
-    ("identity", (720, 1280), 90, ("vqe_fast", "ffmpeg")),
-    ("carcnn_small", (240, 416), 40, ("vqe_fast",)),
-    ("identity", (240, 416), 200, ("vqe_fast", "ffmpeg")),
-]
+CASES = {
+    "cpu": [
+        ("identity", (720, 1280), 90, ("vqe_fast", "ffmpeg")),
+        ("carcnn_small", (240, 416), 40, ("vqe_fast",)),
+        ("identity", (240, 416), 200, ("vqe_fast", "ffmpeg")),
+    ],
+    "cuda": [
+        ("dualres_s", (1080, 1920), 300, ("vqe_fast",)),
+        ("identity", (1080, 1920), 300, ("vqe_fast", "ffmpeg")),
+    ],
+}
 TINY = ("identity", (48, 64), 5, ("vqe_fast", "ffmpeg"))
 
 
@@ -35,7 +41,7 @@ def plan(device, tiny):
             budget=8.0,
             rotate=False,
         )
-        for model, size, frames, names in ([TINY] if tiny else CASES)
+        for model, size, frames, names in ([TINY] if tiny else CASES[device])
     ]
 
 

@@ -20,6 +20,9 @@ def pytest_addoption(parser):
     )
     group.addoption("--bench-tiny", action="store_true", help="tiny shapes, one call of each")
     group.addoption("--bench-own", action="store_true", help="this package without alternatives")
+    group.addoption(
+        "--bench-only", action="append", default=[], metavar="NAME", help="only what is called so"
+    )
     group.addoption("--bench-journal", type=Path, help="file to append every row to")
 
 
@@ -31,7 +34,13 @@ def pytest_generate_tests(metafunc):
     cases = metafunc.module.plan(options.bench_device, options.bench_tiny)
     # Tiny cases that differ only in their names, or their budget, are one: the first, the longest.
     unique = {case.title: case for case in reversed(cases)}
-    pairs = [(case, name) for case in reversed(unique.values()) for name in case.names]
+    only = options.bench_only
+    pairs = [
+        (case, name)
+        for case in reversed(unique.values())
+        for name in case.names
+        if not only or name in only
+    ]
     metafunc.parametrize(("case", "name"), pairs, ids=[f"{c}-{n}" for c, n in pairs])
 
 
@@ -41,7 +50,11 @@ def session(request):
     if options.bench_device == "cuda" and not torch.cuda.is_available():
         pytest.exit("there is no GPU that PyTorch can use; leave out --bench-device cuda", 2)
     return Session(
-        options.bench_journal, options.bench_seconds, options.bench_tiny, options.bench_own
+        options.bench_journal,
+        options.bench_seconds,
+        options.bench_tiny,
+        options.bench_own,
+        options.bench_only,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 
 from vqe_fast.bench.measure import Measured, left_out, measure
 from vqe_fast.bench.row import MEASURED, NOT_INSTALLED, Row
-from vqe_fast.bench.work import Work
+from vqe_fast.bench.work import Candidate, Work
 
 Described = tuple[Any, ...]
 
@@ -73,13 +73,22 @@ class Session:
         seconds: after which no new case is begun; None for no limit.
         tiny: whether a single call of each candidate is enough.
         own: whether to measure this package alone.
+        only: names of the candidates to measure; empty for all.
     """
 
-    def __init__(self, journal: Path | None, seconds: float | None, tiny: bool, own: bool) -> None:
+    def __init__(
+        self,
+        journal: Path | None,
+        seconds: float | None,
+        tiny: bool,
+        own: bool,
+        only: Sequence[str] = (),
+    ) -> None:
         self._journal = journal
         self._end = None if seconds is None else time.monotonic() + seconds
         self._tiny = tiny
         self._own = own
+        self._only = only
         self._known: dict[str, dict[str, Measured]] = {}
 
     def measured(self, case: Case, suite: str) -> dict[str, Measured]:
@@ -97,13 +106,17 @@ class Session:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         work, budget = case.work(), 0.0 if self._tiny else case.budget
-        if self._own:
-            own = [candidate for candidate in work.candidates if candidate.role == "own"]
-            budget *= len(own) / len(work.candidates)
-            work = replace(work, candidates=own)
+        asked = [candidate for candidate in work.candidates if self._is_asked_for(candidate)]
+        budget *= len(asked) / len(work.candidates)
+        work = replace(work, candidates=asked)
         if self._end is not None and time.monotonic() > self._end:
             return left_out(work, NO_TIME)
         return measure(work, budget, rotate=case.rotate and not self._tiny)
+
+    def _is_asked_for(self, candidate: Candidate) -> bool:
+        if self._own and candidate.role != "own":
+            return False
+        return not self._only or candidate.name in self._only
 
     def _write(self, rows: Sequence[Row]) -> None:
         if self._journal is None:

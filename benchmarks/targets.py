@@ -207,10 +207,16 @@ def _attention():
     text = "24,960 positions (128, 256) float32, forward, memory"
     yield Target("attention", "cpu", text, 64 * MEBI, peak(**fields), in_words, at_most=True)
     fields = _fields("attention", case, (1, 128, 270, 480), "bfloat16", device="cuda")
-    text = "129,600 positions (128, 256) bfloat16, forward, "
-    measure = share("matrix product", **fields)
-    yield Target("attention", "cuda", text + "of the matrix product's rate", 0.6, measure, percent)
-    yield Target("attention", "cuda", text + "against the best", 1.3, against(**fields), times)
+    wider = fields | {"shape": (1, 256, 270, 480)}
+    text = "129,600 positions ({}) bfloat16, {}"
+    for of, channels, asked in ((fields, "128, 256", 0.6), (wider, "256, 512", 0.5)):
+        words = text.format(channels, "forward, of the matrix product's rate")
+        measure = share("matrix product", **of)
+        yield Target("attention", "cuda", words, asked, measure, percent)
+    both = fields | {"direction": "both"}
+    for of, direction, asked in ((fields, "forward", 1.3), (both, "forward and backward", 2)):
+        words = text.format("128, 256", f"{direction}, against the best")
+        yield Target("attention", "cuda", words, asked, against(**of), times)
 
 
 def _modulation():
@@ -258,7 +264,7 @@ def _models():
     measure = against("plain", other_dtype="float32", **bf16)
     yield Target("model", "cpu", text + "bfloat16 against float32", 4, measure, times)
     ways = ("vqe_fast", "vqe_fast CUDA graph", "vqe_fast compiled")
-    for model, asked in (("pequenet", 12), ("carcnn", 90)):
+    for model, asked in (("pequenet", 12), ("carcnn", 50), ("dualres_s", 300)):
         text = f"{model}{', exact attention' * (model == 'pequenet')}, 1920×1080, bfloat16"
         fields = {"operator": "model", "case": model, "shape": (1080, 1920), "device": "cuda"}
         measure = frames_per_second(ways, **fields)
@@ -269,6 +275,8 @@ def _video():
     fields = _fields("video", "identity", (720, 1280))
     text = "identity 1280×720, throughput of ffmpeg's"
     yield Target("video", "cpu", text, 0.85, against("ffmpeg", **fields), times)
+    measure = frames_per_second(**_fields("video", "dualres_s", (1080, 1920), device="cuda"))
+    yield Target("video", "cuda", "dualres_s 1920×1080, from file to file", 100, measure, fps)
 
 
 TARGETS = [

@@ -1,20 +1,34 @@
 """``make gpu-check`` where there is no GPU, and what it does when things go wrong."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import again
 import facts
 import gpu_check
 import installing
 import pytest
 import results_file
 import stages
-from stages import DONE, NO_TIME, OVER, RED, Stages
+import torch
+from stages import DONE, LEFT_OUT, NO_TIME, OVER, RED, Stages
 
 CHECKOUT = Path(gpu_check.__file__).parents[1]
+REHEARSED = (
+    "driver",
+    "package",
+    "values",
+    "host module",
+    "tests are found without PyAV",
+    "suites",
+    "kernels",
+    "calls",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +57,13 @@ def test_rehearsal(tmp_path):
     (path,) = tmp_path.glob("*.json")
     assert path.stem == facts.slug(facts.cpu_name())
     results = results_file.read(path)
-    assert [stage["outcome"] for stage in results["stages"]] == [DONE] * 2
+    outcomes = {stage["name"]: stage["outcome"] for stage in results["stages"]}
+    variants = outcomes.pop("variants of attention")
+    assert variants == (DONE if (CHECKOUT / "kernels" / "attention_plan.py").exists() else LEFT_OUT)
+    assert outcomes == dict.fromkeys(REHEARSED, DONE)
+    assert {file.name for file in tmp_path.iterdir()} <= {"log.txt", path.name, *gpu_check.FILES}
+    figures = [json.loads(line) for line in (tmp_path / "values.jsonl").read_text().splitlines()]
+    assert {figure["verdict"] for figure in figures} == {"right"} and len(figures) > 100
     rows = results_file.rows_of(results)
     suites = {"ceiling", "attention", "charbonnier", "fusion", "modulation", "ssim", "model"}
     assert {row.operator for row in rows} == suites
@@ -73,6 +93,42 @@ def test_stages_keep_their_results_when_one_is_ended(tmp_path):
     assert run.red
 
 
+def test_stages_run_side_by_side(tmp_path):
+    """The log has the output of each in one piece, and the seconds are those of its process."""
+    run = run_of(tmp_path)
+    (tmp_path / "scratch").mkdir()
+    start = time.monotonic()
+    other = run.start("other", python("import time; print('a'); time.sleep(1.5); print('b')"), 20)
+    assert run.run("one", python("import time; time.sleep(3)"), 20) is not None
+    assert run.finish(other).split() == ["a", "b"]
+    seconds = {stage["name"]: stage["seconds"] for stage in run.results["stages"]}
+    assert 1.4 < seconds["other"] < time.monotonic() - start - 0.8
+    assert "\na\nb\n" in (tmp_path / "out" / "log.txt").read_text()
+    slow = run.start("slow", python("import time; time.sleep(60)"), 1.5)
+    assert run.finish(slow) is None
+    assert run.results["stages"][-1]["outcome"] == OVER
+
+
+def test_a_program_that_is_not_there_stops_nothing(tmp_path):
+    run = run_of(tmp_path)
+    assert run.run("one", ["no-such-program"], 20) is None
+    assert run.run("two", python("pass"), 20) is not None
+    (first, second) = run.results["stages"]
+    assert first["outcome"] == RED and "no-such-program" in first["said"]
+    assert second["outcome"] == DONE
+
+
+def test_a_long_text_loses_its_middle(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"{number}\n" for number in range(5000)))
+    stages.shorten(path, 1000)
+    text = path.read_text()
+    assert text.startswith("0\n1\n2\n") and text.endswith("4998\n4999\n")
+    assert "are left out here" in text and path.stat().st_size <= 1000
+    stages.shorten(path, 1000)
+    assert path.read_text() == text
+
+
 def test_what_a_stage_starts_ends_with_it(tmp_path):
     """Tests and builds start processes of their own."""
     marker = tmp_path / "marker"
@@ -91,38 +147,188 @@ def test_no_stage_begins_after_the_time(tmp_path):
 
 
 def test_an_installed_package_is_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr(installing, "_cuda_library", lambda environment: "loaded")
+    monkeypatch.setattr(installing, "_loads", lambda environment, library: "loaded")
     run = run_of(tmp_path)
-    assert installing.install(run, tmp_path / "site", None)
+    assert installing.install(run, tmp_path / "site")
     assert run.results["stages"][0]["said"] == "it is installed"
+    assert installing.start_host_module(run, tmp_path / "site") is None
 
 
-def test_a_wheel_of_another_python_is_passed_over(tmp_path, monkeypatch):
-    """Then it is built here, or the sentence says what is missing for that."""
-    monkeypatch.setattr(installing, "_cuda_library", lambda environment: "it was not built")
+def test_libraries_of_other_sources_are_not_taken(tmp_path, monkeypatch, capsys):
+    """Nor is a wheel of another Python; then it is built, or a sentence says what is missing."""
+    monkeypatch.setattr(installing, "_loads", lambda environment, library: "it was not built")
     monkeypatch.setattr(installing, "_has", lambda module: module != "pybind11")
+    package, run = tmp_path / "package", run_of(tmp_path)
+    installing.pack(tmp_path, package)
+    (package / "sources.sha256").write_text("of others")
     wheel = tmp_path / "vqe_fast-0.1.0-cp39-cp39-linux_x86_64.whl"
     wheel.write_bytes(b"")
-    run = run_of(tmp_path)
-    assert not installing.install(run, tmp_path / "site", wheel)
+    assert not installing.install(run, tmp_path / "site", package=package, wheel=wheel)
+    assert "csrc/ or setup.py has changed since" in capsys.readouterr().out
     (stage,) = run.results["stages"]
     assert stage["outcome"] == RED
     assert stage["said"].startswith("a build needs pybind11; install")
 
 
 def test_a_build_whose_library_does_not_load_is_red(tmp_path, monkeypatch):
-    monkeypatch.setattr(installing, "_cuda_library", lambda environment: "no such symbol")
+    monkeypatch.setattr(installing, "_loads", lambda environment, library: "no such symbol")
     monkeypatch.setattr(installing, "_cannot_build", lambda: None)
     monkeypatch.setattr(installing, "PIP", python("pass"))
     monkeypatch.setattr(installing, "ROOT", tmp_path)
     run = run_of(tmp_path)
-    assert not installing.install(run, tmp_path / "site", None)
+    assert not installing.install(run, tmp_path / "site", package=tmp_path)
     assert [stage["outcome"] for stage in run.results["stages"]] == [DONE, RED]
     assert run.results["stages"][1]["said"] == "no such symbol"
 
 
-def test_seconds_of_all_stages_are_below_nine_minutes():
-    assert gpu_check.SECONDS <= 540
+class Listed(Stages):
+    """Writes down what it is to run, and its limit, and runs nothing."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.listed = []
+
+    def _begin(self, name, command, limit, environment, log):
+        self.listed.append((name, list(map(str, command)), limit, log != self._log))
+
+
+@pytest.fixture(name="listed")
+def _listed(monkeypatch):
+    """All stages that a call begins."""
+    made = []
+
+    def stages(*arguments, **options):
+        made.append(Listed(*arguments, **options | {"device": "cpu"}))
+        made[0].device = "cuda"
+        return made[0]
+
+    def install(stages, site, **_):
+        site.mkdir()
+        (site / "vqe_fast").mkdir()
+        return True
+
+    monkeypatch.setattr(gpu_check, "Stages", stages)
+    monkeypatch.setattr(gpu_check, "install", install)
+    monkeypatch.setattr(gpu_check.shutil, "which", lambda program: f"/bin/{program}")
+    monkeypatch.setattr(gpu_check.importlib.util, "find_spec", lambda module: module)
+    return made
+
+
+def test_the_first_call(tmp_path, listed):
+    """In this order; what runs beside the others ends before anything is timed."""
+    gpu_check.first_call(tmp_path, None, None)
+    (run,) = listed
+    variants = ["variants of attention"] * (CHECKOUT / "kernels" / "attention_plan.py").exists()
+    assert [name for name, *_ in run.listed] == [
+        "driver",
+        "kernels",
+        "host module",
+        "ceilings",
+        "compiled models",
+        "values",
+        "own kernels",
+        "alternatives",
+        *variants,
+        "models",
+        "video",
+        "tests of values and gradients",
+        "other operator tests",
+        "model tests",
+    ]
+    beside = {name for name, *_, meanwhile in run.listed if meanwhile}
+    assert beside == {"kernels", "host module", "compiled models"}
+    limits = {name: limit for name, _, limit, meanwhile in run.listed if not meanwhile}
+    assert limits.items() <= gpu_check.LIMITS.items()
+    assert sum(gpu_check.LIMITS.values()) <= gpu_check.SECONDS <= 480
+
+
+def test_the_second_call(tmp_path, listed):
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    failed = ["tests/ops/test_ssim.py::test_x[cuda a]", "tests/ops/test_ssim.py::test_y"]
+    (earlier / "failed.txt").write_text("".join(f"{name}\n" for name in failed * 2))
+    gpu_check.second_call(tmp_path / "out", None, earlier)
+    (run,) = listed
+    commands = {name: command for name, command, *_ in run.listed}
+    profiled = [f"profile of {operator}" for operator in gpu_check.OPERATOR_SUITES]
+    assert list(commands) == ["host module", "memory checker", "failed tests", *profiled]
+    assert commands["failed tests"].count("tests/ops/test_ssim.py") == 1
+    limits = {name: limit for name, _, limit, _ in run.listed}
+    assert limits["failed tests"] == gpu_check.LIMITS_AGAIN["failed tests"]
+    assert limits["failed tests"] >= gpu_check.MEANWHILE
+    assert sum(gpu_check.LIMITS_AGAIN.values()) <= gpu_check.SECONDS_AGAIN <= 150
+
+
+def test_what_is_left_to_do(tmp_path, listed, capsys):
+    """What was asked, what failed, and which tests."""
+    with gpu_check._begun(tmp_path) as run:
+        run.record("models", 3, RED, "1 failed")
+        (tmp_path / "failed.txt").write_text("tests/a.py::test_b\n")
+        gpu_check._tell(run)
+    told = capsys.readouterr().out
+    assert (tmp_path / "summary.txt").read_text() in told
+    assert "asked at least 60 %: not measured" in told
+    assert "failed: models (1 failed)" in told
+    assert "failed: 1 tests, named in failed.txt" in told
+
+
+def test_failed_tests_run_again(tmp_path):
+    """Their names are kept as they fail, in one process or several; nothing else runs again."""
+    (tmp_path / "test_made.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('value', (1, 2, 3), ids=lambda value: f'of {value}')\n"
+        "def test_made(value):\n"
+        "    assert value == 1\n"
+    )
+    failed = tmp_path / "failed.txt"
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "benchmarks")}
+    command = [*stages.PYTEST, "-p", "again", "test_made.py"]
+    options = [*stages.parallel(2), "--failed-to", str(failed)]
+    run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "2 failed, 1 passed" in run([*command, *options]).stdout
+    expected = ["test_made.py::test_made[of 2]", "test_made.py::test_made[of 3]"]
+    assert sorted(again.names(failed)) == expected
+    assert again.files_of(failed) == ["test_made.py"]
+    assert "2 failed, 1 deselected" in run([*command, "--again", str(failed)]).stdout
+
+
+COMPILING = """
+import sys
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from precompile import without_launches
+from vqe_fast.kernels import charbonnier
+
+class Driver:
+    def get_current_target(self):
+        return GPUTarget("cuda", 90, 32)
+    def get_current_device(self):
+        return 0
+    def get_current_stream(self, device):
+        return 0
+
+triton.runtime.driver.set_active(Driver())
+with without_launches():
+    image = torch.zeros(64, dtype=torch.bfloat16)
+    charbonnier.charbonnier_loss(image, image, 1e-6, 0, True)
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: gpu-check itself shows it")
+def test_kernels_compile_without_a_launch(tmp_path):
+    """Into the cache that later processes read, through the launch of the operator."""
+    environment = os.environ | {
+        "PYTHONPATH": str(CHECKOUT / "benchmarks"),
+        "TRITON_CACHE_DIR": str(tmp_path),
+        "TRITON_INTERPRET": "0",
+    }
+    command = [sys.executable, "-P", "-c", COMPILING]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (kernel,) = tmp_path.rglob("*.cubin")
+    assert kernel.stat().st_size > 1000
+    assert json.loads(kernel.with_suffix(".json").read_text())["target"]["arch"] == 90
 
 
 def test_compare_refuses_what_is_no_commit():
