@@ -481,7 +481,10 @@ def test_triton_compiles_for_gpus(record_property):
     assert len(footprints) == len(asked)
     for one, (index, arch) in zip(asked, footprints, strict=True):
         footprint = footprints[index, arch]
-        record_property(" ".join(map(str, one)), str(footprint[:3]))
+        record_property(
+            " ".join(map(str, one)),
+            f"{footprint.registers} registers, {footprint.stack} B of stack, {footprint.shared} B shared",
+        )
         assert footprint.shared <= SHARED_MEMORY_LIMIT[arch], (one, footprint)
         assert footprint.stack <= 64, (one, footprint)
         if one[0] not in KERNELS:
