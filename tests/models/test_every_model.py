@@ -105,6 +105,18 @@ def test_copies(model):
         assert spec_of(twin) == spec_of(model)
 
 
+def test_the_same_bits_without_gradients(model):
+    """What is kept, and what is computed in place, changes no result and no input."""
+    frames, *qp = inputs(model)
+    given = frames.clone()
+    for told in (qp, [value.item() for value in qp]):
+        expected = model(frames, *told)
+        for _ in range(2):
+            with torch.no_grad():
+                assert torch.equal(model(frames, *told), expected)
+    assert torch.equal(frames, given)
+
+
 @torch.no_grad()
 def test_compiles(model):
     """One graph; Inductor takes up to a minute for the largest, so what comes before it is run."""

@@ -61,6 +61,46 @@ def test_auto_wants_speed_and_exactness(scale, fast_is_faster, expected, monkeyp
     assert prepare(Scaled(scale), "auto", torch.ones(1, 1, 4, 4))[1] == expected
 
 
+class Limited(Scaled):
+    """Has memory for small frames only."""
+
+    def forward(self, luma):
+        if luma.shape[-1] > 8:
+            raise torch.OutOfMemoryError("out of memory")
+        return super().forward(luma)
+
+
+def test_large_frames_are_compared_if_memory_allows(monkeypatch):
+    timed = []
+
+    def seconds(model, arguments):
+        timed.append(arguments[0].shape[-1])
+        return float(model is exact)
+
+    monkeypatch.setattr(inference, "_seconds", seconds)
+    samples = [torch.ones(1, 1, 4, 16), torch.ones(1, 1, 4, 8)]
+    for kind, width in ((Scaled, 16), (Limited, 8)):
+        exact, fast = kind(1.0), kind(1.0)
+        assert inference._is_better(fast, exact, samples, ())
+        assert set(timed) == {width}
+        timed.clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        inference._is_better(fast, exact, samples[:1], ())
+
+
+def test_parameters_have_versions():
+    """By which modules know what they keep, also of what was prepared in inference mode."""
+    model, _ = prepare(create_model("carcnn_small", qp_adaptive=True), "fp32")
+    assert not any(parameter.is_inference() for parameter in model.parameters())
+
+
+def test_no_graphs_on_a_cpu():
+    model = create_model("carcnn_small")
+    probe = torch.rand(1, 1, 8, 8)
+    ready, _ = prepare_inference(model, device=CPU, precision="fp32", probe=probe, graphs=True)
+    assert type(ready) is type(model)
+
+
 def test_unknown_precision():
     with pytest.raises(ValueError, match="precision must be auto, fp32, bf16, fp16; got 'int8'"):
         prepare(create_model("carcnn_small"), "int8")

@@ -79,8 +79,9 @@ class Enhancer:
             model,
             device=device,
             precision=precision,
-            probe=example_of(self._spec, corner, _CLIP),
+            probe=example_of(self._spec, values if device.type == "cuda" else corner, _CLIP),
             qp=_TYPICAL_QP if self._spec.takes_qp else None,
+            graphs=True,
         )
         self.precision = next(name for name, known in DTYPES.items() if known is dtype)
         self._plan = make_plan(
