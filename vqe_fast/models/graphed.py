@@ -148,7 +148,7 @@ class Graphed(nn.Module):
 
     def _apply(self, *arguments: Any, **options: Any) -> Graphed:
         self.clear()
-        return super()._apply(*arguments, **options)
+        return super()._apply(*arguments, **options)  # type: ignore[no-any-return, no-untyped-call]
 
     def _can_replay(self, frames: Tensor) -> bool:
         if torch.compiler.is_compiling() or torch.is_grad_enabled() or not self._works:

@@ -110,7 +110,7 @@ def _is_better(
         return error < HALF_STEP and _seconds(fast, arguments) < _seconds(exact, arguments)
 
 
-def _seconds(model: nn.Module, arguments: tuple[Tensor | float, ...]) -> float:
+def _seconds(model: nn.Module, arguments: tuple[object, ...]) -> float:
     """Best of a few runs, or of one that takes long: the noise of a timing only ever adds."""
     times: list[float] = []
     least = _GPU_SECONDS if isinstance(arguments[0], Tensor) and arguments[0].is_cuda else 0.0
