@@ -483,7 +483,7 @@ def test_triton_compiles_for_gpus(record_property):
         footprint = footprints[index, arch]
         record_property(
             " ".join(map(str, one)),
-            f"{footprint.registers} registers, {footprint.stack} B of stack, shared {footprint.shared}",
+            f"registers {footprint.registers}, stack {footprint.stack}, shared {footprint.shared}",
         )
         assert footprint.shared <= SHARED_MEMORY_LIMIT[arch], (one, footprint)
         assert footprint.stack <= 64, (one, footprint)
