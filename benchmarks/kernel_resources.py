@@ -33,13 +33,11 @@ os.environ["TRITON_INTERPRET"] = "0"  # before a kernel is read
 import sass
 import torch
 import triton
+from no_device import TARGET, NoDevice
 from torch import Tensor
 from torch.utils.cpp_extension import include_paths
-from triton.backends.compiler import GPUTarget
-from triton.backends.driver import DriverBase
 from triton.compiler import ASTSource
 
-TARGET = GPUTarget("cuda", 90, 32)
 MULTIPROCESSORS = 132
 TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 VALUES = [
@@ -144,39 +142,6 @@ def calls(kernels: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
 def name_of(dtype: torch.dtype) -> str:
     """``float32``"""
     return str(dtype).removeprefix("torch.")
-
-
-class NoDevice(DriverBase):
-    """Stands for a GPU that is asked for its kind, and for nothing else."""
-
-    @classmethod
-    def is_active(cls) -> bool:
-        """Yes, it is asked."""
-        return True
-
-    def map_python_to_cpp_type(self, ty: str) -> str:
-        """Nothing is launched."""
-        raise NotImplementedError
-
-    def get_current_target(self) -> GPUTarget:
-        """What is compiled for."""
-        return TARGET
-
-    def get_active_torch_device(self) -> torch.device:
-        """There is none."""
-        raise NotImplementedError
-
-    def get_benchmarker(self) -> Callable[..., object]:
-        """Nothing is timed."""
-        raise NotImplementedError
-
-    def get_current_device(self) -> int:
-        """The first."""
-        return 0
-
-    def get_current_stream(self, device: int) -> int:
-        """The default one."""
-        return 0
 
 
 class Kernels:

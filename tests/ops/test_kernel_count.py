@@ -22,7 +22,11 @@ def test_kernels_of_the_tests_for_a_gpu(record_property):
     size once made a kernel, 1,735 in all."""
     files = [f"ops/test_{operator}.py" for operator in sorted(TRITON_OPERATORS)]
     command = [sys.executable, "-P", "-m", "pytest", *files, "-q", "-p", "no:cacheprovider"]
-    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [
+        str(TESTS),
+        str(TESTS.parent / "benchmarks"),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command += ["-p", "support.counted_kernels"]
     run = subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True)

@@ -17,39 +17,10 @@ from collections import defaultdict
 import pytest
 import torch
 import triton
+from no_device import NoDevice
 from torch.utils._python_dispatch import TorchDispatchMode
-from triton.backends.compiler import GPUTarget
-from triton.backends.driver import DriverBase
 
 from vqe_fast.ops._backend import TRITON_OPERATORS
-
-TARGET = GPUTarget("cuda", 90, 32)
-
-
-class NoDevice(DriverBase):
-    """Stands for a GPU that is asked for its kind, and for nothing else."""
-
-    @classmethod
-    def is_active(cls):
-        return True
-
-    def map_python_to_cpp_type(self, ty):
-        raise NotImplementedError
-
-    def get_current_target(self):
-        return TARGET
-
-    def get_active_torch_device(self):
-        raise NotImplementedError
-
-    def get_benchmarker(self):
-        raise NotImplementedError
-
-    def get_current_device(self):
-        return 0
-
-    def get_current_stream(self, device):
-        return 0
 
 
 def _launchers():
