@@ -12,11 +12,7 @@ import torch
 from harness import BF16, Case
 
 from vqe_fast.bench.operators.attention import attention
-
-try:
-    from vqe_fast.kernels import attention_plan
-except ImportError:
-    attention_plan = None
+from vqe_fast.kernels import attention_plan
 
 # Kernels, shape of the query, direction, seconds.
 CASES = [
@@ -29,8 +25,6 @@ TINY = (1, 16, 6, 7)
 
 
 def plan(device, tiny):
-    if attention_plan is None:
-        return []
     planned = []
     for kernels, shape, direction, budget in CASES:
         size = TINY if tiny else shape

@@ -126,10 +126,7 @@ class Check:
         self._stages.suites(name, suites, limit - _GRACE, options=options, grace=_GRACE)
 
     def variants(self, *only):
-        """The plans of attention, of which there must be several."""
-        if not (ROOT / "kernels" / "attention_plan.py").exists():
-            self._stages.record("variants of attention", 0, LEFT_OUT, "attention has one plan")
-            return
+        """The plans of attention against each other."""
         limit = LIMITS_AGAIN["spread"] if only else LIMITS["variants of attention"]
         options = [part for name in only for part in ("--bench-only", name)]
         name = "spread" if only else "variants of attention"

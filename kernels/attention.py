@@ -9,7 +9,6 @@ cores have the digits of float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 import triton
@@ -30,7 +29,6 @@ def cross_frame_attention(
     scale: float,
     *,
     device: Device | None = None,
-    plans: Mapping[str, Plan] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The operator ``cross_frame_attention`` of ``csrc/library.cpp``.
 
@@ -40,7 +38,6 @@ def cross_frame_attention(
         value: (B, C, H', W').
         scale: factor of the logits.
         device: plan for this GPU instead of the current one.
-        plans: plans of kernels, by name, instead of ``attention_plan.plan``.
 
     Returns:
         Output (B, C, H, W), and (B, H, W), the logarithm to base 2 of each query's sum of
@@ -53,7 +50,7 @@ def cross_frame_attention(
     if not output.numel():
         return output, lse
     device = device or _current_device()
-    chosen = _chosen("forward", query, value_channels, device, plans)
+    chosen = _chosen("forward", query, value_channels, device)
     length = split_length("forward", chosen, batch, queries, keys, device.multiprocessors)
     splits = triton.cdiv(keys, length)
     partial = lse.new_empty(splits, batch, queries, padded(value_channels))
@@ -100,13 +97,12 @@ def cross_frame_attention_backward(
     needed: list[bool],
     *,
     device: Device | None = None,
-    plans: Mapping[str, Plan] | None = None,
 ) -> tuple[Tensor, ...]:
     """The operator ``cross_frame_attention_backward`` of ``csrc/library.cpp``.
 
     Args:
         grad_output: (B, C, H, W), gradient of the output.
-        query: as in the forward; so are ``key``, ``value``, ``scale``, ``device`` and ``plans``.
+        query: as in the forward; so are ``key``, ``value``, ``scale`` and ``device``.
         output: of the forward.
         lse: of the forward.
         needed: whether the gradients of query, key and value are asked for.
@@ -141,7 +137,7 @@ def cross_frame_attention_backward(
         )
         for index, name in enumerate(("grad_query", "grad_key", "grad_value")):
             if needed[index]:
-                chosen = _chosen(name, query, value_channels, device, plans)
+                chosen = _chosen(name, query, value_channels, device)
                 statistics = (lse, expected)
                 gradients[index] = _gradient(
                     name, chosen, maps, statistics, gradients[index], scale, device
@@ -255,15 +251,7 @@ def _grid(
     )
 
 
-def _chosen(
-    name: str,
-    query: Tensor,
-    value_channels: int,
-    device: Device,
-    plans: Mapping[str, Plan] | None,
-) -> Plan:
-    if plans is not None and name in plans:
-        return plans[name]
+def _chosen(name: str, query: Tensor, value_channels: int, device: Device) -> Plan:
     return plan(name, query.dtype, query.shape[1], value_channels, device.arch, _precision())
 
 

@@ -325,32 +325,14 @@ def forward_kernel(
         begin = whole if MASKED else first_key
         end = last_key if MASKED else whole
         for i_key in tl.range(begin, end, BLOCK_N, num_stages=1 if MASKED and TAIL else None):
-            if not AHEAD:
-                b_logit = _logits(
-                    b_query,
-                    query,
-                    key,
-                    i_batch,
-                    first_query,
-                    i_key,
-                    queries,
-                    keys,
-                    D,
-                    BLOCK_D,
-                    BLOCK_M,
-                    BLOCK_N,
-                    PARTS,
-                    TMA,
-                    ACC,
-                )
-            elif not MASKED:
+            if not (AHEAD and MASKED):
                 b_next = _logits(
                     b_query,
                     query,
                     key,
                     i_batch,
                     first_query,
-                    i_key + BLOCK_N,
+                    i_key + BLOCK_N if AHEAD else i_key,
                     queries,
                     keys,
                     D,
@@ -361,6 +343,8 @@ def forward_kernel(
                     TMA,
                     ACC,
                 )
+            if not AHEAD:
+                b_logit = b_next
             if MASKED:
                 m_key = i_key + tl.arange(0, BLOCK_N) < last_key
                 b_logit = tl.where(m_key[None, :], b_logit, float("-inf"))

@@ -16,7 +16,7 @@ import pytest
 import results_file
 import stages
 import torch
-from stages import DONE, LEFT_OUT, NO_TIME, OVER, RED, Stages
+from stages import DONE, NO_TIME, OVER, RED, Stages
 
 CHECKOUT = Path(gpu_check.__file__).parents[1]
 REHEARSED = (
@@ -58,8 +58,6 @@ def test_rehearsal(tmp_path):
     assert path.stem == facts.slug(facts.cpu_name())
     results = results_file.read(path)
     outcomes = {stage["name"]: stage["outcome"] for stage in results["stages"]}
-    variants = outcomes.pop("variants of attention")
-    assert variants == (DONE if (CHECKOUT / "kernels" / "attention_plan.py").exists() else LEFT_OUT)
     assert outcomes == dict.fromkeys(REHEARSED, DONE)
     assert {file.name for file in tmp_path.iterdir()} <= {"log.txt", path.name, *gpu_check.FILES}
     figures = [json.loads(line) for line in (tmp_path / "values.jsonl").read_text().splitlines()]
@@ -218,7 +216,6 @@ def test_the_first_call(tmp_path, listed):
     """In this order; what runs beside the others ends before anything is timed."""
     gpu_check.first_call(tmp_path, None, None)
     (run,) = listed
-    variants = ["variants of attention"] * (CHECKOUT / "kernels" / "attention_plan.py").exists()
     assert [name for name, *_ in run.listed] == [
         "driver",
         "kernels",
@@ -228,7 +225,7 @@ def test_the_first_call(tmp_path, listed):
         "values",
         "own kernels",
         "alternatives",
-        *variants,
+        "variants of attention",
         "models",
         "video",
         "tests of values and gradients",
