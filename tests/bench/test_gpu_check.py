@@ -28,6 +28,7 @@ REHEARSED = (
     "suites",
     "kernels",
     "calls",
+    "variants of attention",
 )
 
 
