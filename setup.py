@@ -34,8 +34,13 @@ PACKAGES = {
     "vqe_fast.training.comparisons": "training/comparisons",
     "vqe_fast.training.recipes": "training/recipes",
     "vqe_fast.video": "vqe_fast/video",
+    "vqe_fast.video.frames": "vqe_fast/video/frames",
+    "vqe_fast.video.inference": "vqe_fast/video/inference",
+    "vqe_fast.video.media": "vqe_fast/video/media",
+    "vqe_fast.video.pipeline": "vqe_fast/video/pipeline",
     "vqe_fast.video.qp": "vqe_fast/video/qp",
     "vqe_fast.video.segments": "vqe_fast/video/segments",
+    "vqe_fast.video.threads": "vqe_fast/video/threads",
     "vqe_fast.weights": "vqe_fast/weights",
 }
 PACKAGE_DATA = {

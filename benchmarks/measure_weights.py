@@ -19,7 +19,7 @@ from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
 from vqe_fast.training.sources import find_sources
 from vqe_fast.training.spec import expand
-from vqe_fast.video.strength import Strengths
+from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.weights import shipped_strengths
 
 CARDS = Path(__file__).parents[1] / "vqe_fast" / "weights" / "weights.toml"

@@ -15,7 +15,7 @@ from torch import Tensor
 from vqe_fast import create_model
 from vqe_fast.cli.demonstration import find_footage
 from vqe_fast.training.clips import read_clip
-from vqe_fast.video.planes import luma_view
+from vqe_fast.video.frames.planes import luma_view
 from vqe_fast.weights import load_weights
 
 TARGET = Path(__file__).parents[1] / "docs" / "attention.png"

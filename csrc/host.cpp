@@ -77,5 +77,5 @@ PYBIND11_MODULE(_host, module) {
       "Highest ISA level of this processor that the CPU kernels know.");
   module.def("paint_qp", &paint_qp, py::arg("blocks"), py::arg("base"), py::arg("height"),
              py::arg("width"), py::arg("cell"),
-             "Blocks of any size on a regular grid; see vqe_fast.video.qp.paint.");
+             "Blocks of any size on a regular grid; see vqe_fast.video.qp.block_map.");
 }

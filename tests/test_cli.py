@@ -19,7 +19,7 @@ from support.side_data import CAPTIONS, with_messages
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
 from vqe_fast.models.quality import QUALITIES, model_for
-from vqe_fast.video.enhancer import Enhancer
+from vqe_fast.video.pipeline.enhancer import Enhancer
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def test_reading_qps_needs_no_torch():
 
 def test_calling_operators_needs_no_compiler():
     """Importing it takes longer than importing torch."""
-    run = python("import sys, vqe_fast.models, vqe_fast.video.engine; print([*sys.modules])")
+    run = python("import sys, vqe_fast.models, vqe_fast.video.enhance; print([*sys.modules])")
     assert run.returncode == 0, run.stderr
     assert "torch._dynamo" not in eval(run.stdout)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqe_fast.training.color import rgb_of, yuv_of
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 _GAMMA = 2.2
 _WHITE = 1 << 24  # linear light in integers, of which 13 fit into 32 bits: sums are exact

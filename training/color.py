@@ -9,10 +9,10 @@ from av.video.reformatter import ColorRange, Interpolation
 from numpy.typing import NDArray
 
 from vqe_fast.models.registry import Planes
-from vqe_fast.video.color import BT709, ColorFacts
-from vqe_fast.video.conversion import Converter
-from vqe_fast.video.formats import has_luma_plane, without_implied_range
-from vqe_fast.video.planes import depth_of, luma_view
+from vqe_fast.video.frames.color import BT709, ColorFacts
+from vqe_fast.video.frames.pixel_formats import has_luma_plane, without_implied_range
+from vqe_fast.video.frames.planes import depth_of, luma_view
+from vqe_fast.video.frames.reformat import Converter
 
 Samples = NDArray[np.uint8]
 Luma = Samples

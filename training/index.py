@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vqe_fast._whole_file import delete_drafts, locked, whole_file
 from vqe_fast.training.degradation import Degradation
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 INDEX_NAME = "index.json"
 

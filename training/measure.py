@@ -22,7 +22,7 @@ from vqe_fast.training.averages import BEST_PSNR, mean_of_damaged, mean_of_known
 from vqe_fast.training.color import Samples, split_planes
 from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.whole import restored_frames
-from vqe_fast.video.strength import Strengths
+from vqe_fast.video.inference.strength import Strengths
 
 
 @dataclass(frozen=True)

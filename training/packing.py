@@ -19,7 +19,7 @@ from vqe_fast.training.packed import BLOCK, NO_BLOCKS, Bytes, CodedGroup, CropGr
 from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.prepared import Prepared
 from vqe_fast.video import read_qp
-from vqe_fast.video.qp.track import block_qps
+from vqe_fast.video.qp.provider import block_qps
 
 HELD_OUT = 0.1
 """The share of a file for crops that are not trained on."""

@@ -20,7 +20,7 @@ from vqe_fast._whole_file import whole_file
 from vqe_fast.models.coding import codec_code, frame_type_code
 from vqe_fast.models.registry import Planes
 from vqe_fast.training.color import Samples, samples_of
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 S = TypeVar("S", np.uint8, np.int8)
 

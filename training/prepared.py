@@ -41,7 +41,7 @@ from vqe_fast.training.streams import (
     write_pristine,
     write_stream,
 )
-from vqe_fast.video.scene import CUT_THRESHOLD
+from vqe_fast.video.frames.scene_cuts import CUT_THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def prepare(
         per_clip: how many of the degradations a clip gets, drawn by ``seed`` and its content; all
             if None. See :func:`vqe_fast.training.degradation.drawn`.
         seed: of these draws.
-        cut_threshold: of :func:`vqe_fast.video.scene.scene_cuts`.
+        cut_threshold: of :func:`vqe_fast.video.frames.scene_cuts.scene_cuts`.
         workers: encoders at work at the same time, each on one core; as many as there are cores
             if None.
         announce: told what will be done before it is.

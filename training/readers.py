@@ -33,7 +33,7 @@ from vqe_fast.training.pairs import Decoded, Footage, PairedClip, Variant
 from vqe_fast.training.raw import RAW_SUFFIX, RawFormat, raw_format_of
 from vqe_fast.training.sources import Source
 from vqe_fast.video import read_qp
-from vqe_fast.video.scene import scene_cuts
+from vqe_fast.video.frames.scene_cuts import scene_cuts
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from vqe_fast.training.degradation import Codec, Degradation, Mode, Structure
 from vqe_fast.training.raw import RawFormat
 from vqe_fast.training.sources import Images, Source, find_sources
 from vqe_fast.training.stills import CameraMove, Layers
-from vqe_fast.video.scene import CUT_THRESHOLD
+from vqe_fast.video.frames.scene_cuts import CUT_THRESHOLD
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -99,7 +99,7 @@ class PrepareSpec(Strict):
         still_layers: with 2 a part of the photograph moves before the rest of it.
         still_resting: the share of photographs over which the camera stands still.
         raw: see :class:`RawSpec`.
-        cut_threshold: see :func:`vqe_fast.video.scene.scene_cuts`.
+        cut_threshold: see :func:`vqe_fast.video.frames.scene_cuts.scene_cuts`.
         seed: of the moves over photographs, and of what is drawn for each clip.
     """
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vqe_fast.training.clips import Clip, read_image
 from vqe_fast.training.color import rgb_of, yuv_of
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 STILL_RATE = Fraction(25)
 """Frames per second of the clip that a photograph becomes."""

@@ -24,9 +24,9 @@ from vqe_fast.training.index import (
 )
 from vqe_fast.training.sources import Source, file_checksum
 from vqe_fast.video import read_qp
-from vqe_fast.video.color import ColorFacts
-from vqe_fast.video.planes import luma_view
-from vqe_fast.video.scene import scene_cuts
+from vqe_fast.video.frames.color import ColorFacts
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.frames.scene_cuts import scene_cuts
 
 STREAMS = "streams"
 """The folder, beside the index, that holds the files."""
@@ -49,7 +49,7 @@ def write_pristine(
         source: what to read.
         origin: its entry.
         folder: of the index.
-        threshold: of :func:`vqe_fast.video.scene.scene_cuts`.
+        threshold: of :func:`vqe_fast.video.frames.scene_cuts.scene_cuts`.
         tick: called for each frame.
 
     Returns:

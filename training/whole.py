@@ -18,13 +18,13 @@ from vqe_fast.models.inference import PROBE_SIDE
 from vqe_fast.models.registry import ModelSpec, Planes
 from vqe_fast.training.color import Samples, split_planes
 from vqe_fast.training.pairs import PairedClip
-from vqe_fast.video.coding import FrameCoding
-from vqe_fast.video.enhancer import STILL
-from vqe_fast.video.kinds import example_of, find_runner
-from vqe_fast.video.plan import Wishes, make_plan
-from vqe_fast.video.runner import Runner, Shot
-from vqe_fast.video.strength import Strengths
-from vqe_fast.video.views import PlanesView
+from vqe_fast.video.frames.model_input import PlanesView
+from vqe_fast.video.inference.dispatch import example_of, find_runner
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.memory_plan import Wishes, make_plan
+from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.strength import Strengths
+from vqe_fast.video.pipeline.enhancer import STILL
 
 _FORMATS: dict[Planes, str] = {"y": "gray", "rgb": "gbrp", "yuv": "yuv420p"}
 """Pixel formats with as many planes, of these sizes."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vqe_fast.evaluation import Evaluation, evaluate
     from vqe_fast.models import create_model, list_models
     from vqe_fast.ops._backend import backend
-    from vqe_fast.video.engine import EnhanceReport, enhance_video
+    from vqe_fast.video.enhance import EnhanceReport, enhance_video
 
 __all__ = [
     "ComparisonReport",
@@ -37,12 +37,12 @@ __all__ = [
 
 _HOMES = {
     "ComparisonReport": "vqe_fast.comparison",
-    "EnhanceReport": "vqe_fast.video.engine",
+    "EnhanceReport": "vqe_fast.video.enhance",
     "Evaluation": "vqe_fast.evaluation",
     "backend": "vqe_fast.ops._backend",
     "compare_videos": "vqe_fast.comparison",
     "create_model": "vqe_fast.models",
-    "enhance_video": "vqe_fast.video.engine",
+    "enhance_video": "vqe_fast.video.enhance",
     "evaluate": "vqe_fast.evaluation",
     "info": "vqe_fast._info",
     "list_models": "vqe_fast.models",

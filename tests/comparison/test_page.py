@@ -25,7 +25,7 @@ from vqe_fast.comparison.measures import Quality
 from vqe_fast.ops import ssim
 from vqe_fast.training.color import rgb_of
 from vqe_fast.video import VideoError, read_qp
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from vqe_fast.evaluation.evaluation import family_of
 from vqe_fast.evaluation.protocol import PROTOCOLS
 from vqe_fast.training.color import rgb_of, rows_of
 from vqe_fast.training.spec import expand
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 BT601 = ColorFacts(5, full_range=False)
 

@@ -23,7 +23,7 @@ from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.prepared import Prepared
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
 YUV_SPEC = replace(LUMA_SPEC, planes="yuv")

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from support.media import texture
-from vqe_fast.video.enhancer import Enhancer, ResultWriter
-from vqe_fast.video.plan import Wishes
-from vqe_fast.video.planes import depth_of, plane_view
-from vqe_fast.video.steps import Step
-from vqe_fast.video.views import view_for
-from vqe_fast.video.watch import Watch
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.frames.planes import depth_of, plane_view
+from vqe_fast.video.inference.memory_plan import Wishes
+from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
+from vqe_fast.video.pipeline.item import Step
 
 CPU = torch.device("cpu")
 

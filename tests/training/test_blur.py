@@ -5,7 +5,7 @@ from support.clips import moving_texture
 from support.pairs import luma_frames
 from vqe_fast.training.blur import blur
 from vqe_fast.training.color import luma_of, rgb_of
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 
 @pytest.mark.parametrize("count", [7, 13])

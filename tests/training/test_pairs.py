@@ -9,7 +9,7 @@ from support.pairs import QP_44, paired, prepare_clip
 from vqe_fast.training.color import luma_of, rgb_of
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.pairs import Decoded, decode_all
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 
 def decoded(folder, frames, shape):

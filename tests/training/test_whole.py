@@ -19,7 +19,7 @@ from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.measure import compare, measure
 from vqe_fast.training.pairs import Decoded, PairedClip, Variant
 from vqe_fast.training.whole import restored_frames
-from vqe_fast.video.strength import Strengths
+from vqe_fast.video.inference.strength import Strengths
 
 CPU = torch.device("cpu")
 QP_37 = Degradation("libx265", "qp", 37, preset="ultrafast")

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from vqe_fast.video.chroma import Siting, enlarge, shrink
+from vqe_fast.video.frames.chroma import Siting, enlarge, shrink
 
 LEFT = Siting.named("left")
 SITINGS = {

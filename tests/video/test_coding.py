@@ -12,7 +12,7 @@ from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, codec_code, frame_type_code
 from vqe_fast.video import enhance_video, read_qp
-from vqe_fast.video.coding import CodingArguments, FrameCoding
+from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding
 
 SPEC = replace(LUMA_SPEC, takes_qp=True, takes_coding=True, alignment=8, receptive_field=17)
 QP_SPEC = replace(SPEC, takes_coding=False)

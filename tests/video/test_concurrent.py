@@ -13,18 +13,18 @@ from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from support.small_models import randomised
 from vqe_fast.models import spec_of
-from vqe_fast.video.coding import FrameCoding
-from vqe_fast.video.concurrent import ConcurrentRunner
-from vqe_fast.video.kinds import find_runner
-from vqe_fast.video.memory import memory_taken
-from vqe_fast.video.plan import Wishes, make_plan
-from vqe_fast.video.runner import Shot
-from vqe_fast.video.running import run
-from vqe_fast.video.samples import load_planes
-from vqe_fast.video.single import SingleRunner
-from vqe_fast.video.steps import Step
-from vqe_fast.video.tiles import Tiling
-from vqe_fast.video.views import view_for
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.frames.tensors import load_planes
+from vqe_fast.video.inference.dispatch import find_runner
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.memory import memory_taken
+from vqe_fast.video.inference.memory_plan import Wishes, make_plan
+from vqe_fast.video.inference.multithreaded import ConcurrentRunner
+from vqe_fast.video.inference.runner import Shot
+from vqe_fast.video.inference.single_frame import SingleRunner
+from vqe_fast.video.inference.tiling import Tiling
+from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.run import run
 
 SIZE = (48, 64)
 

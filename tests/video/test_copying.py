@@ -5,7 +5,7 @@ import io
 import av
 import pytest
 
-from vqe_fast.video.copying import PacketCopier
+from vqe_fast.video.media.remux import PacketCopier
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from av.video.frame import VideoFrame
 
 from support.media import write_clip
-from vqe_fast.video.cut import first_frames
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.trim import first_frames
 
 
 @pytest.mark.parametrize("order", ["interleaved", "packets first", "frames first"])

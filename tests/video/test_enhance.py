@@ -17,7 +17,7 @@ import pytest
 from support.media import add_extras, damage_packet, png, read_frames, read_packets, write_clip
 from support.modules import LUMA_SPEC, Pointwise, brighter
 from vqe_fast.video import enhance_video
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.media.reader import VideoSource
 
 
 def assert_same_frames(actual, expected):

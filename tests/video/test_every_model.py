@@ -10,7 +10,7 @@ from support.memory import threads
 from support.small_models import SMALL, randomised
 from vqe_fast.models import spec_of
 from vqe_fast.video import enhance_video
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.media.reader import VideoSource
 
 PTS = [900, 940, 1020, 1030, 1300, 1321, 2000, 2040]
 

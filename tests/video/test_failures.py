@@ -11,9 +11,10 @@ import pytest
 
 from support.media import full_disk, read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
-from vqe_fast.video import VideoError, engine, enhance_video, source
-from vqe_fast.video.output_stream import FrameEncoder
-from vqe_fast.video.sink import VideoSink
+from vqe_fast.video import VideoError, enhance, enhance_video
+from vqe_fast.video.media import reader
+from vqe_fast.video.media.video_encoder import FrameEncoder
+from vqe_fast.video.media.writer import VideoSink
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_decoder_fails(clip, target, monkeypatch):
         if len(calls) == 9:
             raise RuntimeError("no film")
 
-    monkeypatch.setattr(source, "take_over", take_over)
+    monkeypatch.setattr(reader, "take_over", take_over)
     with leaving_nothing(target), pytest.raises(RuntimeError, match="no film"):
         enhance_video(clip, target, Pointwise(), overwrite=True)
 
@@ -173,7 +174,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=300, audio=("aac",))
     alive, most = [0], [0]
     pause = threading.Event()
-    in_steps, write = engine.in_steps, VideoSink.write
+    in_steps, write = enhance.in_steps, VideoSink.write
 
     def counted(items):
         for step in in_steps(items):
@@ -183,7 +184,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
 
     def slow_write(self, item):
         write(self, item)
-        if isinstance(item, source.VideoFrame):
+        if isinstance(item, reader.VideoFrame):
             alive[0] -= 1
             if slow == "encoder":
                 pause.wait(0.001)
@@ -193,7 +194,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
             pause.wait(0.001)
         return luma
 
-    monkeypatch.setattr(engine, "in_steps", counted)
+    monkeypatch.setattr(enhance, "in_steps", counted)
     monkeypatch.setattr(VideoSink, "write", slow_write)
     report = enhance_video(clip, tmp_path / "out.mkv", Pointwise(slow_model), preset="ultrafast")
     assert report.frames_out == 300
@@ -208,7 +209,7 @@ def test_frames_do_not_wait_for_the_garbage_collector(tmp_path):
 
     def count(done, _):
         if done % 20 == 0:
-            counts.append(sum(type(each) is source.VideoFrame for each in gc.get_objects()))
+            counts.append(sum(type(each) is reader.VideoFrame for each in gc.get_objects()))
 
     model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
     gc.collect()

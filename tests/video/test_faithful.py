@@ -9,8 +9,8 @@ import pytest
 from support.footage import packaged_clip
 from support.media import add_extras, read_frames, read_packets, write_clip
 from vqe_fast.video import enhance_video
-from vqe_fast.video.facts import VideoFacts
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.stream_info import VideoFacts
 
 X265 = {"x265-params": "log-level=none:bframes=3"}
 VARIABLE = {"pts": [900, 940, 1020, 1030, 1300, 1301, 2000, 2040], "time_base": Fraction(1, 1000)}

@@ -5,8 +5,13 @@ import numpy as np
 import pytest
 
 from support.media import planes_of
-from vqe_fast.video.conversion import Converter
-from vqe_fast.video.formats import bit_depth, has_luma_plane, planar_twin, without_implied_range
+from vqe_fast.video.frames.pixel_formats import (
+    bit_depth,
+    has_luma_plane,
+    planar_twin,
+    without_implied_range,
+)
+from vqe_fast.video.frames.reformat import Converter
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from support.media import read_frames, write_clip
 from support.side_data import CAPTIONS, HDR10_PLUS, with_dolby_vision, with_messages
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.hdr import MasteringDisplay, StaticHDR
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.media.hdr import MasteringDisplay, StaticHDR
+from vqe_fast.video.media.reader import VideoSource
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 HDR10 = StaticHDR(

@@ -9,8 +9,8 @@ import torch
 from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.planes import depth_of, plane_view
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.frames.planes import depth_of, plane_view
+from vqe_fast.video.media.reader import VideoSource
 
 SCANS = {"tff": "top first", "bff": "bottom first"}
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
@@ -122,7 +122,7 @@ def test_qps_are_of_frames(tmp_path, monkeypatch):
     """Both fields are told the same; it is estimated from one of them, not from the comb."""
     seen, told = [], []
     monkeypatch.setattr(
-        "vqe_fast.video.job.find_estimator",
+        "vqe_fast.video.session.find_estimator",
         lambda device: lambda luma: seen.append(tuple(luma().shape)) or 30.0,
     )
 

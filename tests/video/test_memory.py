@@ -11,10 +11,11 @@ from support.modules import LUMA_SPEC, Pointwise, Recurrent
 from support.small_models import randomised
 from vqe_fast._memory import available_memory, in_words
 from vqe_fast.models import spec_of
-from vqe_fast.video import VideoError, enhance_video, plan
-from vqe_fast.video.memory import is_out_of_memory, memory_taken, parse_bytes
-from vqe_fast.video.plan import LONGEST, Wishes, make_plan
-from vqe_fast.video.recurrent import SHORTEST
+from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.inference import memory_plan
+from vqe_fast.video.inference.memory import is_out_of_memory, memory_taken, parse_bytes
+from vqe_fast.video.inference.memory_plan import LONGEST, Wishes, make_plan
+from vqe_fast.video.inference.recurrent import SHORTEST
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_model_that_sees_the_whole_frame_is_not_cut_unasked():
 def test_clips_use_the_memory_that_is_allowed(monkeypatch):
     model, size = Recurrent(), (100, 100)
     assert planned(model, size).clip_frames == LONGEST
-    monkeypatch.setattr(plan, "_LAVISH", 1 << 40)
+    monkeypatch.setattr(memory_plan, "_LAVISH", 1 << 40)
     assert planned(model, size, max_memory=1 << 30).clip_frames == LONGEST
     # Input, output and both directions: 4 to 6 times 4 bytes a pixel and frame, and half more.
     chosen = planned(model, size, max_memory=20 * 6 * 100**2 * 4).clip_frames

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from vqe_fast.video.pipeline import DEPTH, run_pipeline
+from vqe_fast.video.threads.pipeline import DEPTH, run_pipeline
 
 
 def test_order_is_kept():

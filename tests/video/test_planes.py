@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from support.media import samples
-from vqe_fast.video.planes import luma_view
-from vqe_fast.video.samples import as_values, load_planes, store_planes, values_as_samples
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.frames.tensors import as_values, load_planes, store_planes, values_as_samples
 
 CPU = torch.device("cpu")
 

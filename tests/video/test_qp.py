@@ -16,7 +16,7 @@ from av.video.frame import PictureType
 from support.field_coded import field_coded
 from support.media import png, write_clip
 from vqe_fast.video import VideoError, iterate_qp, read_qp
-from vqe_fast.video.log import captured_log
+from vqe_fast.video.media.ffmpeg_log import captured_log
 from vqe_fast.video.qp.headers import HeaderReader
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vqe_fast import _host
-from vqe_fast.video.qp import paint
-from vqe_fast.video.qp.paint import paint_in_python, paint_qp
-from vqe_fast.video.qp.steps import qp_of_index
+from vqe_fast.video.qp import block_map
+from vqe_fast.video.qp.block_map import paint_in_python, paint_qp
+from vqe_fast.video.qp.quantizer_index import qp_of_index
 
 PAINTERS = pytest.mark.parametrize("painter", [_host.paint_qp, paint_in_python])
 
@@ -19,11 +19,11 @@ def blocks(*rows):
 
 class TestPaint:
     def test_the_compiled_one_is_used(self):
-        assert paint._paint is _host.paint_qp
+        assert block_map._paint is _host.paint_qp
 
     def test_without_a_compiler(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "vqe_fast._host", None)
-        assert paint._compiled_or_python() is paint_in_python
+        assert block_map._compiled_or_python() is paint_in_python
 
     @PAINTERS
     def test_later_blocks_cover_earlier_ones(self, painter):

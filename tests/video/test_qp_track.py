@@ -11,7 +11,7 @@ from support.media import damage_packet, write_clip
 from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video, read_qp
-from vqe_fast.video.qp.track import QPTrack
+from vqe_fast.video.qp.provider import QPTrack
 
 SIZE = 48, 64
 

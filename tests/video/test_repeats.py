@@ -10,10 +10,10 @@ from support.frames import assert_luma, enhanced, lumas, textured
 from support.media import read_frames, texture, write_clip
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, StreamedBlend
 from vqe_fast.video import enhance_video
-from vqe_fast.video.planes import plane_view
-from vqe_fast.video.repeats import Repeats
-from vqe_fast.video.steps import Step
-from vqe_fast.video.watch import Watch
+from vqe_fast.video.frames.duplicates import Repeats
+from vqe_fast.video.frames.planes import plane_view
+from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.pipeline.item import Step
 
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
 

@@ -17,14 +17,14 @@ from support.modules import Pointwise, brighter
 from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments import segmented
+from vqe_fast.video.segments import scheduler
 
 FRAMES = 200
 SEGMENTS = 8
 
 PROGRAM = """
 import sys, time
-import vqe_fast.video.segments.joining as joining
+import vqe_fast.video.segments.concat as joining
 from vqe_fast.models.identity import Identity
 
 def slowed(function, seconds):
@@ -270,7 +270,7 @@ def test_changed_source(clip, tmp_path):
 
 def test_changed_version(clip, tmp_path, monkeypatch):
     interrupted(clip, tmp_path / "out.mkv")
-    monkeypatch.setattr("vqe_fast.video.segments.request.__version__", "9.9")
+    monkeypatch.setattr("vqe_fast.video.segments.fingerprint.__version__", "9.9")
     with pytest.raises(VideoError, match=r"the version of vqe-fast \(.* → 9\.9\)"):
         resumed(clip, tmp_path / "out.mkv")
 
@@ -324,22 +324,22 @@ def test_full_disk(clip, tmp_path, monkeypatch, moment):
     target = tmp_path / "out.mkv"
     if moment == "part":
         sizes = iter((1 << 30, 1 << 30, 9000))
-        enhance_segment = segmented.enhance_segment
+        enhance_segment = scheduler.enhance_segment
 
         def in_little_room(*arguments):
             with full_disk(next(sizes)):
                 return enhance_segment(*arguments)
 
-        monkeypatch.setattr(segmented, "enhance_segment", in_little_room)
+        monkeypatch.setattr(scheduler, "enhance_segment", in_little_room)
         there, name = 2, r"segment-0003\.draft"
     else:
-        join_parts = segmented.join_parts
+        join_parts = scheduler.join_parts
 
         def in_little_room(*arguments):
             with full_disk(9000):
                 return join_parts(*arguments)
 
-        monkeypatch.setattr(segmented, "join_parts", in_little_room)
+        monkeypatch.setattr(scheduler, "join_parts", in_little_room)
         there, name = SEGMENTS, r"out\.mkv"
     with pytest.raises(VideoError, match=rf"{name} cannot be written: File too large"):
         enhance_video(clip, target, "identity", segment_seconds=1, codec="ffv1")
@@ -369,7 +369,7 @@ def test_killed_between_the_last_two_steps(clip, tmp_path, monkeypatch):
     def killed(*_):
         raise Stops
 
-    monkeypatch.setattr(segmented.PartsFolder, "remove", killed)
+    monkeypatch.setattr(scheduler.PartsFolder, "remove", killed)
     with pytest.raises(Stops):
         enhance_video(clip, target, "identity", segment_seconds=1)
     monkeypatch.undo()

@@ -4,8 +4,8 @@ import pytest
 
 from support.clips import smooth_noise
 from support.footage import COLLECTION, needs_collection, packaged_clip
-from vqe_fast.video.planes import luma_view
-from vqe_fast.video.scene import dissimilarity, scene_cuts
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.frames.scene_cuts import dissimilarity, scene_cuts
 
 HEIGHT, WIDTH = 144, 192
 

@@ -14,9 +14,9 @@ from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, Str
 from support.small_models import randomised
 from support.streams import assert_same_frames, contents, decoding_times
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.recurrent import OVERLAP
-from vqe_fast.video.segments import excerpt
-from vqe_fast.video.segments.segment import Segment, plan_segments
+from vqe_fast.video.inference.recurrent import OVERLAP
+from vqe_fast.video.segments import segment_reader
+from vqe_fast.video.segments.split import Segment, plan_segments
 
 SECOND = 25  # frames
 FRAMES = 112  # four segments and a half of a second
@@ -342,14 +342,14 @@ def test_frames_are_for_one_pass(clip, tmp_path):
 
 def test_a_keyframe_that_decodes_to_something_else(clip, tmp_path, monkeypatch):
     """A join that shows another picture at a boundary than one pass would be found out."""
-    seam, calls = excerpt._seam, []
+    seam, calls = segment_reader._seam, []
 
     def other(step):
         calls.append(step)
         pts, checksum = seam(step)
         return pts, checksum ^ (len(calls) == 3)
 
-    monkeypatch.setattr(excerpt, "_seam", other)
+    monkeypatch.setattr(segment_reader, "_seam", other)
     with pytest.raises(VideoError, match=r"cannot be cut at 1\.\d\d s"):
         enhance_video(clip, tmp_path / "out.mkv", "identity", segment_seconds=1)
 

@@ -8,8 +8,8 @@ import pytest
 from av.video.frame import VideoFrame
 
 from support.media import add_extras, damage_packet, read_frames, write_clip
-from vqe_fast.video.planes import luma_view
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.media.reader import VideoSource
 
 
 def test_facts(tmp_path):

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from vqe_fast.video.channel import Cancelled
-from vqe_fast.video.stage import Ahead
+from vqe_fast.video.threads.channel import Cancelled
+from vqe_fast.video.threads.stage import Ahead
 
 DEPTH = 3
 

@@ -11,10 +11,10 @@ from support.modules import Pointwise
 from vqe_fast.models import list_models
 from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video import enhance_video
-from vqe_fast.video.coding import FrameCoding
-from vqe_fast.video.enhancer import ResultWriter
-from vqe_fast.video.steps import Step
-from vqe_fast.video.strength import NONE, WHOLE, Strength, Strengths
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.strength import NONE, WHOLE, Strength, Strengths
+from vqe_fast.video.pipeline.enhancer import ResultWriter
+from vqe_fast.video.pipeline.item import Step
 from vqe_fast.weights import shipped, shipped_strengths
 
 H264, AV1 = codec_code("h264"), codec_code("av1")
@@ -59,7 +59,7 @@ def clip(tmp_path):
 
 
 def enhance(clip, folder, monkeypatch, table, **options):
-    monkeypatch.setattr("vqe_fast.video.job.shipped_strengths", lambda name: table)
+    monkeypatch.setattr("vqe_fast.video.session.shipped_strengths", lambda name: table)
     folder.mkdir()
     options = {"model": "carcnn_small", "precision": "fp32", "codec": "ffv1"} | options
     report = enhance_video(clip, folder / "out.mkv", **options)
@@ -126,7 +126,7 @@ def test_none_of_it_costs_nothing(monkeypatch):
 def test_order_is_kept_among_frames(clip, tmp_path, monkeypatch):
     """Some frames of a clip are left alone, others not."""
     qps = iter([30.0, 40.0, 30.0, 40.0])
-    monkeypatch.setattr("vqe_fast.video.qp.track._limited", lambda qp: next(qps))
+    monkeypatch.setattr("vqe_fast.video.qp.provider._limited", lambda qp: next(qps))
     table = {"h264": [[35, 0.0], [36, 1.0]]}
     report, frames = enhance(clip, tmp_path / "some", monkeypatch, table)
     assert report.applied == {"whole": 2, "none": 2}

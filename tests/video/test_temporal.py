@@ -13,9 +13,9 @@ from support.recurrent import randomised as moving
 from support.small_models import randomised
 from vqe_fast import create_model
 from vqe_fast.video import VideoError, enhance_video, read_qp
-from vqe_fast.video.recurrent import OVERLAP, SHORTEST
-from vqe_fast.video.steps import Step
-from vqe_fast.video.watch import Watch
+from vqe_fast.video.inference.recurrent import OVERLAP, SHORTEST
+from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.pipeline.item import Step
 
 SEAM = 1 / 128 + 0.5 / 255
 """What Recurrent loses beyond six frames, and the rounding."""

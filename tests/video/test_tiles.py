@@ -11,12 +11,12 @@ from support.modules import LUMA_SPEC, Pointwise, RunsOut
 from support.small_models import SMALL, randomised
 from vqe_fast.models import spec_of
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.coding import FrameCoding
-from vqe_fast.video.enhancer import ResultWriter
-from vqe_fast.video.single import SingleRunner
-from vqe_fast.video.steps import Step
-from vqe_fast.video.tiles import Tiling, is_exact
-from vqe_fast.video.views import view_for
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.single_frame import SingleRunner
+from vqe_fast.video.inference.tiling import Tiling, is_exact
+from vqe_fast.video.pipeline.enhancer import ResultWriter
+from vqe_fast.video.pipeline.item import Step
 
 FINITE = [name for name in SMALL if is_exact(spec_of(randomised(name)))]
 CPU_ERROR = RuntimeError(

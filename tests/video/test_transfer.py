@@ -12,17 +12,19 @@ from support.cuda_streams import imitate
 from support.frames import CPU, enhanced, enhancer_of, textured
 from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
-from vqe_fast.video import enhance_video, enhancer, transfer
-from vqe_fast.video.coding import FrameCoding
-from vqe_fast.video.enhancer import Enhancer, ResultWriter
-from vqe_fast.video.planes import plane_view
+from vqe_fast.video import enhance_video
+from vqe_fast.video.frames import transfer
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.frames.planes import plane_view
+from vqe_fast.video.frames.transfer import Direct, Result, Streamed, transfer_for
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.strength import Strength
+from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
+from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.qp.estimate import find_estimator
-from vqe_fast.video.qp.track import QPTrack
-from vqe_fast.video.running import run
-from vqe_fast.video.steps import Step
-from vqe_fast.video.strength import Strength
-from vqe_fast.video.transfer import Direct, Result, Streamed, transfer_for
-from vqe_fast.video.views import view_for
+from vqe_fast.video.qp.provider import QPTrack
+from vqe_fast.video.threads.pipeline import enhancer
 
 needs_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no GPU: streams are only imitated"

@@ -13,10 +13,10 @@ from support.memory import threads
 from support.modules import LUMA_SPEC, Blend, Pointwise
 from vqe_fast.training.color import rgb_of
 from vqe_fast.video import enhance_video
-from vqe_fast.video.color import ColorFacts
-from vqe_fast.video.planes import depth_of, plane_view
-from vqe_fast.video.samples import load_planes
-from vqe_fast.video.views import view_for
+from vqe_fast.video.frames.color import ColorFacts
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.frames.planes import depth_of, plane_view
+from vqe_fast.video.frames.tensors import load_planes
 
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
 MATRICES = {"BT.709": 1, "BT.601": 5, "SMPTE 170M": 6, "BT.2020": 9, "untagged": 2}

@@ -16,7 +16,7 @@ from support.media import write_clip
 from support.modules import Blend, Pointwise
 from support.streams import assert_same_frames, contents
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments import workers
+from vqe_fast.video.segments import worker_pool
 
 FRAMES = 200
 
@@ -90,14 +90,14 @@ def test_counts_out_of_range(clip, tmp_path):
 
 
 def test_devices(monkeypatch):
-    assert workers.worker_devices("cpu", 3) == ["cpu"] * 3
+    assert worker_pool.worker_devices("cpu", 3) == ["cpu"] * 3
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert workers.worker_devices("auto", 2) == ["cuda:0", "cuda:1"]
-    assert workers.worker_devices("cuda", 1) == ["cuda"]
+    assert worker_pool.worker_devices("auto", 2) == ["cuda:0", "cuda:1"]
+    assert worker_pool.worker_devices("cuda", 1) == ["cuda"]
     for device, count in (("auto", 3), ("cuda:1", 2)):
         with pytest.raises(VideoError, match="each worker gets a GPU of its own"):
-            workers.worker_devices(device, count)
+            worker_pool.worker_devices(device, count)
 
 
 def children_of(process):

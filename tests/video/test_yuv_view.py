@@ -10,9 +10,9 @@ from support.frames import CPU, textured
 from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.planes import plane_view
-from vqe_fast.video.samples import load_planes
-from vqe_fast.video.views import view_for
+from vqe_fast.video.frames.model_input import view_for
+from vqe_fast.video.frames.planes import plane_view
+from vqe_fast.video.frames.tensors import load_planes
 
 YUV_SPEC = replace(LUMA_SPEC, planes="yuv", alignment=8, receptive_field=17)
 FORMATS = [

@@ -164,7 +164,7 @@ def enhance(
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.cli.several import enhance_several
     from vqe_fast.video import VideoError
-    from vqe_fast.video.segments.parts import parts_path
+    from vqe_fast.video.segments.resume_state import parts_path
     from vqe_fast.weights import WeightsError
 
     options: dict[str, Any] = {

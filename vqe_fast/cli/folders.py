@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vqe_fast.video import VideoError
-from vqe_fast.video.container import FORMATS
-from vqe_fast.video.encoders import ENCODERS
+from vqe_fast.video.media.containers import FORMATS
+from vqe_fast.video.media.encoders import ENCODERS
 
 _SUFFIXES = frozenset(
     f".{name}"

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from vqe_fast._whole_file import whole_file
 from vqe_fast.video import FrameQP, iterate_qp
-from vqe_fast.video.opening import open_video, pick_stream
-from vqe_fast.video.planes import luma_view
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.media.open import open_video, pick_stream
 from vqe_fast.video.qp.packets import VideoPackets
 
 STDOUT = Path("-")

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vqe_fast.video import VideoError
-from vqe_fast.video.container import FORMATS
+from vqe_fast.video.media.containers import FORMATS
 
 PIPE = Path("-")
 """What stands for standard input or output on the command line."""

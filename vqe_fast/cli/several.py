@@ -16,7 +16,7 @@ from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments.parts import parts_path
+from vqe_fast.video.segments.resume_state import parts_path
 from vqe_fast.weights import WeightsError
 
 DONE, DAMAGED = 0, INCOMPLETE

@@ -15,14 +15,14 @@ from av.video.frame import VideoFrame
 from torch import Tensor
 
 from vqe_fast.training.color import rgb_of
-from vqe_fast.video.color import ColorFacts
-from vqe_fast.video.conversion import Converter
-from vqe_fast.video.formats import bit_depth, has_luma_plane, planar_twin
-from vqe_fast.video.opening import open_video, pick_stream, read_packets
-from vqe_fast.video.planes import depth_of, luma_view
+from vqe_fast.video.frames.color import ColorFacts
+from vqe_fast.video.frames.pixel_formats import bit_depth, has_luma_plane, planar_twin
+from vqe_fast.video.frames.planes import depth_of, luma_view
+from vqe_fast.video.frames.reformat import Converter
+from vqe_fast.video.media.open import open_video, pick_stream, read_packets
+from vqe_fast.video.media.reader import VideoSource
 from vqe_fast.video.qp import FrameQP, iterate_qp
-from vqe_fast.video.qp.following import FollowedQPs
-from vqe_fast.video.source import VideoSource
+from vqe_fast.video.qp.synced_reader import FollowedQPs
 
 Pixels = npt.NDArray[np.uint8]
 """A picture: (H, W, 3), red, green and blue."""

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from vqe_fast.training.clips import read_clip, stored_frames
 from vqe_fast.training.degradation import Degradation
 from vqe_fast.training.index import ClipEntry, StreamEntry
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 
 @dataclass(frozen=True)

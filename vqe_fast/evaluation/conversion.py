@@ -10,8 +10,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vqe_fast.training.color import Samples, rgb_of, rows_of
-from vqe_fast.video.color import ColorFacts
-from vqe_fast.video.planes import luma_view, plane_view
+from vqe_fast.video.frames.color import ColorFacts
+from vqe_fast.video.frames.planes import luma_view, plane_view
 
 Chroma = Literal["decoded", "original"]
 """Whose chroma is shown with the luma of a restored frame."""

@@ -23,7 +23,7 @@ from vqe_fast.metrics.perceptual import Perceptual
 from vqe_fast.ops import ms_ssim, ssim
 from vqe_fast.training.averages import BEST_PSNR, mean_of_known
 from vqe_fast.training.color import Samples
-from vqe_fast.video.planes import luma_view, plane_view
+from vqe_fast.video.frames.planes import luma_view, plane_view
 
 _EDITION = 2
 """Counted up when the same frames get other figures, so that they are measured anew."""

@@ -17,11 +17,11 @@ from vqe_fast.evaluation.restorer import Timed, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models import spec_of
 from vqe_fast.models.inference import Precision
-from vqe_fast.video.job import Job, Workbench
-from vqe_fast.video.plan import Wishes
-from vqe_fast.video.running import run
-from vqe_fast.video.steps import in_steps
-from vqe_fast.video.watch import Watch
+from vqe_fast.video.inference.memory_plan import Wishes
+from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.pipeline.item import in_steps
+from vqe_fast.video.pipeline.run import run
+from vqe_fast.video.session import Job, Workbench
 from vqe_fast.weights import metadata_of, shipped_strengths
 
 _PLANES = {"y": "luma", "rgb": "RGB", "yuv": "luma and chroma"}

@@ -32,7 +32,7 @@ from vqe_fast.models.inference import Precision
 from vqe_fast.training.prepared import Plan, prepare
 from vqe_fast.training.sources import file_checksum
 from vqe_fast.training.spec import expand, problems
-from vqe_fast.video.model import pick_device
+from vqe_fast.video.inference.load import pick_device
 
 ENCODES = "encodes"
 """Folder of the compressed clips, below the output folder unless another is given."""

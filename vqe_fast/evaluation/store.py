@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from vqe_fast.training.color import rgb_of as decoded_rgb
 from vqe_fast.training.color import rows_of, to_yuv420p, yuv_of
-from vqe_fast.video.color import ColorFacts
+from vqe_fast.video.frames.color import ColorFacts
 
 _PLANES = 3
 _KEPT = ("yuv420p", "yuvj420p")

@@ -9,10 +9,10 @@ from typing import Literal
 import av
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.opening import open_video, pick_stream
+from vqe_fast.video.media.open import open_video, pick_stream
+from vqe_fast.video.media.reader import VideoSource
 from vqe_fast.video.qp.headers import HeaderReader
 from vqe_fast.video.qp.packets import VideoPackets
-from vqe_fast.video.source import VideoSource
 
 Interlaced = Literal["refuse", "fields"]
 """What to do with interlaced video."""

@@ -1,10 +1,66 @@
-"""What a finished enhancement tells its caller."""
+"""The report of an enhancement: of a whole video, or of one of its segments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from vqe_fast.video.outcome import Outcome
+from vqe_fast.video.inference.strength import Applied
+from vqe_fast.video.qp.provider import QPSource
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Figures that segments add up to.
+
+    Attributes:
+        frames_in: frames decoded and enhanced.
+        frames_out: frames encoded; equal to ``frames_in``.
+        frames_damaged: of these, frames that decoded with errors.
+        damaged_packets: packets of the source's video stream that did not decode, and packets of
+            other streams that could not be copied.
+        not_kept: what frames of the source carry beside their samples and the output does not, in
+            words, such as ``closed captions``.
+        precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
+            empty for a model that takes none. Duplicates have none of their own.
+        applied: ``whole``, ``part`` or ``none`` of the model's correction → to how many frames it
+            was applied: weights that ship do without where they would do harm. Duplicates do not
+            count.
+        duplicated: frames that repeat the one before and got its result.
+        scene_cuts: how many there were; None for a model that sees one frame at a time.
+        tile: side in pixels of the tiles that frames were cut into, at the end; None for none.
+        tiles_exact: whether tiles gave what whole frames would have given, as they do unless the
+            model is recurrent or sees the whole frame; true without tiles.
+        clip_frames: frames that a recurrent model saw together, at the end; None for another.
+        timings: seconds of work of each stage, which run at the same time: ``decode`` (with what
+            is looked at before the model), ``model``, ``encode``; and ``waiting``, those that the
+            model waited for the other two. Those of several workers add up.
+        peak_memory: bytes taken at most: of the GPU by tensors, or on a CPU by the process since
+            its start; of several workers, by the one that took most.
+    """
+
+    frames_in: int
+    frames_out: int
+    frames_damaged: int
+    damaged_packets: int
+    not_kept: tuple[str, ...]
+    precision: str
+    qp_sources: dict[QPSource, int]
+    applied: dict[Applied, int]
+    duplicated: int
+    scene_cuts: int | None
+    tile: int | None
+    tiles_exact: bool
+    clip_frames: int | None
+    timings: dict[str, float]
+    peak_memory: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -57,3 +113,39 @@ class EnhanceReport(Outcome):
         """All fields and ``fps``, ready for JSON."""
         names = {"source": self.source, "target": self.target}
         return names | super().to_dict() | {"fps": self.fps}
+
+
+def read_outcome(fields: Mapping[str, Any]) -> Outcome:
+    """What :meth:`Outcome.to_dict` made, or JSON of it."""
+    return Outcome(**{**fields, "not_kept": tuple(fields["not_kept"])})
+
+
+def total(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of all segments together, at least one."""
+    cuts = [each.scene_cuts for each in outcomes if each.scene_cuts is not None]
+    return Outcome(
+        frames_in=sum(each.frames_in for each in outcomes),
+        frames_out=sum(each.frames_out for each in outcomes),
+        frames_damaged=sum(each.frames_damaged for each in outcomes),
+        damaged_packets=sum(each.damaged_packets for each in outcomes),
+        not_kept=tuple(sorted({name for each in outcomes for name in each.not_kept})),
+        precision=outcomes[0].precision,
+        qp_sources=_sum(each.qp_sources for each in outcomes),
+        applied=_sum(each.applied for each in outcomes),
+        duplicated=sum(each.duplicated for each in outcomes),
+        scene_cuts=sum(cuts) if cuts else None,
+        tile=min((each.tile for each in outcomes if each.tile is not None), default=None),
+        tiles_exact=all(each.tiles_exact for each in outcomes),
+        clip_frames=min(
+            (each.clip_frames for each in outcomes if each.clip_frames is not None), default=None
+        ),
+        timings=_sum(each.timings for each in outcomes),
+        peak_memory=max(each.peak_memory for each in outcomes),
+    )
+
+
+def _sum(amounts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    sums: Counter[Any] = Counter()
+    for each in amounts:
+        sums.update(each)
+    return dict(sums)

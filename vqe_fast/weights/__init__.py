@@ -32,7 +32,8 @@ def shipped_options(name: str) -> dict[str, Any]:
 def shipped_strengths(name: str) -> dict[str, list[list[float]]]:
     """How much of what ships for ``name`` is applied, by codec and QP; empty for all of it.
 
-    See :data:`vqe_fast.video.strength.Table`; :class:`vqe_fast.video.strength.Strengths` reads it.
+    See :data:`vqe_fast.video.inference.strength.Table`;
+    :class:`vqe_fast.video.inference.strength.Strengths` reads it.
     """
     table: dict[str, list[list[float]]] = shipped().get(name, {}).get("strength", {})
     return table

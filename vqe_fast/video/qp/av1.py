@@ -10,7 +10,7 @@ import av
 from vqe_fast.video.qp.frame import FrameQP, FrameType
 from vqe_fast.video.qp.headers import HeaderReader, Unit
 from vqe_fast.video.qp.packets import VideoPackets
-from vqe_fast.video.qp.steps import qp_of_index
+from vqe_fast.video.qp.quantizer_index import qp_of_index
 
 _Fields = Mapping[str, int]
 

@@ -8,7 +8,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vqe_fast.video.log import captured_log
+from vqe_fast.video.media.ffmpeg_log import captured_log
 
 
 class Unit(NamedTuple):

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vqe_fast.video.opening import VideoInput, read_packets
+from vqe_fast.video.media.open import VideoInput, read_packets
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from vqe_fast.video.opening import nothing_decodes, open_video, pick_stream
+from vqe_fast.video.media.open import nothing_decodes, open_video, pick_stream
 from vqe_fast.video.qp.av1 import av1_qp
-from vqe_fast.video.qp.decoded import decoded_qp
 from vqe_fast.video.qp.frame import FrameQP
+from vqe_fast.video.qp.h264_vp9 import decoded_qp
 from vqe_fast.video.qp.hevc import hevc_qp
 from vqe_fast.video.qp.packets import VideoPackets
 

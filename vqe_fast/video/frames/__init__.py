@@ -1,0 +1,1 @@
+"""Frames: planes, pixel formats, colours, scene cuts, duplicates, and their tensors."""

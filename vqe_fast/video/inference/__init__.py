@@ -1,0 +1,1 @@
+"""Inference on frames: loading, memory, tiling, and a runner for each kind of model."""

@@ -1,0 +1,80 @@
+"""What all ways of running a model over a video have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from vqe_fast.video.frames.model_input import View
+from vqe_fast.video.inference.frame_coding import FrameCoding
+from vqe_fast.video.inference.strength import WHOLE, Strength
+
+
+@dataclass
+class Shot:
+    """A frame as a runner gets it.
+
+    Attributes:
+        planes: its samples, each (1, 1, h, w) on the model's device. On a CPU they are the
+            frame's own memory, and may change once the frame has been given back.
+        view: what the model sees of them.
+        coding: what the model is told; None if it is told nothing.
+        begins_scene: whether earlier frames are of another scene.
+    """
+
+    planes: list[Tensor]
+    view: View
+    coding: FrameCoding | None = None
+    begins_scene: bool = False
+    _seen: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def strength(self) -> Strength:
+        """How much of the model's correction is to be applied."""
+        return WHOLE if self.coding is None else self.coding.strength
+
+    def values(self) -> Tensor:
+        """(B, C, H, W) float32 in [0, 1]: B pictures, one for a frame or two for its fields."""
+        if self._seen is not None:
+            return self._seen
+        values = self.view.values(self.planes)
+        if self.strength != WHOLE:  # they are needed again
+            self._seen = values
+        return values
+
+    def with_strength(self, enhanced: Tensor) -> Tensor:
+        """As much of what a model made of the frame, (B, C, H, W), as is to be applied."""
+        if self.strength == WHOLE:
+            return enhanced
+        return self.strength.of_correction(self.values(), enhanced)
+
+
+class Runner(Protocol):
+    """Enhances the frames of a video in order; each comes back once, maybe some frames later."""
+
+    def push(self, shot: Shot) -> Iterator[Tensor]:
+        """Takes the next frame.
+
+        Yields:
+            Enhanced frames, (B, C, H, W), as far as they are known now.
+
+        Raises:
+            VideoError: the smallest tiles do not fit into memory.
+        """
+        ...
+
+    def flush(self) -> Iterator[Tensor]:
+        """Ends the scene: yields all frames that are left."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """During which frames were under way in threads of its own; 0 if it has none."""
+        return 0.0
+
+    def close(self) -> None:
+        """Ends what runs beside the caller, if anything does; what is left is not given."""
+        return

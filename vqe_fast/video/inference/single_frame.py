@@ -1,0 +1,68 @@
+"""Models that see one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from vqe_fast.models import spec_of
+from vqe_fast.video.inference.frame_coding import CodingArguments
+from vqe_fast.video.inference.memory import run_if_memory_allows
+from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.tiling import Tiling
+
+
+class SingleRunner(Runner):
+    """Enhances frames one by one, or several in one call.
+
+    Args:
+        model: ready to run.
+        tiling: how frames are cut.
+        batch: frames of one call; fewer after memory has run out.
+    """
+
+    def __init__(self, model: nn.Module, tiling: Tiling, batch: int = 1) -> None:
+        self._model = model
+        self._tiling = tiling
+        self._batch = batch
+        self._spec = spec_of(model)
+        self._shots: list[Shot] = []
+
+    @torch.inference_mode()
+    def push(self, shot: Shot) -> Iterator[Tensor]:
+        """Takes a frame; gives those that are enhanced now."""
+        self._shots.append(shot)
+        if len(self._shots) >= self._batch:
+            yield from self.flush()
+
+    @torch.inference_mode()
+    def flush(self) -> Iterator[Tensor]:
+        """Gives all frames that are left."""
+        while self._shots:
+            shots = self._shots[: self._batch]
+            enhanced = self._enhance(shots)
+            if enhanced is not None:
+                del self._shots[: len(shots)]
+                yield from enhanced.chunk(len(shots))
+
+    def _enhance(self, shots: list[Shot]) -> Tensor | None:
+        """None if it must be tried again with fewer frames."""
+        values = torch.cat([shot.values() for shot in shots])
+        arguments = CodingArguments(
+            [shot.coding for shot in shots], self._spec, values.device, len(values) // len(shots)
+        )
+
+        def run() -> Tensor:
+            return self._tiling.run(
+                values, lambda tile, window: self._model(window, *arguments.of(tile.window))
+            )
+
+        if len(shots) == 1:
+            return self._tiling.attempt(run, values.device)
+        result = run_if_memory_allows(run, values.device)
+        if result is not None:
+            return result[0]
+        self._batch = len(shots) // 2
+        return None

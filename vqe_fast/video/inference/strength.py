@@ -1,0 +1,101 @@
+"""How much of a model's correction is applied, where all of it would do harm, or less does more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqe_fast.models.coding import CODECS
+from vqe_fast.video.frames.transfer import send
+
+Table = Mapping[str, Sequence[Sequence[float]]]
+"""Codec, by FFmpeg's name → rows of a QP, the strength there, and that of chroma if it differs.
+
+QPs ascend. ``"other"`` stands for codecs that are not listed.
+"""
+
+Applied = Literal["whole", "part", "none"]
+
+OTHER = "other"
+
+
+class Strength(NamedTuple):
+    """The share of a correction that is applied to a frame, 0 to 1.
+
+    Attributes:
+        luma: that of luma, or of all planes of a model that does not tell luma from chroma.
+        chroma: that of chroma.
+    """
+
+    luma: float = 1.0
+    chroma: float = 1.0
+
+    @property
+    def applied(self) -> Applied:
+        """What it means, for reports."""
+        return "whole" if self == WHOLE else "none" if self == NONE else "part"
+
+    def of_correction(self, frames: Tensor, enhanced: Tensor) -> Tensor:
+        """Frames with so much of their correction.
+
+        Args:
+            frames: what the model saw, (B, C, H, W).
+            enhanced: what it made of them, likewise.
+        """
+        if self.luma == self.chroma or enhanced.shape[1] == 1:
+            return frames.lerp(enhanced, self.luma)
+        share = torch.tensor([self.luma, self.chroma, self.chroma], dtype=enhanced.dtype)
+        return frames.lerp(enhanced, send(share, enhanced.device).view(3, 1, 1))
+
+
+WHOLE = Strength()
+NONE = Strength(0.0, 0.0)
+
+
+class Strengths:
+    """Strengths by codec and QP, linear between those of the table, and constant beyond its ends.
+
+    Args:
+        table: of the weights' card. A codec without an entry, where there is none for
+            ``"other"`` either, has the strength 1.
+
+    Raises:
+        ValueError: strengths outside 0 to 1, QPs that do not ascend, or rows of other lengths.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table: dict[str, tuple[list[float], list[float], list[float]]] = {}
+        for codec, rows in table.items():
+            if {len(row) for row in rows} - {2, 3}:
+                raise ValueError(
+                    f"the strengths for {codec} must be rows of a QP, a strength, and that of "
+                    f"chroma if it differs, got {rows}"
+                )
+            qps, luma, chroma = ([float(row[n]) for row in rows] for n in (0, 1, -1))
+            if sorted(set(qps)) != qps or not all(0 <= each <= 1 for each in luma + chroma):
+                raise ValueError(
+                    f"the strengths for {codec} must lie in 0 to 1 at ascending QPs, got {rows}"
+                )
+            self._table[codec] = qps, luma, chroma
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether one may be below 1."""
+        return any(min(luma + chroma) < 1 for _, luma, chroma in self._table.values())
+
+    def of(self, codec: int, qp: float) -> Strength:
+        """The strength for a frame.
+
+        Args:
+            codec: a code of :mod:`vqe_fast.models.coding`.
+            qp: of the frame.
+        """
+        known = self._table.get(CODECS[codec], self._table.get(OTHER))
+        if known is None:
+            return WHOLE
+        qps, luma, chroma = known
+        return Strength(float(np.interp(qp, qps, luma)), float(np.interp(qp, qps, chroma)))

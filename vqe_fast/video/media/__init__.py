@@ -1,0 +1,1 @@
+"""Media files: reading and writing of containers, streams, side data, encoder settings."""

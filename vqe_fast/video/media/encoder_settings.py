@@ -1,0 +1,153 @@
+"""A choice among the video encoders, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import av
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.pixel_formats import (
+    bit_depth,
+    has_luma_plane,
+    planar_twin,
+    without_implied_range,
+)
+from vqe_fast.video.media.encoders import ENCODERS
+from vqe_fast.video.media.hdr import StaticHDR
+
+SOURCE = "source"
+"""The name that stands for the encoder of the source's own codec."""
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """A choice of encoder, constant rate factor and preset; None where the encoder has none.
+
+    ``threads`` is how many it may use; 0 for as many as it likes.
+    """
+
+    codec: str
+    crf: int | None
+    preset: str | None
+    threads: int = 0
+
+    @classmethod
+    def choose(cls, codec: str, crf: int | None, preset: str | None, source_codec: str) -> Self:
+        """Checks a user's choice and fills in the default rate factor.
+
+        Args:
+            codec: one of :data:`ENCODERS`, or ``source`` for that of ``source_codec``.
+            crf: a constant rate factor; 0 is lossless.
+            preset: one of the encoder's.
+            source_codec: FFmpeg's name of the codec of the source.
+
+        Raises:
+            VideoError: an unknown encoder, or a setting that it does not take.
+        """
+        if codec == SOURCE:
+            codec = _encoder_of(source_codec)
+        if codec not in ENCODERS:
+            raise VideoError(
+                f"there is no encoder {codec!r} here; "
+                f"choose one of {', '.join(ENCODERS)} or {SOURCE}"
+            )
+        encoder = ENCODERS[codec]
+        if crf is not None and encoder.default_crf is None:
+            raise VideoError(f"{codec} is lossless and takes no crf; leave it out")
+        if crf is not None and not 0 <= crf <= encoder.max_crf:
+            raise VideoError(f"{codec} takes a crf from 0 to {encoder.max_crf}, got {crf}")
+        if preset is not None and preset not in encoder.presets:
+            having = ", ".join(encoder.presets) or "none: leave it out"
+            raise VideoError(f"{codec} has no preset {preset!r}; it has: {having}")
+        return cls(codec, encoder.default_crf if crf is None else crf, preset)
+
+    def options(self, hdr: StaticHDR) -> dict[str, str]:
+        """The options to open the encoder with, static HDR metadata among them."""
+        encoder = ENCODERS[self.codec]
+        options = list(encoder.options)
+        if self.crf == 0:
+            options += encoder.lossless
+        elif self.crf is not None:
+            options.append(("crf", str(self.crf)))
+        if self.preset is not None:
+            options.append((encoder.preset_option, self.preset))
+        if encoder.hdr is not None:
+            display, light = hdr.in_decimals() if encoder.hdr.decimals else hdr.in_units()
+            if display is not None:
+                options.append((encoder.hdr.option, f"{encoder.hdr.display}={display}"))
+            if light is not None:
+                options.append((encoder.hdr.option, f"{encoder.hdr.light}={light}"))
+        return _joined(options)
+
+    def pixel_format(self, source: str, wanted: str | None) -> str:
+        """The pixel format to encode, with a plane of luma.
+
+        Args:
+            source: that of the source.
+            wanted: that asked for; None for the samples of the source as they are.
+
+        Raises:
+            VideoError: there is no such format, or the encoder does not take it; the text names
+                those that do.
+        """
+        if wanted is not None:
+            _refuse_unsuitable(wanted)
+            choices = [wanted]
+        else:
+            twin = planar_twin(source)
+            if twin is None:
+                raise VideoError(
+                    f"the source's pixel format {source} has no plane of luma; "
+                    "give a pix_fmt to convert it to, such as yuv420p or yuv444p"
+                )
+            choices = [twin, without_implied_range(twin)]
+        for choice in choices:
+            if choice in _formats(self.codec):
+                return choice
+        able = [codec for codec in ENCODERS if set(choices) & set(_formats(codec))]
+        raise VideoError(
+            f"{self.codec} does not take {bit_depth(choices[0])}-bit {choices[0]}; "
+            + (f"choose {' or '.join(able)}, or " if able else "give ")
+            + "another pix_fmt, such as yuv420p"
+        )
+
+
+def _encoder_of(codec: str) -> str:
+    for name, encoder in ENCODERS.items():
+        if encoder.codec == codec:
+            return name
+    raise VideoError(
+        f"there is no encoder here for {codec}, the source's codec; "
+        f"choose one of {', '.join(ENCODERS)}"
+    )
+
+
+def _joined(options: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """As a dictionary; what is given for one option more than once is a list, parted by colons."""
+    joined: dict[str, str] = {}
+    for name, value in options:
+        joined[name] = f"{joined[name]}:{value}" if name in joined else value
+    return joined
+
+
+def _refuse_unsuitable(pixel_format: str) -> None:
+    try:
+        suitable = has_luma_plane(pixel_format)
+    except ValueError as error:
+        raise VideoError(
+            f"there is no pixel format {pixel_format!r}; give one such as yuv420p or yuv420p10le"
+        ) from error
+    plain = without_implied_range(pixel_format)
+    if plain != pixel_format:
+        raise VideoError(f"give the pix_fmt {plain} for {pixel_format}: the range stays as it is")
+    if not suitable:
+        raise VideoError(
+            f"the pixel format {pixel_format} has no plane of luma; give one such as yuv444p"
+        )
+
+
+def _formats(codec: str) -> list[str]:
+    return [entry.name for entry in av.Codec(codec, "w").video_formats or ()]

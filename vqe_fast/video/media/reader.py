@@ -1,0 +1,298 @@
+"""Reads a video file: decoded frames of one stream, untouched packets of all others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.planes import take_over
+from vqe_fast.video.frames.reformat import Converter
+from vqe_fast.video.media.open import (
+    DECODER_OPTIONS,
+    is_picture,
+    nothing_decodes,
+    open_video,
+    pick_stream,
+    read_packets,
+)
+from vqe_fast.video.media.side_data import extras_of
+from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
+
+Item: TypeAlias = "VideoFrame | Packet[Any]"
+
+_LOOK_AHEAD = 6
+"""Frames decoded before any work: telecined film shows both of its kinds of frames in five."""
+
+
+class VideoSource:
+    """A video file opened for reading, with its first frames decoded already.
+
+    Attributes:
+        path: the file.
+        facts: size, formats, rates and tags of the video stream.
+        damaged_packets: video packets met so far that did not decode.
+        damaged_frames: frames met so far that decoded with errors, and are delivered all the same.
+        extras: what the frames met so far carry that an encoder may lose, in words.
+        entry: timestamp of the first keyframe in decoding order, once it is read.
+    """
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        """Opens ``path`` and decodes the first frames.
+
+        Args:
+            path: the file to read.
+            threads: threads of the decoder; 0 for as many as there are cores.
+
+        Raises:
+            VideoError: missing, not a video, or nothing in it decodes.
+        """
+        self.path = path
+        self.damaged_packets = 0
+        self.damaged_frames = 0
+        self.extras: set[str] = set()
+        self._container = open_video(path)
+        try:
+            self._stream = pick_stream(self._container, path)
+            self._stream.codec_context.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = self._threads = threads
+            self._sent = 0
+            self._stream.codec_context.options = dict(DECODER_OPTIONS)
+            self._last_pts: int | None = None
+            self._decoded = 0
+            self._ahead: deque[Item] = deque()
+            self._convert: Converter | None = None
+            self.entry: int | None = None
+            self._sought: int | None = None
+            self._entry_pts: int | None = None
+            self._shape: str | None = None
+            self._span: tuple[int | None, int | None] = (None, None)
+            self._reader = self._read()
+            self._look_ahead()
+            self.facts: VideoFacts = read_facts(self._container, self._stream, self.first_frame)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ahead.clear()
+        self._reader = iter(())  # it refers to this object, and so would keep frames and decoder
+        self._container.close()
+
+    @property
+    def container(self) -> InputContainer:
+        """The open file, for its metadata and chapters."""
+        return self._container
+
+    @property
+    def video_stream(self) -> VideoStream:
+        """The stream whose frames are decoded."""
+        return self._stream
+
+    @property
+    def first_frame(self) -> VideoFrame:
+        """The frame that :meth:`items` delivers first; to be asked before it is called."""
+        return next(item for item in self._ahead if isinstance(item, VideoFrame))
+
+    def convert(self, pixel_format: str) -> None:
+        """Lets :meth:`items` deliver its frames in another pixel format, and ``facts`` say so.
+
+        To be called before :meth:`items`.
+        """
+        convert = self._convert = Converter(pixel_format)
+        self._ahead = deque(
+            convert(item) if isinstance(item, VideoFrame) else item for item in self._ahead
+        )
+        self.facts = replace(
+            self.facts, pixel_format=pixel_format, color=color_tags(self.first_frame)
+        )
+
+    def picture(self, stream: Stream) -> bytes | None:
+        """The attached picture (cover art) that ``stream`` holds; None if it holds none.
+
+        To be asked before :meth:`items`: attached pictures come before all other packets.
+        """
+        for item in self._ahead:
+            if isinstance(item, Packet) and item.stream.index == stream.index:
+                return bytes(item) if is_picture(stream) else None
+        return None
+
+    def items(self) -> Iterator[Item]:
+        """Frames of the video stream and packets of all others, once, in the order of the file.
+
+        Frames belong to the caller, who may change their samples. Their timestamps are in ticks of
+        ``facts.time_base`` and increase: a missing one is filled in.
+
+        Raises:
+            VideoError: the file cannot be read on, or the picture changes its size or format, or
+                from progressive to interlaced.
+        """
+        while self._ahead:
+            yield self._ahead.popleft()
+        for item in self._reader:
+            if self._convert is not None and isinstance(item, VideoFrame):
+                item = self._convert(item)
+            yield item
+
+    def seek(self, ticks: int) -> bool:
+        """Lets :meth:`items` begin anew, at the last keyframe at or before ``ticks``.
+
+        Packets of other streams are then left out. To be called before :meth:`items`.
+
+        Args:
+            ticks: of ``facts.time_base``.
+
+        Returns:
+            Whether that can be done; if not, the source is of no more use.
+        """
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except av.error.FFmpegError:
+            return False
+        self._ahead.clear()
+        self._last_pts, self._sent, self._decoded = None, 0, 0
+        self.entry = self._entry_pts = None
+        self._sought = ticks
+        self._reader = self._read()
+        return True
+
+    def count_within(self, start: int | None, end: int | None) -> None:
+        """Counts damage from ``start`` to before ``end`` only, in ticks; None for an open end."""
+        self._span = start, end
+        if start is not None:
+            self.damaged_packets = self.damaged_frames = 0
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        """The packets of all streams in the order of the file, once, instead of :meth:`items`.
+
+        Of the video stream, those are missing that the first frames were decoded from.
+        """
+        yield from (item for item in self._ahead if isinstance(item, Packet))
+        yield from (packet for packet in self._packets() if packet.size or packet.dts is not None)
+
+    def _look_ahead(self) -> None:
+        frames = 0
+        for item in self._reader:
+            self._ahead.append(item)
+            frames += isinstance(item, VideoFrame)
+            if frames == _LOOK_AHEAD:
+                return
+        if frames == 0:
+            raise nothing_decodes(self.path)
+
+    def _read(self) -> Iterator[Item]:
+        for packet in self._packets():
+            is_empty = packet.size == 0
+            if packet.stream.index != self._stream.index:
+                if not (is_empty and packet.dts is None):
+                    yield packet
+            elif not is_empty:  # an empty one would make the decoder drain too early
+                if self.entry is None and packet.is_keyframe:
+                    self.entry = packet.pts if packet.dts is None else packet.dts
+                    self._entry_pts = packet.pts
+                self._sent += not packet.is_discard
+                yield from self._frames(packet)
+        yield from self._frames(None)
+        if self._threads != 1 and self._decoded < self._sent:
+            yield from self._left_behind()
+
+    def _left_behind(self) -> Iterator[VideoFrame]:
+        """Frames after one that does not decode, when several threads have it and them in hand.
+
+        PyAV cannot go on emptying a decoder after an error; with one thread there is no such error.
+        """
+        with VideoSource(self.path, threads=1) as again:
+            again.count_within(*self._span)
+            if self._sought is not None:
+                again.seek(self._sought)
+            frames = (item for item in again.items() if isinstance(item, VideoFrame))
+            yield from islice(frames, self._decoded, None)
+            self.damaged_packets = again.damaged_packets
+            self.damaged_frames = again.damaged_frames
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        streams = () if self._sought is None else (self._stream,)
+        if (yield from read_packets(self._container, self.path, *streams)):
+            self.damaged_packets += self._span[1] is None
+
+    def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:
+        try:
+            frames = self._stream.decode(packet)
+        except av.error.FFmpegError:
+            self.damaged_packets += self._counts(None if packet is None else packet.pts)
+            return
+        for frame in frames:
+            if self._sought is not None and not self._is_entered(frame):
+                continue
+            self._refuse_change(frame)
+            self._stamp(frame)
+            take_over(frame)
+            self._decoded += 1
+            self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
+            self.extras |= extras_of(frame)
+            yield frame
+
+    def _is_entered(self, frame: VideoFrame) -> bool:
+        """False for frames shown before the keyframe, which may lack what they refer to."""
+        entry = self._entry_pts
+        return entry is not None and (frame.pts is None or frame.pts >= entry)
+
+    def _counts(self, pts: int | None) -> bool:
+        start, end = self._span
+        if pts is None:
+            return end is None
+        return (start is None or start <= pts) and (end is None or pts < end)
+
+    def _refuse_change(self, frame: VideoFrame) -> None:
+        shape = f"{frame.width}x{frame.height} {frame.format.name}"
+        scan = "interlaced" if frame.interlaced_frame else "progressive"
+        if self._shape is None:
+            self._shape, self._scan = shape, scan
+        if shape != self._shape:
+            raise VideoError(
+                f"{self.path} changes from {self._shape} to {shape} at {self._place(frame)}; "
+                "split it there and enhance the parts one by one"
+            )
+        if scan != self._scan:
+            raise VideoError(
+                f"{self.path} changes from {self._scan} to {scan} at {self._place(frame)}, as "
+                "telecined film does; undo that first, or deinterlace it"
+            )
+
+    def _place(self, frame: VideoFrame) -> str:
+        if self._sought is None or frame.pts is None:
+            return f"frame {self._decoded}"
+        return f"{float(frame.pts * time_base_of(self._stream)):.2f} s"
+
+    def _stamp(self, frame: VideoFrame) -> None:
+        frame.time_base = time_base_of(self._stream)
+        pts = frame.dts if frame.pts is None else frame.pts
+        if self._last_pts is not None:
+            if pts is None:
+                pts = self._last_pts + self._frame_ticks()
+            pts = max(pts, self._last_pts + 1)
+        self._last_pts = frame.pts = pts or 0
+
+    def _frame_ticks(self) -> int:
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return round(1 / (rate * time_base_of(self._stream))) if rate else 1

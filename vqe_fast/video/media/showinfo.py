@@ -1,0 +1,68 @@
+"""What FFmpeg tells in its log only: chroma siting, field order, Dolby Vision."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, cast
+
+from av.container import InputContainer
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+from vqe_fast.video.media.ffmpeg_log import captured_log
+
+Scan = Literal["progressive", "top first", "bottom first"]
+"""How the rows of a frame were captured: at once, or as two fields one after the other."""
+
+_SCANS: dict[str, Scan] = {"P": "progressive", "T": "top first", "B": "bottom first"}
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """Properties of a frame that PyAV does not show.
+
+    Attributes:
+        chroma_location: FFmpeg's name of the siting of chroma samples, such as ``left``.
+        scan: whether the frame is interlaced, and which field comes first.
+    """
+
+    chroma_location: str
+    scan: Scan
+
+
+def look_at(frame: VideoFrame) -> FirstLook:
+    """Asks FFmpeg's filter ``showinfo`` about ``frame``."""
+    graph = Graph()
+    with captured_log() as lines:
+        source = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 25),
+        )
+        info = graph.add("showinfo", checksum="0")
+        sink = graph.add("buffersink")
+        source.link_to(info)
+        info.link_to(sink)
+        graph.configure()
+        source.push(frame)
+        sink.pull()
+    text = " ".join(message for _, name, message in lines if name.startswith("showinfo"))
+    location, scan = re.search(r" cl:(\S+)", text), re.search(r" i:([PTB]) ", text)
+    return FirstLook(
+        location[1] if location else "unspecified",
+        _SCANS[scan[1]] if scan else "progressive",
+    )
+
+
+def dolby_vision_profile(container: InputContainer) -> tuple[int, int] | None:
+    """Profile and compatibility number of the file's Dolby Vision; None where it says nothing.
+
+    A base layer whose compatibility number is 0 shows right colours with its metadata only.
+    """
+    with captured_log():
+        dump = cast(Any, container).dumps_format()  # PyAV's stubs lack it
+    record = re.search(r"DOVI configuration.*profile: (\d+).*compatibility id: (\d+)", dump)
+    return (int(record[1]), int(record[2])) if record else None

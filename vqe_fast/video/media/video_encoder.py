@@ -1,0 +1,143 @@
+"""The video stream of the output: an encoder that is told all that the source says of its video."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.containers import content_tags
+from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.showinfo import Scan
+from vqe_fast.video.media.stream_info import VideoFacts
+
+_FIELD_ORDERS: dict[Scan, int] = {"progressive": 1, "top first": 2, "bottom first": 3}
+
+
+def add_video(
+    output: OutputContainer, source: VideoSource, settings: EncoderSettings
+) -> VideoStream:
+    """Adds a stream to ``output`` for the frames of ``source`` and opens its encoder.
+
+    Raises:
+        VideoError: the encoder does not open for such frames.
+    """
+    facts, codec = source.facts, settings.codec
+    stream = output.add_stream(
+        codec,
+        rate=facts.frame_rate,
+        options=settings.options(facts.hdr),
+        width=facts.width,
+        height=facts.height,
+        time_base=facts.time_base,
+    )
+    assert isinstance(stream, VideoStream)
+    context = stream.codec_context
+    context.thread_count = settings.threads
+    context.thread_type = "AUTO"  # PyAV's default has x264 cut frames into slices: slower, larger
+    _describe(context, facts)
+    if codec == "libx265" and output.format.name in {"mp4", "mov"}:
+        context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+    if codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
+    stream.set_display_matrix(facts.display_matrix)
+    stream.metadata.update(content_tags(source.video_stream.metadata))
+    stream.disposition = source.video_stream.disposition
+    try:
+        context.open()
+    except av.error.FFmpegError as error:
+        odd = facts.width % 2 or facts.height % 2
+        raise VideoError(
+            f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
+            f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose "
+            + ("libsvtav1, libvpx-vp9 or ffv1, which take odd sizes" if odd else "another encoder")
+        ) from error
+    return stream
+
+
+def parameter_sets(stream: VideoStream) -> str:
+    """The sha256 of the headers that the opened encoder of ``stream`` keeps apart from packets."""
+    return hashlib.sha256(stream.codec_context.extradata or b"").hexdigest()
+
+
+class FrameEncoder:
+    """Encodes frames, and makes sure that each comes back.
+
+    Args:
+        stream: what :func:`add_video` returned.
+        codec: the encoder's name, for messages.
+
+    Attributes:
+        frames_encoded: frames that the encoder has given back so far.
+    """
+
+    def __init__(self, stream: VideoStream, codec: str) -> None:
+        self.frames_encoded = 0
+        self._stream = stream
+        self._codec = codec
+        self._frames_sent = 0
+
+    def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
+        """The packets that are ready after ``frame``.
+
+        Raises:
+            VideoError: the encoder refuses the frame.
+        """
+        return self._encode(frame)
+
+    def finish(self) -> list[Packet[Any]]:
+        """The packets that the encoder still holds.
+
+        Raises:
+            VideoError: it fails.
+        """
+        return self._encode(None) if self._frames_sent else []
+
+    def refuse_losses(self) -> None:
+        """Makes sure, at the end, that all frames have come back.
+
+        Raises:
+            VideoError: frames are missing.
+        """
+        if self.frames_encoded != self._frames_sent:
+            raise VideoError(
+                f"{self._codec} gave back {self.frames_encoded} of {self._frames_sent} frames; "
+                "choose another encoder"
+            )
+
+    def _encode(self, frame: VideoFrame | None) -> list[Packet[Any]]:
+        try:
+            packets = self._stream.encode(frame)
+        except av.error.FFmpegError as error:
+            raise VideoError(
+                f"{self._codec} failed at frame {self._frames_sent} "
+                f"({error.strerror}); choose another encoder"
+            ) from error
+        self._frames_sent += frame is not None
+        self.frames_encoded += len(packets)
+        return packets
+
+
+def _describe(context: VideoCodecContext, facts: VideoFacts) -> None:
+    context.pix_fmt = facts.pixel_format
+    context.flags |= Flags.frame_duration
+    if facts.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = facts.sample_aspect_ratio
+    context.color_primaries = facts.color.primaries
+    context.color_trc = facts.color.transfer
+    context.colorspace = facts.color.matrix
+    context.color_range = facts.color.range
+    context.options["chroma_sample_location"] = facts.chroma_location
+    if facts.scan != "progressive":
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = _FIELD_ORDERS[facts.scan]

@@ -1,0 +1,208 @@
+"""Writes a video file: encoded frames, copied packets, and a name only once it is complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.compatibility import refuse_misfits
+from vqe_fast.video.media.containers import add_copy, content_tags, format_of, streams_to_copy
+from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.remux import PacketCopier
+from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
+
+_BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
+"""What muxers raise at packets that they cannot take, where files cannot be blamed."""
+
+
+class VideoSink:
+    """A video file being written under a temporary name beside its target.
+
+    Leaving the ``with`` block without :meth:`commit` removes what was written. Until then
+    a file that has the target's name already is not touched.
+
+    Attributes:
+        damaged_packets: packets of other streams so far that the container did not take.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        source: VideoSource,
+        settings: EncoderSettings,
+        *,
+        with_chapters: bool,
+        folder: Path | None = None,
+    ) -> None:
+        """Opens the file and the encoder and writes the header.
+
+        Args:
+            target: the file to write; its suffix chooses the container.
+            source: where facts, metadata and the other streams come from.
+            settings: the encoder.
+            with_chapters: copy the chapters, which only fit a video of full length.
+            folder: for the temporary file, on the same disk; None for that of the target.
+
+        Raises:
+            VideoError: the target's container or the encoder cannot hold what the source has, or
+                the file cannot be written.
+        """
+        self.damaged_packets = 0
+        self._target = target
+        self._joined = 0
+        refuse_misfits(target, source, settings)
+        copied = streams_to_copy(source, target)
+        self._partial = _partial_name(target, folder or target.parent)
+        self._output: OutputContainer = av.open(
+            str(self._partial),
+            "w",
+            format=format_of(target),
+            metadata_errors="surrogateescape",
+        )
+        try:
+            self._copiers: dict[int, PacketCopier] = {}
+            for stream in source.container.streams:
+                if stream.index == source.video_stream.index:
+                    self._video = add_video(self._output, source, settings)
+                    self._encoder = FrameEncoder(self._video, settings.codec)
+                elif stream in copied:
+                    copy = add_copy(self._output, stream, source.picture(stream))
+                    if copy is not None:
+                        self._copiers[stream.index] = PacketCopier(copy)
+            self._output.metadata.update(content_tags(source.container.metadata))
+            if with_chapters:
+                self._output.set_chapters(source.container.chapters())
+            with self._reporting_writes():
+                self._output.start_encoding()
+        except BaseException:
+            self._discard()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._discard()
+
+    def write(self, item: VideoFrame | Packet[Any]) -> None:
+        """Encodes a frame, or copies a packet of another stream.
+
+        Raises:
+            VideoError: the encoder refuses the frame, or the file cannot be written.
+        """
+        if isinstance(item, VideoFrame):
+            for packet in self._encoder.encode(item):
+                self._mux(packet)
+            return
+        copier = self._copiers.get(item.stream.index)
+        if copier is not None:
+            for packet in copier.adopt(item):
+                self._mux(packet)
+
+    def join(self, packet: Packet[Any]) -> None:
+        """Writes a packet of the video that an encoder with the same settings has made.
+
+        Raises:
+            VideoError: the file cannot be written.
+        """
+        packet.stream = self._video
+        self._joined += 1
+        self._mux(packet)
+
+    @property
+    def parameter_sets(self) -> str:
+        """Tells the headers of the video, see :func:`.output_stream.parameter_sets`."""
+        return parameter_sets(self._video)
+
+    @property
+    def frames_encoded(self) -> int:
+        """Frames that the encoder has given back so far, and those joined."""
+        return self._encoder.frames_encoded + self._joined
+
+    def finish(self) -> None:
+        """Writes what the encoder still holds, and the end of the file.
+
+        Raises:
+            VideoError: as :meth:`write`.
+        """
+        for packet in self._encoder.finish():
+            self._mux(packet)
+        for copier in self._copiers.values():
+            for packet in copier.flush():
+                self._mux(packet)
+        with self._counting_damage():
+            self._output.close()
+        if self.damaged_packets:
+            self._refuse_losses()
+
+    @property
+    def inode(self) -> int:
+        """What tells the file from all others, before and after :meth:`commit`."""
+        return self._partial.stat().st_ino
+
+    def commit(self) -> None:
+        """Gives the finished file its name, in one step.
+
+        Raises:
+            VideoError: frames are missing, or the file cannot be renamed.
+        """
+        self._encoder.refuse_losses()
+        try:
+            os.replace(self._partial, self._target)
+        except OSError as error:
+            raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
+
+    def _mux(self, packet: Packet[Any]) -> None:
+        with self._counting_damage():
+            self._output.mux_one(packet)
+
+    @contextmanager
+    def _counting_damage(self) -> Iterator[None]:
+        """For the muxer, which keeps packets for a while, and may complain about any of these."""
+        with self._reporting_writes():
+            try:
+                yield
+            except _BAD_DATA:
+                self.damaged_packets += 1
+
+    def _refuse_losses(self) -> None:
+        with av.open(str(self._partial)) as container:
+            written = sum(packet.size > 0 for packet in container.demux(video=0))
+        if written != self.frames_encoded:
+            raise VideoError(
+                f"only {written} of {self.frames_encoded} frames could be written to "
+                f"{self._target}: other streams of the source are damaged; remove them first"
+            )
+
+    @contextmanager
+    def _reporting_writes(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
+
+    def _discard(self) -> None:
+        with suppress(av.error.FFmpegError):  # its trailer: the file goes anyway
+            self._output.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def _partial_name(target: Path, folder: Path) -> Path:
+    return folder / f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}"

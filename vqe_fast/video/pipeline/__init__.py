@@ -1,0 +1,1 @@
+"""The pipeline of an enhancement: analysis, enhancement and encoding of a stream of items."""

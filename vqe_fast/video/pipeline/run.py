@@ -1,0 +1,75 @@
+"""Decoding, the model and encoding, all at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Any, Protocol
+
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
+from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.threads.pipeline import run_pipeline
+from vqe_fast.video.threads.timings import Timings
+
+
+class Writer(Protocol):
+    """What frames go to, and the packets between them."""
+
+    def write(self, item: VideoFrame | Packet[Any]) -> None:
+        """Takes the next one."""
+        ...
+
+    def finish(self) -> None:
+        """Ends."""
+        ...
+
+
+def run(
+    steps: Iterable[Step],
+    enhancer: Enhancer,
+    writer: Writer,
+    on_frame: Callable[[int], None],
+) -> tuple[int, dict[str, float]]:
+    """Runs the three stages.
+
+    Args:
+        steps: decoded frames, looked at already.
+        enhancer: the model.
+        writer: takes what is to be written.
+        on_frame: called in the calling thread with the number of frames enhanced so far.
+
+    Returns:
+        The number of frames, and how long each stage worked, see :meth:`Timings.report`.
+    """
+    timings, done, before = Timings(), 0, enhancer.seconds
+
+    def work(steps: Iterable[Step]) -> Iterator[Step]:
+        nonlocal done
+        with closing(enhancer(timings.making("starve", steps))) as enhanced:
+            for step in timings.using("block", timings.making("enhance", enhanced)):
+                if step.frame is not None and step.is_kept:
+                    done += 1
+                    on_frame(done)
+                yield step
+
+    def arrived(steps: Iterable[Step]) -> Iterator[Step]:
+        for step in steps:
+            if step.result is not None:
+                with timings.span("arrive"):
+                    step.result.wait()
+            yield step
+
+    def write(steps: Iterable[Step]) -> None:
+        put_result = ResultWriter(enhancer.view.planes)
+        for step in timings.using("encode", arrived(steps)):
+            put_result(step)
+            for item in step.items():
+                writer.write(item)
+        with timings.span("encode"):
+            writer.finish()
+
+    run_pipeline(timings.making("decode", steps), work, write)
+    return done, timings.report(enhancer.seconds - before)

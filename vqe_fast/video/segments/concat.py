@@ -1,0 +1,77 @@
+"""Joins parts to a video, and puts everything else of the source beside it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
+from typing import Any
+
+from av.packet import Packet
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.writer import VideoSink
+from vqe_fast.video.segments.packet_file import read_part
+from vqe_fast.video.segments.resume_state import Part, PartsFolder, State
+from vqe_fast.video.session import Workbench
+
+
+def join_parts(bench: Workbench, folder: PartsFolder, state: State) -> None:
+    """Writes the target of ``bench`` from the parts of ``state``, which are finished.
+
+    Raises:
+        VideoError: the parts do not fit together, or the target cannot be written.
+    """
+    parts = [part for part in state.parts if part is not None]
+    with bench.open() as video:
+        _refuse_gaps(video, parts)
+        settings, target = bench.settings(video), bench.job.target
+        with VideoSink(target, video, settings, with_chapters=True, folder=folder.path) as sink:
+            if any(part.facts.parameter_sets != sink.parameter_sets for part in parts):
+                raise VideoError(
+                    f"{settings.codec} gave its streams different headers, as it may in another "
+                    f"version or on another machine; delete {folder.path} and start anew"
+                )
+            time_base = video.facts.time_base
+            files = (read_part(folder.part(number), time_base) for number in range(len(parts)))
+            delay = max(part.facts.delay for part in parts)
+            encoded = _retimed((packet for file in files for packet in file), delay)
+            for packet in video.packets():
+                if packet.stream.index != video.video_stream.index:
+                    sink.write(packet)
+                elif packet.size:
+                    for one in islice(encoded, 1):
+                        sink.join(one)
+            for one in encoded:
+                sink.join(one)
+            sink.finish()
+            state.joined = sink.inode, sink.damaged_packets
+            folder.save(state)
+            sink.commit()
+
+
+def _refuse_gaps(video: VideoSource, parts: Iterable[Part]) -> None:
+    """Makes sure that each part begins with the frame that the one before saw behind its end."""
+    for before, after in pairwise(part for part in parts if part.first is not None):
+        if after.first is not None and before.following != after.first:
+            seconds = float(after.first[0] * video.facts.time_base)
+            raise VideoError(
+                f"{video.path} cannot be cut at {seconds:.2f} s, where decoding goes on with "
+                "another frame than it begins with; enhance it in one pass"
+            )
+
+
+def _retimed(packets: Iterable[Packet[Any]], delay: int) -> Iterator[Packet[Any]]:
+    """Packets with the decoding timestamps that one encoder would have given them all.
+
+    These are the timestamps of display in order, ``delay`` frames later. Each part has ones of its
+    own, which begin before those of the part before it end.
+    """
+    waiting: list[int] = []
+    for packet in packets:
+        assert packet.pts is not None
+        heapq.heappush(waiting, packet.pts)
+        if len(waiting) > delay:
+            packet.dts = heapq.heappop(waiting)
+        yield packet

@@ -1,0 +1,77 @@
+"""Enhances one segment into a part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from vqe_fast.video.inference.memory import peak_memory
+from vqe_fast.video.media.side_data import not_kept
+from vqe_fast.video.pipeline.enhancer import Enhancer
+from vqe_fast.video.pipeline.run import run
+from vqe_fast.video.report import Outcome
+from vqe_fast.video.segments.packet_file import PartWriter
+from vqe_fast.video.segments.resume_state import Part
+from vqe_fast.video.segments.segment_reader import Excerpt
+from vqe_fast.video.segments.split import Segment
+from vqe_fast.video.session import Workbench
+
+
+def enhance_segment(
+    bench: Workbench,
+    enhancer: Enhancer,
+    segment: Segment,
+    path: Path,
+    on_frame: Callable[[int], None],
+) -> Part:
+    """Writes the part ``path``, which gets its name when it is complete.
+
+    Args:
+        bench: the job.
+        enhancer: of ``bench``, for any number of segments one after the other.
+        segment: what to enhance.
+        path: the file of the part.
+        on_frame: called with the number of frames enhanced so far.
+
+    Raises:
+        VideoError: the video cannot be decoded, enhanced or encoded, or the part not be written.
+    """
+    draft = path.with_suffix(".draft")
+    with bench.qp_track() as qps:
+        excerpt = Excerpt(
+            bench.open,
+            segment,
+            planes=enhancer.view.planes,
+            reach=enhancer.reach,
+            on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
+        )
+        with bench.open() as video:
+            settings = bench.settings(video)
+            tell_qps = bench.telling_qps(qps, video)
+            writer = PartWriter(draft, bench.job.target, video, settings)
+        try:
+            frames, timings = run(tell_qps(excerpt), enhancer, writer, on_frame)
+            facts = writer.facts()
+        except BaseException:
+            writer.abandon()
+            raise
+    os.replace(draft, path)
+    outcome = Outcome(
+        frames_in=frames,
+        frames_out=facts.frames,
+        frames_damaged=excerpt.damaged_frames,
+        damaged_packets=excerpt.damaged_packets,
+        not_kept=not_kept(excerpt.extras, settings.codec),
+        precision=enhancer.precision,
+        qp_sources={} if qps is None else dict(qps.sources),
+        applied=dict(enhancer.applied),
+        duplicated=excerpt.duplicated,
+        scene_cuts=excerpt.scene_cuts,
+        tile=enhancer.tile,
+        tiles_exact=enhancer.is_exact,
+        clip_frames=enhancer.clip_frames,
+        timings=timings,
+        peak_memory=peak_memory(bench.device),
+    )
+    return Part(facts, excerpt.first, excerpt.following, outcome)

@@ -1,0 +1,206 @@
+"""The folder of finished segments beside an output, from which a run can go on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.report import Outcome, read_outcome
+from vqe_fast.video.segments.packet_file import PartFacts, checksum
+from vqe_fast.video.segments.segment_reader import Seam
+from vqe_fast.video.segments.split import Segment
+
+_STATE, _LOCK = "state.json", "lock"
+_ABOUT = (
+    "Finished segments of a video that vqe-fast is enhancing. To go on, give the same command "
+    "again with --resume; to start anew, delete this folder."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished segment.
+
+    Attributes:
+        facts: of its file.
+        first: the first frame as decoded; None if nothing of the segment decoded.
+        following: the first frame after it as decoded; None at the end of the video.
+        outcome: what came of it.
+    """
+
+    facts: PartFacts
+    first: Seam | None
+    following: Seam | None
+    outcome: Outcome
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Part:
+        """What :meth:`to_dict` made, or JSON of it."""
+        first, following = (
+            None if seam is None else (int(seam[0]), int(seam[1]))
+            for seam in (fields["first"], fields["following"])
+        )
+        outcome = read_outcome(fields["outcome"])
+        return cls(PartFacts(**fields["facts"]), first, following, outcome)
+
+
+@dataclass
+class State:
+    """What is written down about a job.
+
+    Attributes:
+        request: everything that decides what the frames will be, to be compared.
+        chosen: what the first run chose by itself, for all others to keep to.
+        segments: the plan.
+        parts: for each segment its finished part, or None.
+        joined: once all are joined, the inode of the file that gets the target's name next, and
+            how many packets of other streams it did not take.
+    """
+
+    request: dict[str, Any]
+    chosen: dict[str, Any]
+    segments: list[Segment]
+    parts: list[Part | None]
+    joined: tuple[int, int] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        rows = [
+            {**asdict(segment), "part": None if part is None else part.to_dict()}
+            for segment, part in zip(self.segments, self.parts, strict=True)
+        ]
+        return {
+            "about": _ABOUT,
+            "request": self.request,
+            "chosen": self.chosen,
+            "segments": rows,
+            "joined": self.joined,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> State:
+        """What :meth:`to_dict` made, or JSON of it."""
+        rows = fields["segments"]
+        return cls(
+            fields["request"],
+            fields["chosen"],
+            [Segment(row["start"], row["end"], row["frames"]) for row in rows],
+            [None if row["part"] is None else Part.from_dict(row["part"]) for row in rows],
+            None if fields["joined"] is None else (fields["joined"][0], fields["joined"][1]),
+        )
+
+
+class PartsFolder:
+    """The folder, while this process holds it.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def part(self, number: int) -> Path:
+        """The file of the part of a segment, counted from 0."""
+        return self.path / f"segment-{number + 1:04}.packets"
+
+    def load(self) -> State | None:
+        """What an earlier run wrote down; None if there was none.
+
+        Raises:
+            VideoError: it cannot be read.
+        """
+        try:
+            return State.from_dict(json.loads((self.path / _STATE).read_text("utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise VideoError(
+                f"{self.path / _STATE} is not readable; delete {self.path} and start anew"
+            ) from error
+
+    def save(self, state: State) -> None:
+        """Writes ``state`` down, in one step.
+
+        Raises:
+            VideoError: it cannot be written.
+        """
+        file = self.path / _STATE
+        draft = file.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(state.to_dict(), indent=1), "utf-8")
+            os.replace(draft, file)
+        except OSError as error:
+            raise VideoError(f"{file} cannot be written: {error.strerror}") from error
+
+    def tidy(self, state: State) -> None:
+        """Forgets parts whose files are not what they were, and deletes all that is unfinished."""
+        for number, part in enumerate(state.parts):
+            path = self.part(number)
+            if part and not (path.is_file() and checksum(path) == part.facts.sha256):
+                state.parts[number] = None
+        finished = {self.part(number) for number, part in enumerate(state.parts) if part}
+        for path in self.path.iterdir():
+            if path not in finished and path.name not in (_STATE, _LOCK):
+                path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Deletes the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def is_complete(target: Path) -> bool:
+    """Whether ``target`` has been joined from the parts that its folder still holds."""
+    folder = PartsFolder(parts_path(target))
+    state = folder.load() if target.exists() else None
+    return (
+        state is not None and state.joined is not None and state.joined[0] == target.stat().st_ino
+    )
+
+
+def parts_path(target: Path) -> Path:
+    """The folder that belongs to the output ``target``."""
+    target = target.resolve()
+    return target.with_name(f"{target.name}.parts")
+
+
+@contextmanager
+def hold_parts(target: Path) -> Iterator[PartsFolder]:
+    """Makes the folder of ``target`` if need be, and keeps other processes out of it.
+
+    The lock is one of the operating system, which ends with the process that has it.
+
+    Raises:
+        VideoError: another process is in it, or it cannot be made.
+    """
+    path = parts_path(target)
+    try:
+        path.mkdir(exist_ok=True)
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise VideoError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise VideoError(
+                f"process {os.read(lock, 20).decode() or 'unknown'} is working in {path}; "
+                "wait for its end"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield PartsFolder(path)
+    finally:
+        os.close(lock)

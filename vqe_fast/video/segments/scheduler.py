@@ -1,0 +1,225 @@
+"""A whole video in segments: plan, enhance what is missing, join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.inference.load import model_name
+from vqe_fast.video.inference.memory import reset_peak
+from vqe_fast.video.media.writer import VideoSink
+from vqe_fast.video.pipeline.enhancer import Enhancer
+from vqe_fast.video.report import Outcome, total
+from vqe_fast.video.segments.concat import join_parts
+from vqe_fast.video.segments.enhance_segment import enhance_segment
+from vqe_fast.video.segments.fingerprint import refuse_changes, request_of
+from vqe_fast.video.segments.resume_state import (
+    Part,
+    PartsFolder,
+    State,
+    hold_parts,
+    is_complete,
+    parts_path,
+)
+from vqe_fast.video.segments.split import DEFAULT_SECONDS, plan_segments
+from vqe_fast.video.segments.worker_pool import (
+    Order,
+    cores_of_each,
+    enhance_together,
+    worker_devices,
+)
+from vqe_fast.video.session import Workbench
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a video is to be enhanced in segments.
+
+    Attributes:
+        seconds: length of a segment; None for that of the run that is resumed, or the default.
+        workers: processes.
+        resume: go on where an interrupted run ended.
+    """
+
+    seconds: float | None
+    workers: int
+    resume: bool
+
+
+@dataclass(frozen=True)
+class SegmentedOutcome:
+    """What came of all segments, or of one pass.
+
+    Attributes:
+        outcome: of all together.
+        segments: how many there are; None if the video was not cut.
+        resumed: how many an earlier run had finished.
+        frames_resumed: their frames.
+    """
+
+    outcome: Outcome
+    segments: int | None
+    resumed: int
+    frames_resumed: int
+
+
+def enhance_segmented(
+    bench: Workbench, division: Division, on_frame: Callable[[int, int], None]
+) -> SegmentedOutcome:
+    """Writes the target of ``bench``, and keeps what is finished if that is interrupted.
+
+    Args:
+        bench: the job.
+        division: how it is divided.
+        on_frame: called with the number of frames that are enhanced, and that of all.
+
+    Raises:
+        VideoError: source, target or options do not allow it, or have changed since an earlier run.
+    """
+    if division.workers < 1:
+        raise VideoError(f"there must be at least 1 worker, got {division.workers}")
+    worker_devices(bench.job.device, division.workers)
+    _rehearse(bench)
+    with hold_parts(bench.job.target) as folder:
+        state = folder.load()
+        is_new = state is None
+        try:
+            if state is None:
+                bench, enhancer, state = _begin(bench, division)
+            else:
+                refuse_leftovers(bench.job.target, division.resume)
+                bench, enhancer = _resume(bench, division, folder, state)
+            folder.save(state)
+            return _finish(bench, division, folder, state, enhancer, on_frame)
+        except BaseException:
+            if is_new and not (state and any(state.parts)):
+                folder.remove()
+            raise
+
+
+def refuse_leftovers(target: Path, resume: bool) -> None:
+    """Makes sure that no interrupted run left parts of ``target``, unless that is to be resumed.
+
+    Raises:
+        VideoError: one did.
+    """
+    path = parts_path(target)
+    if path.exists() and not resume:
+        raise VideoError(
+            f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
+            "the folder to start anew"
+        )
+
+
+def _rehearse(bench: Workbench) -> None:
+    """Refuses what cannot be written, before any work."""
+    with (
+        bench.qp_track(),
+        bench.open() as video,
+        VideoSink(bench.job.target, video, bench.settings(video), with_chapters=True),
+    ):
+        pass
+
+
+def _begin(bench: Workbench, division: Division) -> tuple[Workbench, Enhancer, State]:
+    """The plan, and all choices that are to be the same for every segment."""
+    job, workers = bench.job, division.workers
+    seconds = DEFAULT_SECONDS if division.seconds is None else division.seconds
+    segments = plan_segments(job.source, seconds)
+    request = _request(bench, seconds)
+    on_cpu = bench.device.type == "cpu"
+    enhancer = bench.adjusted(
+        wishes=replace(job.wishes, processes=workers if on_cpu else 1)
+    ).make_enhancer()
+    chosen = {
+        "precision": enhancer.precision,
+        "tile": enhancer.tile,
+        "clip_frames": enhancer.clip_frames,
+        "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
+    }
+    state = State(request, chosen, segments, [None] * len(segments))
+    return _pinned(bench, division, state), enhancer, state
+
+
+def _resume(
+    bench: Workbench, division: Division, folder: PartsFolder, state: State
+) -> tuple[Workbench, Enhancer]:
+    """Makes sure that the job is the same, and keeps to the choices of the run before."""
+    seconds = division.seconds
+    if seconds is None:
+        seconds = state.request["options"]["segment_seconds"]
+    refuse_changes(folder.path, state.request, _request(bench, seconds))
+    folder.tidy(state)
+    bench = _pinned(bench, division, state)
+    return bench, bench.make_enhancer()
+
+
+def _pinned(bench: Workbench, division: Division, state: State) -> Workbench:
+    """The job with the choices written down in ``state``."""
+    chosen: dict[str, Any] = state.chosen
+    return bench.adjusted(
+        precision=chosen["precision"],
+        encoder_threads=chosen["encoder_threads"],
+        wishes=replace(
+            bench.job.wishes,
+            tile=chosen["tile"],
+            clip_frames=chosen["clip_frames"],
+            processes=division.workers if bench.device.type == "cpu" else 1,
+        ),
+    )
+
+
+def _request(bench: Workbench, seconds: float) -> dict[str, Any]:
+    job = bench.job
+    request = request_of(job, bench.network, bench.device.type, model_name(job.model))
+    request["options"]["segment_seconds"] = seconds
+    return request
+
+
+def _finish(
+    bench: Workbench,
+    division: Division,
+    folder: PartsFolder,
+    state: State,
+    enhancer: Enhancer,
+    on_frame: Callable[[int, int], None],
+) -> SegmentedOutcome:
+    """Enhances the segments that are missing, and joins them all."""
+    finished = [part for part in state.parts if part is not None]
+    resumed, done = len(finished), sum(part.facts.frames for part in finished)
+    frames_resumed, planned = done, sum(segment.frames for segment in state.segments)
+    orders = [
+        Order(number, segment, folder.part(number))
+        for number, segment in enumerate(state.segments)
+        if state.parts[number] is None
+    ]
+
+    def on_frames(under_way: int) -> None:
+        on_frame(done + under_way, planned)
+
+    def on_part(number: int, part: Part) -> None:
+        nonlocal done
+        done += part.facts.frames
+        state.parts[number] = part
+        folder.save(state)
+
+    if resumed:
+        on_frames(0)
+    reset_peak(bench.device)
+    if division.workers == 1:
+        for order in orders:
+            part = enhance_segment(bench, enhancer, order.segment, order.path, on_frames)
+            on_part(order.number, part)
+    else:
+        del enhancer
+        enhance_together(bench.job, division.workers, orders, on_frames, on_part)
+    if not is_complete(bench.job.target):
+        join_parts(bench, folder, state)
+    folder.remove()
+    outcome = total([part.outcome for part in state.parts if part is not None])
+    assert state.joined is not None
+    outcome = replace(outcome, damaged_packets=outcome.damaged_packets + state.joined[1])
+    return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed)

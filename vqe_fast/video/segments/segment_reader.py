@@ -1,0 +1,233 @@
+"""The frames of a segment, with those around it that its results depend on."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+
+from vqe_fast.video.frames.planes import luma_view
+from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.pipeline.enhancer import STILL
+from vqe_fast.video.pipeline.item import Step, in_steps
+from vqe_fast.video.segments.split import Segment
+
+Seam = tuple[int, int]
+"""Timestamp of a frame, and checksum of its luma as decoded."""
+
+_FIRST_STEP = Fraction(1, 2)
+"""Seconds to go back further if decoding has not begun early enough; then twice as many."""
+
+_SCENE_HISTORY = 3  # frames before one that tell whether it begins a scene
+
+
+class Excerpt:
+    """Decodes a segment so that an enhancer makes of it what it would make in one pass.
+
+    Decoding begins at a keyframe so far before the segment that the frames which the model sees
+    beside the first one, and the one that this repeats, come too; it ends as far behind the last.
+    Repeats do not count as neighbours, and none are needed beyond a scene cut or a still. What lies
+    outside the segment comes as steps that are not kept.
+
+    Args:
+        open_source: opens the video at its beginning.
+        segment: what to decode.
+        planes: how many planes the model sees.
+        reach: frames on each side that a result depends on.
+        on_start: called with the timestamp that decoding was begun for, None for the beginning of
+            the video, before the first step comes.
+
+    Attributes:
+        first: the first frame of the segment; None if nothing of it decodes.
+        following: the first one after it; None at the end of the video.
+        duplicated: frames of the segment that repeat the one before.
+        scene_cuts: how many lie in the segment; None if they do not matter.
+        damaged_packets: packets of the segment that do not decode.
+        damaged_frames: frames of the segment that decode with errors.
+        extras: what frames carry that an encoder may lose, in words.
+    """
+
+    def __init__(
+        self,
+        open_source: Callable[[], VideoSource],
+        segment: Segment,
+        *,
+        planes: int,
+        reach: int,
+        on_start: Callable[[int | None], None],
+    ) -> None:
+        self.first: Seam | None = None
+        self.following: Seam | None = None
+        self.duplicated = 0
+        self.scene_cuts: int | None = None
+        self.damaged_packets = 0
+        self.damaged_frames = 0
+        self.extras: set[str] = set()
+        self._open = open_source
+        self._segment = segment
+        self._planes = planes
+        self._reach = reach
+        self._on_start = on_start
+
+    def __iter__(self) -> Iterator[Step]:
+        """Yields the steps; to be called once."""
+        at = self._segment.start
+        back = _FIRST_STEP
+        while True:
+            with self._open() as video:
+                beginning = video.first_frame.pts or 0
+                video.count_within(self._segment.start, self._segment.end)
+                if at is not None and not video.seek(at):
+                    at = None
+                    continue
+                watch = Watch(planes=self._planes, temporal=self._reach > 0)
+                steps = watch(self._marked(in_steps(_frames(video))))
+                lead = LeadIn(self._reach, from_beginning=at is None)
+                first = lead.run_up(steps, lambda step: self._place(step) < 0)
+                if at is None or self._suffices(lead, first, video.entry):
+                    self._on_start(at)
+                    if first is not None and first.is_kept:
+                        yield from lead.needed(first)
+                        yield first
+                        yield from self._rest(steps, lead.repeated + 1 if first.repeats else 0)
+                    self.duplicated, self.scene_cuts = watch.repeats, watch.scene_cuts
+                    self.damaged_packets = video.damaged_packets
+                    self.damaged_frames = video.damaged_frames
+                    self.extras = video.extras
+                    return
+                # Some formats have no index of keyframes: one sought may turn out to come later.
+                at = min(at if video.entry is None else video.entry, at)
+                at -= max(round(back / video.facts.time_base), 1)
+                back *= 2
+                if at <= beginning:
+                    at = None
+
+    def _suffices(self, lead: LeadIn, first: Step | None, entry: int | None) -> bool:
+        """Whether decoding began early enough."""
+        if first is not None:
+            return lead.suffices(first)
+        start = self._segment.start
+        return entry is not None and start is not None and entry < start
+
+    def _marked(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Tells which are kept, and takes down the frames at both ends."""
+        self.first = self.following = None
+        for step in steps:
+            place = self._place(step)
+            step.is_kept = place == 0
+            if place == 0 and self.first is None:
+                self.first = _seam(step)
+            elif place > 0 and self.following is None:
+                self.following = _seam(step)
+            yield step
+
+    def _rest(self, steps: Iterable[Step], repeated: int) -> Iterator[Step]:
+        """What comes after the first frame, as far as results depend on it."""
+        needed = self._reach
+        for step in steps:
+            if not step.is_kept and (needed == 0 or step.begins_scene or repeated >= STILL):
+                return
+            repeated = repeated + 1 if step.repeats else 0
+            needed -= not (step.is_kept or step.repeats)
+            yield step
+
+    def _place(self, step: Step) -> int:
+        """-1, 0 or 1: before, in or after the segment."""
+        pts = _frame(step).pts or 0
+        if self._segment.start is not None and pts < self._segment.start:
+            return -1
+        return int(self._segment.end is not None and pts >= self._segment.end)
+
+
+class LeadIn:
+    """Holds those of the frames before a segment that its results depend on.
+
+    Args:
+        reach: frames on each side that a result depends on.
+        from_beginning: whether they are all that there are before the segment; otherwise the first
+            ones are not relied on.
+
+    Attributes:
+        repeated: frames in a row, the last one among them, that repeat one before.
+    """
+
+    def __init__(self, reach: int, *, from_beginning: bool) -> None:
+        self.repeated = 0
+        self._reach = reach
+        self._unsettled = 0 if from_beginning else _SCENE_HISTORY if reach else 1
+        self._held: deque[Step] = deque()
+        self._differing = 0
+        self._is_whole = False
+
+    def run_up(self, steps: Iterable[Step], leads: Callable[[Step], bool]) -> Step | None:
+        """Takes the steps for which ``leads`` holds; returns the first that is another."""
+        for step in steps:
+            if not leads(step):
+                return step
+            if self._unsettled:
+                self._unsettled -= 1
+            else:
+                self._add(step)
+        return None
+
+    def suffices(self, first: Step) -> bool:
+        """Whether all is there that the results of a segment depend on which begins like that."""
+        if self._unsettled:
+            return False
+        if first.repeats:
+            return self._differing > self._reach or (self._differing > 0 and self._is_whole)
+        return self._is_cut(first) or self._differing >= self._reach or self._is_whole
+
+    def needed(self, first: Step) -> Iterator[Step]:
+        """The frames that have to come before ``first``."""
+        if not first.repeats:
+            if self._is_cut(first):
+                return
+            while self._differing > self._reach:
+                self._drop()
+        yield from self._held
+
+    def _add(self, step: Step) -> None:
+        if step.repeats:
+            self.repeated += 1
+            if self._held and self.repeated <= STILL:
+                self._held.append(step)
+            return
+        if self._is_cut(step):
+            self._held.clear()
+            self._differing, self._is_whole = 0, True
+        self.repeated = 0
+        self._held.append(step)
+        self._differing += 1
+        if self._differing > self._reach + 1:
+            self._drop()
+
+    def _is_cut(self, step: Step) -> bool:
+        """Whether ``step``, which does not repeat the frame before, has no neighbours before it."""
+        return step.begins_scene or self.repeated >= STILL
+
+    def _drop(self) -> None:
+        """Drops the first frame and its repeats."""
+        self._held.popleft()
+        while self._held and self._held[0].repeats:
+            self._held.popleft()
+        self._differing -= 1
+        self._is_whole = False
+
+
+def _frames(video: VideoSource) -> Iterator[VideoFrame]:
+    return (item for item in video.items() if isinstance(item, VideoFrame))
+
+
+def _frame(step: Step) -> VideoFrame:
+    assert step.frame is not None  # there are no packets of other streams between them
+    return step.frame
+
+
+def _seam(step: Step) -> Seam:
+    frame = _frame(step)
+    return frame.pts or 0, zlib.crc32(luma_view(frame).tobytes())

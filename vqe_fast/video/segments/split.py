@@ -1,0 +1,98 @@
+"""A video as a row of segments, each of which can be enhanced on its own."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.open import open_video, pick_stream, read_packets
+from vqe_fast.video.media.stream_info import time_base_of
+
+DEFAULT_SECONDS = 30.0
+"""Length of a segment where the user does not say."""
+
+_FEWEST_FRAMES = 16
+"""Encoders reorder fewer, and a keyframe more often would cost too much."""
+
+_REMEMBERED = 64  # timestamps: as far as frames are reordered
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of frames in display order.
+
+    Attributes:
+        start: timestamp of the first frame, in ticks; None for the beginning of the video.
+        end: that of the first frame after it; None for the end of the video.
+        frames: how many there should be.
+    """
+
+    start: int | None
+    end: int | None
+    frames: int
+
+
+def plan_segments(source: Path, seconds: float) -> list[Segment]:
+    """Cuts the video into segments of about ``seconds``, by its packets' timestamps.
+
+    The file is read once, and nothing decoded. Segments with few frames join their neighbours.
+
+    Raises:
+        VideoError: frames cannot be told apart by their timestamps, or ``seconds`` is not above 0.
+    """
+    if not 0 < seconds < math.inf:
+        raise VideoError(f"segments must last longer than 0 seconds, got {seconds}")
+    starts: dict[int, int] = {}
+    counts: dict[int, int] = {}
+    with open_video(source) as container:
+        stream = pick_stream(container, source)
+        ticks = seconds / time_base_of(stream)
+        origin: int | None = None
+        last: int | None = None
+        recent: deque[int] = deque(maxlen=_REMEMBERED)
+        for packet in read_packets(container, source, stream):
+            if packet.size == 0:
+                continue
+            pts, dts = packet.pts, packet.dts
+            if pts is None:
+                raise _uncuttable(source, "a frame has no timestamp")
+            if pts in recent or (dts is not None and last is not None and dts < last):
+                raise _uncuttable(source, "timestamps repeat or run backwards")
+            recent.append(pts)
+            last = last if dts is None else dts
+            if packet.is_discard:
+                continue
+            origin = pts if origin is None else origin
+            number = math.floor((pts - origin) / ticks)
+            starts[number] = min(pts, starts.get(number, pts))
+            counts[number] = counts.get(number, 0) + 1
+    return _segments([(starts[number], counts[number]) for number in sorted(starts)])
+
+
+def _uncuttable(source: Path, why: str) -> VideoError:
+    return VideoError(
+        f"{source} cannot be cut into segments: {why}; enhance it in one pass, "
+        "without segments, workers and resume"
+    )
+
+
+def _segments(runs: Iterable[tuple[int, int]]) -> list[Segment]:
+    """From start and number of frames of each run."""
+    merged: list[tuple[int, int]] = []
+    for start, frames in runs:
+        if merged and merged[-1][1] < _FEWEST_FRAMES:
+            start, frames = merged[-1][0], merged.pop()[1] + frames
+        merged.append((start, frames))
+    if len(merged) > 1 and merged[-1][1] < _FEWEST_FRAMES:
+        frames = merged.pop()[1]
+        merged[-1] = merged[-1][0], merged[-1][1] + frames
+    starts = [None, *(start for start, _ in merged[1:]), None]
+    counts = [frames for _, frames in merged] or [0]
+    return [
+        Segment(starts[number], starts[number + 1] if number + 1 < len(counts) else None, frames)
+        for number, frames in enumerate(counts)
+    ]
