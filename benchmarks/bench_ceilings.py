@@ -8,8 +8,8 @@ import functools
 import torch
 from harness import BF16, FP32, Case
 
+from vqe_fast.bench.case import Candidate, Sample, Work, relative_error
 from vqe_fast.bench.functions import random_tensors
-from vqe_fast.bench.work import Candidate, Sample, Work, relative_error
 
 # Float32 values copied, and rows of square matrices.
 SIZES = {"cpu": (1 << 26, 2048), "cuda": (1 << 30, 8192)}

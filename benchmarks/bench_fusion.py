@@ -9,9 +9,9 @@ from harness import FP32, Case, cases, missing
 from opencv_fusion import OpenCV, interleaved, planar
 
 from vqe_fast import nn, reference
+from vqe_fast.bench.case import Candidate, Sample, Work, relative_error
 from vqe_fast.bench.functions import random_tensors
 from vqe_fast.bench.operators.fusion import SHARPEN, fusion, variance
-from vqe_fast.bench.work import Candidate, Sample, Work, relative_error
 
 USUAL = ("vqe_fast", "eager", "torch.compile")
 WITH_OPENCV = (*USUAL, "opencv")

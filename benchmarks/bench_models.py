@@ -12,7 +12,7 @@ from harness import BF16, FP32, Case
 from model_runs import GATE, GRAPH, candidate_of, flops_of, inputs_of, seconds_expected
 
 from vqe_fast import create_model, list_models
-from vqe_fast.bench.work import Work
+from vqe_fast.bench.case import Work
 
 SIZES = {
     "cpu": ((240, 416), (720, 1280)),

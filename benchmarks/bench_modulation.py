@@ -6,9 +6,9 @@ import torch
 from harness import BF16, FP32, Case, cases
 
 from vqe_fast import nn, ops
+from vqe_fast.bench.case import Candidate, Sample, Work, relative_error
 from vqe_fast.bench.functions import random_tensors
 from vqe_fast.bench.operators.modulation import modulation
-from vqe_fast.bench.work import Candidate, Sample, Work, relative_error
 
 NAMES = ("vqe_fast", "eager", "torch.compile")
 SHAPE, SMALLER, BATCH = (1, 64, 540, 960), (1, 64, 120, 208), (16, 64, 540, 960)

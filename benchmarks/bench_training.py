@@ -10,7 +10,7 @@ import torch
 from harness import BF16, Case, missing
 
 from vqe_fast import create_model, ops, reference
-from vqe_fast.bench.work import Candidate, Work
+from vqe_fast.bench.case import Candidate, Work
 
 # Recipes and their batch; the paper's 128 take half a minute a step on a processor.
 CASES = {"cpu": [("carcnn_small", None)], "cuda": [("carcnn_small", None), ("carcnn", 128)]}
@@ -37,9 +37,9 @@ def loss_named(name):
 
 def work(recipe_name, batch, device):
     from support.held_clips import texture_pair
+    from vqe_fast.data.windows import WindowSampler
     from vqe_fast.training.recipe import read_recipe
     from vqe_fast.training.recipes import find_recipe
-    from vqe_fast.training.windows import WindowSampler
 
     recipe = read_recipe(find_recipe(recipe_name))
     patch, batch = recipe.data.patch, batch or recipe.data.batch

@@ -13,8 +13,8 @@ from pathlib import Path
 from harness import FP32, Case
 
 import vqe_fast
-from vqe_fast.bench.row import NOT_INSTALLED
-from vqe_fast.bench.work import Candidate, Work
+from vqe_fast.bench.case import Candidate, Work
+from vqe_fast.bench.record import NOT_INSTALLED
 
 CRF, PRESET = 18, "medium"
 # Model, height and width, frames, implementations.

@@ -11,7 +11,7 @@ import sys
 import torch
 from operator_cases import BF16, FP32, LAST, PLANAR, operator_cases
 
-from vqe_fast.bench.work import run
+from vqe_fast.bench.case import run
 
 # Operator → dtype and layout of the call that is profiled, the first such one.
 PROFILED = {

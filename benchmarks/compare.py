@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from stages import PYTEST, ROOT
 
-from vqe_fast.bench.words import ratio_in_words, seconds_in_words
+from vqe_fast.bench.format import ratio_in_words, seconds_in_words
 
 SUITES = ("attention", "charbonnier", "fusion", "modulation", "ssim")
 PASSES = 2

@@ -46,8 +46,8 @@ def main():
     find_package()
     import torch
 
-    from vqe_fast.training.burst import Settings, burst
-    from vqe_fast.training.packed import Packed
+    from vqe_fast.data.packed import Packed
+    from vqe_fast.training.timed_training import Settings, burst
 
     options = vars(asked)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

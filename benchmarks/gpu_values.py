@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from operator_cases import operator_cases
 
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, allowed_error, relative_rms
-from vqe_fast.bench.work import in_float64, run
+from vqe_fast.bench.case import in_float64, run
 
 RIGHT, WRONG, FAILED = "right", "wrong", "failed"
 FLOAT64_UNITS = 4096

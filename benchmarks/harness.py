@@ -16,9 +16,9 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from vqe_fast.bench.case import Candidate, Work
 from vqe_fast.bench.measure import Measured, left_out, measure
-from vqe_fast.bench.row import MEASURED, NOT_INSTALLED, Row
-from vqe_fast.bench.work import Candidate, Work
+from vqe_fast.bench.record import MEASURED, NOT_INSTALLED, Row
 
 Described = tuple[Any, ...]
 

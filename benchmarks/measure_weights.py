@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 
 from vqe_fast import create_model
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 from vqe_fast.cli.progress_bar import progress_bar
+from vqe_fast.data.prepared import prepare
+from vqe_fast.data.sources import find_sources
+from vqe_fast.data.spec import expand
 from vqe_fast.training.card import measured_lines
-from vqe_fast.training.measure import measure, summarise, write_csv
-from vqe_fast.training.prepared import prepare
+from vqe_fast.training.gains import measure, summarise, write_csv
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
-from vqe_fast.training.sources import find_sources
-from vqe_fast.training.spec import expand
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.weights import shipped_strengths
 
@@ -45,7 +45,7 @@ def main(name: str, folder: Path, cache: Path, rows_to: Path | None) -> None:
     table = "\n".join(measured_lines(name, summarise(rows))) + "\n"
     text = CARDS.read_text("utf-8")
     new = re.sub(rf"^\[{name}\.measured\]\n(.+\n)*", lambda _: table, text, flags=re.MULTILINE)
-    with whole_file(CARDS) as path:
+    with atomic_write(CARDS) as path:
         path.write_text(new, "utf-8")
     print(table, end="")
 

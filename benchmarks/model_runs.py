@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import vqe_fast
 from vqe_fast import create_model
+from vqe_fast.bench.case import Candidate, NotDone, relative_error
 from vqe_fast.bench.functions import compiled, random_tensors
-from vqe_fast.bench.work import Candidate, NotDone, relative_error
 from vqe_fast.models import spec_of
 from vqe_fast.models.inference import DTYPES, prepare_inference
 

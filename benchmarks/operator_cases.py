@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from vqe_fast import ops, reference
+from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import Function
 from vqe_fast.bench.operators.attention import attention
 from vqe_fast.bench.operators.charbonnier import charbonnier
 from vqe_fast.bench.operators.fusion import fusion, variance
 from vqe_fast.bench.operators.modulation import modulation
 from vqe_fast.bench.operators.ssim import ssim
-from vqe_fast.bench.work import Sample
 
 FP64, FP32, BF16, FP16 = torch.float64, torch.float32, torch.bfloat16, torch.float16
 PLANAR, LAST = "NCHW", "channels_last"

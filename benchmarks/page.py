@@ -11,8 +11,8 @@ from results_file import RESULTS, read, rows_of
 from targets import verdicts
 
 from vqe_fast._memory import in_words
-from vqe_fast.bench.row import MEASURED
-from vqe_fast.bench.words import ratio_in_words, seconds_in_words
+from vqe_fast.bench.format import ratio_in_words, seconds_in_words
+from vqe_fast.bench.record import MEASURED
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 TITLES = {

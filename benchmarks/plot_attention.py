@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vqe_fast import create_model
-from vqe_fast.cli.demonstration import find_footage
-from vqe_fast.training.clips import read_clip
+from vqe_fast.data.clips import read_clip
+from vqe_fast.demonstration.demo import find_footage
 from vqe_fast.video.frames.planes import luma_view
 from vqe_fast.weights import load_weights
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from vqe_fast._memory import in_words
-from vqe_fast.bench.row import MEASURED
-from vqe_fast.bench.words import seconds_in_words
+from vqe_fast.bench.format import seconds_in_words
+from vqe_fast.bench.record import MEASURED
 
 INK, MUTED, GRID = "#1f2430", "#5c6370", "#d9dce1"
 OWN = "#c8452d"

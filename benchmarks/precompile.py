@@ -47,7 +47,7 @@ def kernel_jobs(device, tiny):
     """(name, what calls an operator once, its argument) of all cases with Triton kernels."""
     from operator_cases import operator_cases
 
-    from vqe_fast.bench.work import run
+    from vqe_fast.bench.case import run
 
     def call(case):
         function = case.build()

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from vqe_fast.bench.row import Row
+from vqe_fast.bench.record import Row
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vqe_fast._memory import in_words
-from vqe_fast.bench.row import Row
-from vqe_fast.bench.words import ratio_in_words
+from vqe_fast.bench.format import ratio_in_words
+from vqe_fast.bench.record import Row
 
 MEBI = 1 << 20
 

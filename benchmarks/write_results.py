@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 from vqe_fast import Evaluation, evaluate
-from vqe_fast._whole_file import whole_file
-from vqe_fast.cli.demonstration import demonstrate
-from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast._atomic_write import atomic_write
+from vqe_fast.demonstration.demo import demonstrate
+from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.report import conditions
 from vqe_fast.evaluation.tables import (
     FRAME_RATE,
@@ -81,7 +81,7 @@ def main(folder: Path, frames: int) -> None:
     codecs.write(WORK / "codecs")
     for name in ("gains.png", "rate_distortion.png"):
         shutil.copy(WORK / "codecs" / name, pictures)
-    with whole_file(DOCS / "results.md") as path:
+    with atomic_write(DOCS / "results.md") as path:
         path.write_text(page(codecs, papers, frames), "utf-8")
 
 

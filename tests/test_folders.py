@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from support.media import damage_packet, full_disk, read_frames, write_clip
-from vqe_fast.cli import one
+from vqe_fast.cli import enhance_file
 from vqe_fast.cli.app import app
-from vqe_fast.cli.folder_table import Row, table
+from vqe_fast.cli.batch_table import Row, table
 from vqe_fast.models.identity import Identity
 
 OPTIONS = ("--model", "identity", "--preset", "ultrafast")
@@ -223,13 +223,13 @@ class TestReport:
     def test_full_disk(self, tmp_path, monkeypatch):
         """The video is there; the report is missing, and no half of it."""
         source, path = clip(tmp_path / "in.mkv"), tmp_path / "report.json"
-        write_report = one.write_report
+        write_report = enhance_file.write_report
 
         def in_little_room(*arguments):
             with full_disk(100):
                 write_report(*arguments)
 
-        monkeypatch.setattr(one, "write_report", in_little_room)
+        monkeypatch.setattr(enhance_file, "write_report", in_little_room)
         result = run(source, tmp_path / "out.mkv", "--report", path)
         assert result.exit_code == 2
         assert "report.json cannot be written: File too large" in result.stderr

@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 from support.footage import COLLECTION, needs_collection, packaged_clip
 from support.pairs import prepare_clip
 from vqe_fast import create_model
-from vqe_fast.cli import demonstration
 from vqe_fast.cli.app import app
+from vqe_fast.data.clips import read_clip
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.prepared import prepare
+from vqe_fast.data.sources import Source
+from vqe_fast.demonstration import demo
 from vqe_fast.models import spec_of
-from vqe_fast.training.clips import read_clip
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.measure import measure
-from vqe_fast.training.prepared import prepare
-from vqe_fast.training.sources import Source
+from vqe_fast.training.gains import measure
 
 FRAMES = 8
 SETTINGS = [Degradation(codec, "qp", qp) for codec in ("libx264", "libx265") for qp in (32, 37, 42)]
@@ -73,8 +73,8 @@ def audio_packets(path):
 def test_demo(tmp_path, monkeypatch):
     """The demo on a few frames: its figures, its files, and sound that nobody touched."""
     packaged_clip("bikes.mp4")
-    read = demonstration.read_clip
-    monkeypatch.setattr(demonstration, "read_clip", lambda path: read(path, FRAMES))
+    read = demo.read_clip
+    monkeypatch.setattr(demo, "read_clip", lambda path: read(path, FRAMES))
     run = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "out")])
     assert run.exit_code == 0, run.output
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from support.media import damage_packet, full_disk, read_frames, write_clip
 from vqe_fast.cli.app import app
-from vqe_fast.cli.inspection import read_frame
+from vqe_fast.inspection.inspect import read_frame
 from vqe_fast.video import read_qp
 
 

@@ -28,7 +28,7 @@ def test_operators_need_no_video_and_no_gpu_kernels():
 
 def test_reading_qps_needs_no_torch():
     """``vqe-fast inspect`` answers at once."""
-    code = "import sys, vqe_fast.cli.app, vqe_fast.cli.inspection, vqe_fast.cli.inspection_table"
+    code = "import sys, vqe_fast.cli.app, vqe_fast.inspection.inspect, vqe_fast.inspection.table"
     run = python(f"{code}; print([*sys.modules])")
     assert run.returncode == 0, run.stderr
     assert not {"torch", "matplotlib"} & set(eval(run.stdout))

@@ -1,1 +1,1 @@
-"""Training: degradation by real encoders, windows of frames, recipes and the training loop."""
+"""Training: recipes, losses, the training loop, and what weights gain."""

@@ -21,7 +21,7 @@ class Card:
         validated_on: what ``measured`` was measured on, in words.
         steps: optimiser steps.
         seed: of the run.
-        measured: per encoder setting, what :func:`vqe_fast.training.measure.summarise` returns.
+        measured: per encoder setting, what :func:`vqe_fast.training.gains.summarise` returns.
     """
 
     model: str

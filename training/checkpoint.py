@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from vqe_fast.training.recipe import Recipe
@@ -25,7 +25,7 @@ PLATEAU_NAME = "plateau.pt"
 
 def save_state(state: dict[str, Any], folder: Path, name: str = STATE_NAME) -> None:
     """Writes ``last.pt``, or the file of another name."""
-    with whole_file(folder / name) as draft:
+    with atomic_write(folder / name) as draft:
         torch.save(state, draft)
 
 
@@ -89,5 +89,5 @@ def save_weights(
     state = {key: value.to("cpu", torch.float16) for key, value in model.state_dict().items()}
     state = {key: value.contiguous() for key, value in state.items()}
     about = {"model": name, "options": json.dumps(options), "qp": qp}
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(save(state, about))

@@ -10,9 +10,9 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from vqe_fast.data.crops import CropSampler, Windows
 from vqe_fast.metrics import psnr
 from vqe_fast.models.coding import CODECS
-from vqe_fast.training.crops import CropSampler, Windows
 
 _BATCH = 32
 _LUMA_COUNTS = 0.75  # as PSNR is often weighed: 6 of luma, 1 of either chroma

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from vqe_fast.training.windows import Batch
+from vqe_fast.data.windows import Batch
 
 
 class Objective(Protocol):

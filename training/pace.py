@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 from vqe_fast.models import spec_of
 from vqe_fast.training.recipe import Recipe
 
@@ -68,7 +68,7 @@ def pace_of(recipe: Recipe, output: Path, model: nn.Module, device: torch.device
 def keep_pace(pace: Pace, output: Path) -> None:
     """Writes what a run in ``output`` keeps to when it goes on."""
     output.mkdir(parents=True, exist_ok=True)
-    with whole_file(output / _FILE) as draft:
+    with atomic_write(output / _FILE) as draft:
         draft.write_text(json.dumps(asdict(pace)), "utf-8")
 
 

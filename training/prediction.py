@@ -7,9 +7,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.data.windows import Batch
 from vqe_fast.training.losses import build_losses
 from vqe_fast.training.recipe import StageRecipe
-from vqe_fast.training.windows import Batch
 
 
 class Predicted(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vqe_fast.training.spec import DegradationGrid, PrepareSpec, Strict, read_yaml
+from vqe_fast.data.spec import DegradationGrid, PrepareSpec, Strict, read_yaml
 
 LossName = Literal[
     "charbonnier",
@@ -172,7 +172,7 @@ class DataRecipe(PrepareSpec):
     """How clips are prepared, and what is drawn from them.
 
     ``layout`` is ``clips`` for pristine ones, which are degraded, or that of a published data set
-    of pairs, see :mod:`vqe_fast.training.readers`.
+    of pairs, see :mod:`vqe_fast.data.readers`.
     ``window`` is the number of frames that recurrent models see; others have what they need.
     ``align``: windows begin at multiples of so many pixels; 8 and more show a network where the
     codec's blocks lie.

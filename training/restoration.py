@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.data.pairs import PairedClip
+from vqe_fast.data.teacher import STEPS, Teacher
+from vqe_fast.data.windows import Batch, WindowSampler
 from vqe_fast.metrics import psnr
 from vqe_fast.models import spec_of
 from vqe_fast.training.losses import build_losses
-from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.recipe import Recipe, StageRecipe
-from vqe_fast.training.teacher import STEPS, Teacher
-from vqe_fast.training.windows import Batch, WindowSampler
 
 _SHOWN = 4
 _NO_ERROR = 1e-6  # mean square, 60 dB

@@ -14,6 +14,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from vqe_fast.data.loader import Loader
+from vqe_fast.data.pairs import PairedClip
+from vqe_fast.data.teacher import Teacher
+from vqe_fast.data.windows import Batch, WindowSampler
 from vqe_fast.models import create_model
 from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.training.adversary import Adversary
@@ -30,14 +34,10 @@ from vqe_fast.training.freezing import frozen
 from vqe_fast.training.growth import load_start
 from vqe_fast.training.interruption import Interruption
 from vqe_fast.training.learner import Average, Learner
-from vqe_fast.training.loader import Loader
 from vqe_fast.training.objective import Objective, total
-from vqe_fast.training.pairs import PairedClip
 from vqe_fast.training.prediction import Prediction
 from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.restoration import Restoration, sampler_for
-from vqe_fast.training.teacher import Teacher
-from vqe_fast.training.windows import Batch, WindowSampler
 
 _VALIDATION_SEED = 1 << 32
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from vqe_fast.bench import measure as measuring
+from vqe_fast.bench.case import NotDone, Sample, in_float64, relative_error, run
 from vqe_fast.bench.functions import Function, random_tensors
 from vqe_fast.bench.measure import left_out, measure
 from vqe_fast.bench.operators import BUILDERS
 from vqe_fast.bench.operators.modulation import modulation
-from vqe_fast.bench.work import NotDone, Sample, in_float64, relative_error, run
 
 SHAPES = {
     "attention": (2, 8, 5, 7),

@@ -14,8 +14,8 @@ from plot_results import draw, plotted
 from results_file import read, read_journal, rows_of, validate, write
 from targets import TARGETS, Target, against, find, share, times, verdicts
 
-from vqe_fast.bench.row import Row, quantile, timed, with_ratios
-from vqe_fast.bench.words import ratio_in_words, seconds_in_words
+from vqe_fast.bench.format import ratio_in_words, seconds_in_words
+from vqe_fast.bench.record import Row, quantile, timed, with_ratios
 
 SHAPE = (4, 3, 256, 256)
 

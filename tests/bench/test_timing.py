@@ -10,7 +10,7 @@ import torch
 from harness import REPLAY, replayed
 
 from vqe_fast.bench import rotation
-from vqe_fast.bench.memory import allocated_bytes, peak_bytes, resident_bytes
+from vqe_fast.bench.peak_memory import allocated_bytes, peak_bytes, resident_bytes
 from vqe_fast.bench.timing import durations, seconds_of
 
 

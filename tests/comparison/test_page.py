@@ -22,8 +22,8 @@ from support.compared import (
 from support.media import damage_packet, read_frames, write_clip
 from vqe_fast.comparison import Crop, compare_videos
 from vqe_fast.comparison.measures import Quality
+from vqe_fast.data.color import rgb_of
 from vqe_fast.ops import ssim
-from vqe_fast.training.color import rgb_of
 from vqe_fast.video import VideoError, read_qp
 from vqe_fast.video.frames.color import ColorFacts
 

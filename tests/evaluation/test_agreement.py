@@ -9,9 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from support.footage import packaged_clip
 from vqe_fast import evaluate
-from vqe_fast.evaluation.commands import ffmpeg_version
-from vqe_fast.training.clips import read_clip, stored_frames
-from vqe_fast.training.color import luma_of
+from vqe_fast.data.clips import read_clip, stored_frames
+from vqe_fast.data.color import luma_of
+from vqe_fast.evaluation.command_restorer import ffmpeg_version
 
 FRAMES = 4
 

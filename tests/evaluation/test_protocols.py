@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
+from vqe_fast.data.color import rgb_of, rows_of
+from vqe_fast.data.spec import expand
 from vqe_fast.evaluation import find_protocol
-from vqe_fast.evaluation.conversion import pequenet_rgb, to_rgb
-from vqe_fast.evaluation.evaluation import family_of
 from vqe_fast.evaluation.protocol import PROTOCOLS
-from vqe_fast.training.color import rgb_of, rows_of
-from vqe_fast.training.spec import expand
+from vqe_fast.evaluation.result import family_of
+from vqe_fast.evaluation.rgb import pequenet_rgb, to_rgb
 from vqe_fast.video.frames.color import ColorFacts
 
 BT601 = ColorFacts(5, full_range=False)

@@ -13,22 +13,22 @@ from support.media import read_frames
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
 from support.small_models import SMALL, randomised
 from vqe_fast import create_model, enhance_video, evaluate
-from vqe_fast.evaluation import commands, networks
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.prepared import Prepared
+from vqe_fast.evaluation import command_restorer, model_restorer
 from vqe_fast.evaluation.case import Case
-from vqe_fast.evaluation.commands import Command, Spp
-from vqe_fast.evaluation.networks import Network, weights_hash
+from vqe_fast.evaluation.command_restorer import Command, Spp
+from vqe_fast.evaluation.model_restorer import Network, weights_hash
 from vqe_fast.evaluation.restorer import Tuned, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.prepared import Prepared
 from vqe_fast.video.frames.color import ColorFacts
 
 RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
 YUV_SPEC = replace(LUMA_SPEC, planes="yuv")
 needs_ffmpeg = pytest.mark.skipif(
-    commands.ffmpeg_version() is None, reason="the program ffmpeg is not installed"
+    command_restorer.ffmpeg_version() is None, reason="the program ffmpeg is not installed"
 )
 
 
@@ -126,7 +126,7 @@ def test_strengths_count(case, monkeypatch):
     """Weights that ship with others make other frames; a module of its own has none."""
     table = {"h264": [[22.0, 0.0], [30.0, 1.0]]}
     before = Network("carcnn_small", device="cpu").identity(case)
-    monkeypatch.setattr(networks, "shipped_strengths", lambda name: table)
+    monkeypatch.setattr(model_restorer, "shipped_strengths", lambda name: table)
     assert Network("carcnn_small", device="cpu").identity(case) == before | {"strength": table}
     assert Network(Pointwise(), device="cpu").identity(case)["strength"] == {}
 
@@ -251,7 +251,7 @@ def test_spp(run, case, tmp_path):
 
 def test_spp_without_ffmpeg(run, monkeypatch):
     """A row that says so, and no refusal."""
-    monkeypatch.setattr(commands, "ffmpeg_version", lambda: None)
+    monkeypatch.setattr(command_restorer, "ffmpeg_version", lambda: None)
     found = run(["spp"])
     assert {row.error for row in found.failed} == {"not installed: spp takes the program ffmpeg"}
     assert len(found.failed) == 4

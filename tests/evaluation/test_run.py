@@ -14,14 +14,14 @@ from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise, brighter
 from support.small_models import randomised
 from vqe_fast import evaluate
+from vqe_fast.data import prepared
+from vqe_fast.data.clips import read_clip
+from vqe_fast.data.color import luma_of
 from vqe_fast.evaluation import Protocol, measuring
+from vqe_fast.evaluation.evaluator import ENCODES
 from vqe_fast.evaluation.journal import JOURNAL_NAME, Journal
-from vqe_fast.evaluation.networks import Network
-from vqe_fast.evaluation.run import ENCODES
+from vqe_fast.evaluation.model_restorer import Network
 from vqe_fast.ops import ssim
-from vqe_fast.training import prepared
-from vqe_fast.training.clips import read_clip
-from vqe_fast.training.color import luma_of
 
 
 @pytest.fixture

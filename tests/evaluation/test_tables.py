@@ -8,9 +8,10 @@ import av
 import pytest
 
 from support.evaluations import made_up, x264
-from vqe_fast.evaluation.evaluation import family_of
-from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.report import conditions
+from vqe_fast.evaluation.result import family_of
 from vqe_fast.evaluation.tables import (
     FRAME_RATE,
     WORST,
@@ -21,7 +22,6 @@ from vqe_fast.evaluation.tables import (
     main_tables,
     summary,
 )
-from vqe_fast.training.degradation import Degradation
 
 
 def figures(clip, number, restorer):

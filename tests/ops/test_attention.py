@@ -9,7 +9,7 @@ from support.layouts import channels_last, contiguous, sliced
 from support.memory import poisoned_memory
 from support.triton_kernels import SHARED_MEMORY_LIMIT, compile_only, interpreted
 from vqe_fast import nn, ops, reference
-from vqe_fast.bench.memory import allocated_bytes
+from vqe_fast.bench.peak_memory import allocated_bytes
 
 
 def maps(shape, seed=0):

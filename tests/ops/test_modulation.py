@@ -14,7 +14,7 @@ from support.layouts import LAYOUTS, channels_last, contiguous
 from support.memory import poisoned_memory
 from support.triton_kernels import Specialisation, compile_only, interpreted
 from vqe_fast import nn, ops, reference
-from vqe_fast.bench.memory import allocated_bytes
+from vqe_fast.bench.peak_memory import allocated_bytes
 from vqe_fast.ops import modulation
 from vqe_fast.reference.modulation import computed_dtype
 

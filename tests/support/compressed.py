@@ -46,9 +46,9 @@ def crops_of(path, *, qp, places, frames=3, size=64):
         size: height and width of a crop.
     """
     av = pytest.importorskip("av")
-    from vqe_fast.training.clips import read_clip
-    from vqe_fast.training.degradation import Degradation
-    from vqe_fast.training.encoding import encode
+    from vqe_fast.data.clips import read_clip
+    from vqe_fast.data.degradation import Degradation
+    from vqe_fast.data.encoding import encode
 
     clip = read_clip(path, frames)
     originals, coded = list(clip.frames), io.BytesIO()

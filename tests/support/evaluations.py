@@ -3,12 +3,12 @@
 from fractions import Fraction
 
 from support.clips import moving_texture
+from vqe_fast.data.color import rows_of
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.encoding import encode
+from vqe_fast.data.index import FileEntry, StreamEntry
 from vqe_fast.evaluation import Evaluation, Protocol, Row
 from vqe_fast.evaluation.restorer import Work
-from vqe_fast.training.color import rows_of
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.encoding import encode
-from vqe_fast.training.index import FileEntry, StreamEntry
 
 QPS = [{"codec": "libx264", "mode": "qp", "values": [30, 40]}]
 

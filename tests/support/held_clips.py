@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from support.pairs import InMemory
-from vqe_fast.training.pairs import PairedClip, Variant
+from vqe_fast.data.pairs import PairedClip, Variant
 
 
 def texture_pair(frames=6, size=72, seed=0, qps=(30.0, 40.0)):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from support.clips import smooth_noise
-from vqe_fast.training.packed import NO_BLOCKS, CropGroup, write_packed
+from vqe_fast.data.packed import NO_BLOCKS, CropGroup, write_packed
 
 
 def random_group(side, versions, generator, noise=12):

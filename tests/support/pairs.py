@@ -6,11 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.encoding import encode
-from vqe_fast.training.pairs import PairedClip, Variant
-from vqe_fast.training.prepared import prepare
-from vqe_fast.training.sources import Source
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.encoding import encode
+from vqe_fast.data.pairs import PairedClip, Variant
+from vqe_fast.data.prepared import prepare
+from vqe_fast.data.sources import Source
 
 
 @dataclass(frozen=True)

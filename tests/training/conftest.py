@@ -2,7 +2,7 @@ import pytest
 
 from support.clips import moving_texture
 from support.pairs import prepare_clip
-from vqe_fast.training.degradation import Degradation
+from vqe_fast.data.degradation import Degradation
 
 SETTINGS = [Degradation("libx264", "qp", 36), Degradation("libx264", "qp", 44)]
 

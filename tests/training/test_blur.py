@@ -3,8 +3,8 @@ import pytest
 
 from support.clips import moving_texture
 from support.pairs import luma_frames
-from vqe_fast.training.blur import blur
-from vqe_fast.training.color import luma_of, rgb_of
+from vqe_fast.data.blur import blur
+from vqe_fast.data.color import luma_of, rgb_of
 from vqe_fast.video.frames.color import ColorFacts
 
 

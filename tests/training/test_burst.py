@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from support.packed_files import random_packed
 from support.waiting import NoWaiting
 from vqe_fast import backend
+from vqe_fast.data.packed import Packed
 from vqe_fast.models import create_model
-from vqe_fast.training.burst import Settings, burst
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.training.crop_gains import Gains
-from vqe_fast.training.packed import Packed
+from vqe_fast.training.timed_training import Settings, burst
 from vqe_fast.weights import WeightsError, load_weights, metadata_of
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def test_no_step_waits_for_the_device(data, new, tmp_path, monkeypatch, name):
             step()
         raise InterruptedError
 
-    monkeypatch.setattr("vqe_fast.training.burst.fastest_step", checked)
+    monkeypatch.setattr("vqe_fast.training.timed_training.fastest_step", checked)
     with backend(name), pytest.raises(InterruptedError):
         train(data, tmp_path, weights=new)
 
@@ -127,7 +127,7 @@ def test_the_best_is_kept(data, new, tmp_path, monkeypatch):
     """Chroma counts for a quarter."""
     figures = iter([(0.1, 0.1), (0.2, 0.0), (0.18, 0.05), (0.0, 0.7), (0.1, 0.1)])
     monkeypatch.setattr(
-        "vqe_fast.training.burst.crop_gains", lambda *rest: Gains(*next(figures), {})
+        "vqe_fast.training.timed_training.crop_gains", lambda *rest: Gains(*next(figures), {})
     )
     said = []
     gains = train(data, tmp_path, said, weights=new, minutes=4.0, seconds=6.0)

@@ -5,9 +5,9 @@ import pytest
 
 from support.clips import moving_texture, write_png
 from support.media import write_clip
-from vqe_fast.training.clips import read_clip
-from vqe_fast.training.color import luma_of, rows_of
-from vqe_fast.training.raw import RawFormat, raw_format_of
+from vqe_fast.data.clips import read_clip
+from vqe_fast.data.color import luma_of, rows_of
+from vqe_fast.data.raw import RawFormat, raw_format_of
 
 
 def lumas(clip):

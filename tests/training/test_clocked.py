@@ -1,6 +1,6 @@
 import pytest
 
-from vqe_fast.training.clocked import ClockSchedule
+from vqe_fast.training.timed_schedule import ClockSchedule
 
 
 def test_by_the_clock():

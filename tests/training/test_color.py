@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from vqe_fast.training.color import (
+from vqe_fast.data.color import (
     ColorFacts,
     luma_of,
     rgb_of,

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from support.clips import smooth_noise, write_png
 from vqe_fast.cli.app import app
-from vqe_fast.training.comparison import read_comparison, table
-from vqe_fast.training.measure import Measurement
+from vqe_fast.training.ablation import read_comparison, table
+from vqe_fast.training.gains import Measurement
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
 

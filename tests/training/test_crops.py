@@ -6,8 +6,8 @@ import torch
 
 from support.packed_files import random_packed
 from support.waiting import NoWaiting
-from vqe_fast.training.crops import CropSampler, uniform
-from vqe_fast.training.packed import NO_BLOCKS, Crops, Packed
+from vqe_fast.data.crops import CropSampler, uniform
+from vqe_fast.data.packed import NO_BLOCKS, Crops, Packed
 
 CPU = torch.device("cpu")
 

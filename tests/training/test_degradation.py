@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from vqe_fast.training.degradation import Degradation, drawn
+from vqe_fast.data.degradation import Degradation, drawn
 
 
 @pytest.mark.parametrize(

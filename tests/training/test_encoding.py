@@ -7,10 +7,10 @@ import pytest
 
 from support.clips import moving_texture
 from support.pairs import luma_frames
-from vqe_fast.training.clips import read_clip
-from vqe_fast.training.color import luma_of
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.encoding import encode
+from vqe_fast.data.clips import read_clip
+from vqe_fast.data.color import luma_of
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.encoding import encode
 from vqe_fast.video import read_qp
 
 RATE = Fraction(25)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from support.clips import smooth_noise
-from vqe_fast.training.color import rows_of
-from vqe_fast.training.jpeg import encode_jpeg
+from vqe_fast.data.color import rows_of
+from vqe_fast.data.jpeg import encode_jpeg
 
 
 def picture(height, width):

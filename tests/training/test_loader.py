@@ -5,8 +5,8 @@ from dataclasses import fields
 import pytest
 import torch
 
-from vqe_fast.training.loader import Loader
-from vqe_fast.training.windows import Batch
+from vqe_fast.data.loader import Loader
+from vqe_fast.data.windows import Batch
 
 
 class Sampler:

@@ -11,11 +11,11 @@ import torch
 from support.held_clips import texture_pair
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast import create_model
+from vqe_fast.data.pairs import PairedClip, Variant
 from vqe_fast.training.card import Card
+from vqe_fast.training.full_frames import restored_frames
+from vqe_fast.training.gains import Measurement, compare, measure, summarise, write_csv
 from vqe_fast.training.losses import relative_charbonnier_loss
-from vqe_fast.training.measure import Measurement, compare, measure, summarise, write_csv
-from vqe_fast.training.pairs import PairedClip, Variant
-from vqe_fast.training.whole import restored_frames
 
 CPU = torch.device("cpu")
 SIDE = 32

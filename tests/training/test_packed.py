@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from support.packed_files import random_group, random_packed
-from vqe_fast.training.packed import Packed, write_packed
+from vqe_fast.data.packed import Packed, write_packed
 
 NAMES = ("compressed", "blocks", "qp", "codec", "frame_type")
 

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 from support.clips import moving_texture, smooth_noise, write_png
 from support.pairs import write_lossless
 from vqe_fast.cli.app import app
-from vqe_fast.training.color import split_planes
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.packed import NO_BLOCKS, Packed
-from vqe_fast.training.packing import HELD_OUT, pack
-from vqe_fast.training.prepared import prepare
-from vqe_fast.training.sources import Source
+from vqe_fast.data.color import split_planes
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.packed import NO_BLOCKS, Packed
+from vqe_fast.data.packing import HELD_OUT, pack
+from vqe_fast.data.prepared import prepare
+from vqe_fast.data.sources import Source
 from vqe_fast.video import read_qp
 
 SIDE = 32

@@ -6,9 +6,9 @@ import pytest
 
 from support.clips import moving_texture
 from support.pairs import QP_44, paired, prepare_clip
-from vqe_fast.training.color import luma_of, rgb_of
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.pairs import Decoded, decode_all
+from vqe_fast.data.color import luma_of, rgb_of
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.pairs import Decoded, decode_all
 from vqe_fast.video.frames.color import ColorFacts
 
 

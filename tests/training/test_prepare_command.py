@@ -14,8 +14,8 @@ from support.pairs import write_lossless
 from vqe_fast.cli.app import app
 from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.train import load_clips
+from vqe_fast.data.spec import expand, read_spec
 from vqe_fast.training.recipe import DataRecipe
-from vqe_fast.training.spec import expand, read_spec
 
 SPEC = {
     "degradations": [

@@ -11,14 +11,14 @@ import yaml
 
 from support.clips import moving_texture
 from support.pairs import QP_44, write_lossless
-from vqe_fast._whole_file import Presence, delete_drafts, locked, whole_file
-from vqe_fast.training import index as index_module
-from vqe_fast.training import prepared as module
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.index import Index, SharedIndex
-from vqe_fast.training.prepared import Prepared, prepare
-from vqe_fast.training.sources import find_sources
-from vqe_fast.training.streams import at_work
+from vqe_fast._atomic_write import Presence, atomic_write, delete_drafts, locked
+from vqe_fast.data import index as index_module
+from vqe_fast.data import prepared as module
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.index import Index, SharedIndex
+from vqe_fast.data.prepared import Prepared, prepare
+from vqe_fast.data.sources import find_sources
+from vqe_fast.data.streams import at_work
 
 EARLY, LATE = range(20, 30), range(24, 34)
 MANY = [Degradation("libx264", "qp", qp) for qp in range(30, 42)]
@@ -220,9 +220,9 @@ def test_files_are_locked_and_whole(tmp_path):
     """Drafts of one file have several names, and only those of that file are deleted."""
     path = tmp_path / "a.mkv"
     with (
-        whole_file(path) as one,
-        whole_file(path) as other,
-        whole_file(tmp_path / "b.mkv") as third,
+        atomic_write(path) as one,
+        atomic_write(path) as other,
+        atomic_write(tmp_path / "b.mkv") as third,
     ):
         assert one != other
         for draft in (one, other, third):

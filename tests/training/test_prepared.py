@@ -6,15 +6,15 @@ import pytest
 from support.clips import moving_texture, smooth_noise, write_png
 from support.footage import COLLECTION, needs_collection
 from support.pairs import QP_44, write_lossless
-from vqe_fast.training import prepared as module
-from vqe_fast.training.color import luma_of
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.estimate import stream_bytes
-from vqe_fast.training.prepared import Prepared, prepare
-from vqe_fast.training.raw import RawFormat
-from vqe_fast.training.sources import Source, find_sources
-from vqe_fast.training.stills import CameraMove
-from vqe_fast.training.windows import WindowSampler
+from vqe_fast.data import prepared as module
+from vqe_fast.data.color import luma_of
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.prepared import Prepared, prepare
+from vqe_fast.data.raw import RawFormat
+from vqe_fast.data.size_estimate import stream_bytes
+from vqe_fast.data.sources import Source, find_sources
+from vqe_fast.data.stills import CameraMove
+from vqe_fast.data.windows import WindowSampler
 
 BLUR = Degradation("none", blur=7)
 X265 = Degradation("libx265", "qp", 37, structure="low_delay_p")

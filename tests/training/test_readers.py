@@ -6,11 +6,11 @@ import pytest
 
 from support.clips import moving_texture, smooth_noise, write_png
 from support.pairs import QP_44, luma_frames, write_lossless
-from vqe_fast.training import pairs
-from vqe_fast.training.color import luma_of
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.encoding import encode
-from vqe_fast.training.readers import read_gopro, read_ldv, read_mfqe, read_pairs
+from vqe_fast.data import pairs
+from vqe_fast.data.color import luma_of
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.encoding import encode
+from vqe_fast.data.readers import read_gopro, read_ldv, read_mfqe, read_pairs
 
 
 def write_raw(path, frames):

@@ -2,9 +2,9 @@ from importlib import resources
 
 import pytest
 
+from vqe_fast.data.spec import expand
 from vqe_fast.training.losses import build_losses
 from vqe_fast.training.recipe import Recipe, ScheduleRecipe, read_recipe
-from vqe_fast.training.spec import expand
 from vqe_fast.training.train import build_model
 
 RECIPES = sorted(

@@ -4,10 +4,10 @@ import pytest
 from support.clips import moving_texture, smooth_noise, write_png
 from support.media import write_clip
 from support.pairs import write_lossless
-from vqe_fast.training.color import luma_of
-from vqe_fast.training.raw import RawFormat
-from vqe_fast.training.sources import Source, find_sources
-from vqe_fast.training.stills import CameraMove
+from vqe_fast.data.color import luma_of
+from vqe_fast.data.raw import RawFormat
+from vqe_fast.data.sources import Source, find_sources
+from vqe_fast.data.stills import CameraMove
 
 
 def noise(path, seed=0):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from vqe_fast.training import stepping
+from vqe_fast.training import graphed_step
 
 CUDA = SimpleNamespace(type="cuda")
 
@@ -35,7 +35,7 @@ def gpu(monkeypatch):
         "graph": lambda graph: nullcontext(),
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(stepping.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(graphed_step.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(torch, "compile", lambda function, **options: lambda x: function(x) + 0)
     return now
 
@@ -53,7 +53,7 @@ def choose(now, costs):
         now[0] += costs[is_compiled()]
         block(torch.zeros(1))
 
-    chosen = stepping.fastest_step(step, [block], CUDA, said.append)
+    chosen = graphed_step.fastest_step(step, [block], CUDA, said.append)
     return SimpleNamespace(step=step, chosen=chosen, said=said, compiled=is_compiled())
 
 
@@ -85,9 +85,9 @@ def test_where_nothing_compiles(gpu, monkeypatch):
 
 def test_a_step_that_does_not_work(gpu):
     with pytest.raises(RuntimeError, match="not permitted"):
-        stepping.fastest_step(refuse, [], CUDA, print)
+        graphed_step.fastest_step(refuse, [], CUDA, print)
 
 
 def test_cpu():
     step = refuse
-    assert stepping.fastest_step(step, [nn.ReLU()], torch.device("cpu"), print) is step
+    assert graphed_step.fastest_step(step, [nn.ReLU()], torch.device("cpu"), print) is step

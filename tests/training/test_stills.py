@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from support.clips import smooth_noise, write_png
-from vqe_fast.training.color import luma_of
-from vqe_fast.training.stills import CameraMove, move_over_still
+from vqe_fast.data.color import luma_of
+from vqe_fast.data.stills import CameraMove, move_over_still
 
 GOLDEN = [139, 129, 179, 130]
 

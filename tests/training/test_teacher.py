@@ -8,12 +8,12 @@ import torch
 
 from support.pairs import QP_44, luma_frames, prepare_clip
 from vqe_fast import create_model
+from vqe_fast.data.teacher import STEPS, Teacher, teach
+from vqe_fast.data.windows import WindowSampler
 from vqe_fast.training.fabric import make_fabric
 from vqe_fast.training.recipe import Recipe, StageRecipe
 from vqe_fast.training.restoration import Restoration
-from vqe_fast.training.teacher import STEPS, Teacher, teach
 from vqe_fast.training.train import Validated, train
-from vqe_fast.training.windows import WindowSampler
 
 CPU = torch.device("cpu")
 NAME = QP_44.name
@@ -137,7 +137,7 @@ def test_what_is_learnt(clip, teacher):
 @pytest.mark.parametrize("name", ("galteri_very_fast", "dualres_s"))
 def test_others_cannot_teach(name, monkeypatch):
     monkeypatch.setattr(
-        "vqe_fast.training.teacher.create_model", lambda name, pretrained: create_model(name)
+        "vqe_fast.data.teacher.create_model", lambda name, pretrained: create_model(name)
     )
     with pytest.raises(ValueError, match=f"{name} cannot be a teacher"):
         Teacher(name, CPU)

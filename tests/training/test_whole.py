@@ -12,13 +12,13 @@ from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, StreamedBlen
 from support.pairs import prepare_clip, write_lossless
 from support.small_models import randomised
 from vqe_fast import enhance_video
+from vqe_fast.data.clips import stored_frames
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.pairs import Decoded, PairedClip, Variant
 from vqe_fast.models.coding import codec_code, frame_type_code
 from vqe_fast.models.inference import prepare_inference
-from vqe_fast.training.clips import stored_frames
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.measure import compare, measure
-from vqe_fast.training.pairs import Decoded, PairedClip, Variant
-from vqe_fast.training.whole import restored_frames
+from vqe_fast.training.full_frames import restored_frames
+from vqe_fast.training.gains import compare, measure
 from vqe_fast.video.inference.strength import Strengths
 
 CPU = torch.device("cpu")

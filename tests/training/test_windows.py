@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from support.pairs import paired, paired_yuv
+from vqe_fast.data.windows import WindowSampler
 from vqe_fast.models.coding import codec_code, frame_type_code
-from vqe_fast.training.windows import WindowSampler
 
 
 def numbered(frames=2, height=20, width=30, *, name="numbered", **options):

@@ -19,12 +19,12 @@ from vqe_fast.video.frames.planes import plane_view
 from vqe_fast.video.frames.transfer import Direct, Result, Streamed, transfer_for
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.strength import Strength
+from vqe_fast.video.pipeline import enhancer
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
 from vqe_fast.video.pipeline.item import Step
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.provider import QPTrack
-from vqe_fast.video.threads.pipeline import enhancer
 
 needs_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no GPU: streams are only imitated"

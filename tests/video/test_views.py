@@ -11,7 +11,7 @@ from support.frames import CPU, enhanced, textured
 from support.media import read_frames, write_clip
 from support.memory import threads
 from support.modules import LUMA_SPEC, Blend, Pointwise
-from vqe_fast.training.color import rgb_of
+from vqe_fast.data.color import rgb_of
 from vqe_fast.video import enhance_video
 from vqe_fast.video.frames.color import ColorFacts
 from vqe_fast.video.frames.model_input import view_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vqe_fast.training.shipped import find_yaml
+from vqe_fast.data.shipped_yaml import find_yaml
 
 
 def find_recipe(name: str) -> Path:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqe_fast.bench.row import Role
-from vqe_fast.bench.work import Candidate, Sample, Subject, Work, in_float64, relative_error, run
+from vqe_fast.bench.case import Candidate, Sample, Subject, Work, in_float64, relative_error, run
+from vqe_fast.bench.record import Role
 
 Make = Callable[[], Callable[..., Any]]
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from vqe_fast._memory import available_memory, in_words
-from vqe_fast.bench.memory import peak_bytes, resident_bytes
+from vqe_fast.bench.case import TOLERANCES, Candidate, NotDone, Work
+from vqe_fast.bench.peak_memory import peak_bytes, resident_bytes
+from vqe_fast.bench.record import FAILED, WRONG, Row, timed, with_ratios
 from vqe_fast.bench.rotation import bytes_in, in_turn, rotation
-from vqe_fast.bench.row import FAILED, WRONG, Row, timed, with_ratios
 from vqe_fast.bench.timing import LONG, Step, durations, seconds_of
-from vqe_fast.bench.work import TOLERANCES, Candidate, NotDone, Work
 
 ONCE = 4.0
 """Seconds from which on a single call is measured, after a first one."""

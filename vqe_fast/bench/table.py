@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 
 from vqe_fast._memory import in_words
-from vqe_fast.bench.row import Row
-from vqe_fast.bench.words import ratio_in_words, seconds_in_words
+from vqe_fast.bench.format import ratio_in_words, seconds_in_words
+from vqe_fast.bench.record import Row
 
 LEGEND = "speed: 1 is the best alternative; memory: beyond what a call is given"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.train import choose_pace, load_clips, say
 
 
@@ -32,7 +32,7 @@ def ablate(
         needing("train"),
         refusal(ValueError, OSError, FloatingPointError),
     ):
-        from vqe_fast.training.comparison import compare, read_comparison, table
+        from vqe_fast.training.ablation import compare, read_comparison, table
         from vqe_fast.training.fabric import make_fabric
         from vqe_fast.training.recipe import read_recipe
         from vqe_fast.training.recipes import find_recipe

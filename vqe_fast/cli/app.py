@@ -15,7 +15,7 @@ from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
-from vqe_fast.cli.exits import REFUSED, say_error
+from vqe_fast.cli.exit_codes import REFUSED, say_error
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vqe_fast.cli.exits import INCOMPLETE, refusal
+from vqe_fast.cli.exit_codes import INCOMPLETE, refusal
 
 if TYPE_CHECKING:
     from vqe_fast.bench.functions import Function
-    from vqe_fast.bench.row import Direction, Row
+    from vqe_fast.bench.record import Direction, Row
 
 _DEFAULT_SHAPES = {
     "attention": (1, 128, 64, 96),

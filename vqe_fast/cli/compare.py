@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exits import interruption, refusal
+from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 def compare(
@@ -65,7 +65,7 @@ def compare(
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
     with interruption("interrupted, nothing was left half written"):
-        from vqe_fast.cli.comparison import Request, run
+        from vqe_fast.cli.compare_files import Request, run
         from vqe_fast.video import VideoError
 
         asked = Request(a, b, reference, output, png, start, frames, crop, frame, profile)

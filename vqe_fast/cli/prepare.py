@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
-    from vqe_fast.training.prepared import Plan, Prepared
-    from vqe_fast.training.spec import PrepareSpec
+    from vqe_fast.data.prepared import Plan, Prepared
+    from vqe_fast.data.spec import PrepareSpec
 
 
 def prepare(
@@ -32,7 +32,7 @@ def prepare(
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
     with interruption(GOES_ON), needing("train"), refusal(ValueError, OSError):
-        from vqe_fast.training.spec import read_spec
+        from vqe_fast.data.spec import read_spec
 
         since = time.perf_counter()
         prepared = prepare_showing(read_spec(spec), data, output, workers)
@@ -51,10 +51,10 @@ def prepare_showing(
     """Prepares clips, says first how much that is, and shows a bar on a terminal.
 
     Raises:
-        ValueError: as :func:`vqe_fast.training.prepared.prepare`.
+        ValueError: as :func:`vqe_fast.data.prepared.prepare`.
     """
-    from vqe_fast.training.prepared import prepare as run
-    from vqe_fast.training.spec import expand
+    from vqe_fast.data.prepared import prepare as run
+    from vqe_fast.data.spec import expand
 
     with progress_bar("prepare") as progress:
         return run(

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.video import VideoError
 
@@ -38,7 +38,7 @@ def write_report(path: Path, content: object) -> None:
         sys.stdout.write(text)
         return
     try:
-        with whole_file(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text(text, "utf-8")
     except OSError as error:
         raise VideoError(f"the report {path} cannot be written: {error.strerror}") from error

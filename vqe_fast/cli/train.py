@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.exits import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import nn
 
+    from vqe_fast.data.pairs import PairedClip
     from vqe_fast.training.pace import Pace
-    from vqe_fast.training.pairs import PairedClip
     from vqe_fast.training.recipe import DataRecipe, Recipe
     from vqe_fast.training.train import Progress, Validated
 
@@ -79,10 +79,10 @@ def _train(
     device: str,
 ) -> None:
     from vqe_fast.models.galteri import PREDICTOR
-    from vqe_fast.training.board import Board
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
     from vqe_fast.training.fabric import make_fabric
     from vqe_fast.training.pace import keep_pace
+    from vqe_fast.training.tensorboard import Board
     from vqe_fast.training.train import train as run
 
     pace = choose_pace(recipe, output, device)
@@ -139,7 +139,7 @@ def _measure(
 ) -> None:
     from vqe_fast.training.card import Card
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
-    from vqe_fast.training.measure import measure, summarise, write_csv
+    from vqe_fast.training.gains import measure, summarise, write_csv
 
     typer.echo(f"measuring the weights on {len(held_out)} clips")
     with progress_bar("measure") as progress:
@@ -198,7 +198,7 @@ def choose_pace(recipe: Recipe, output: Path, device: str) -> Pace:
 
 def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.device) -> None:
     """Computes what the teachers of a recipe make of the clips, with a bar on a terminal."""
-    from vqe_fast.training.teacher import Teacher, teach
+    from vqe_fast.data.teacher import Teacher, teach
 
     for name in sorted({stage.teacher for stage in recipe.stages if stage.teacher is not None}):
         with progress_bar(f"{name} teaches") as progress:
@@ -208,7 +208,7 @@ def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.dev
 def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[PairedClip]:
     """The clips of some folders, degraded as ``data`` says, or pairs in the layout it names."""
     from vqe_fast.cli.prepare import prepare_showing
-    from vqe_fast.training.readers import READERS
+    from vqe_fast.data.readers import READERS
 
     if data.layout == "clips":
         return prepare_showing(data, folders, cache).clips

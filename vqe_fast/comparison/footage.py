@@ -14,7 +14,7 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
-from vqe_fast.training.color import rgb_of
+from vqe_fast.data.color import rgb_of
 from vqe_fast.video.frames.color import ColorFacts
 from vqe_fast.video.frames.pixel_formats import bit_depth, has_luma_plane, planar_twin
 from vqe_fast.video.frames.planes import depth_of, luma_view

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 from vqe_fast.video.errors import VideoError
 
 
@@ -23,7 +23,7 @@ def drafted(target: Path, sources: Iterable[Path]) -> Iterator[Path]:
         if target.exists() and source.exists() and target.samefile(source):
             raise VideoError(f"{target} is one of the videos; give another name to write to")
     try:
-        with whole_file(target) as draft:
+        with atomic_write(target) as draft:
             draft.touch()
             yield draft
     except OSError as error:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from vqe_fast.training.clips import read_clip, stored_frames
-from vqe_fast.training.degradation import Degradation
-from vqe_fast.training.index import ClipEntry, StreamEntry
+from vqe_fast.data.clips import read_clip, stored_frames
+from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.index import ClipEntry, StreamEntry
 from vqe_fast.video.frames.color import ColorFacts
 
 

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vqe_fast._whole_file import whole_file
-from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.figures import FIGURES
+from vqe_fast._atomic_write import atomic_write
+from vqe_fast.evaluation.metrics_table import FIGURES
+from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED
 
 REPORT_NAME = "report.md"
@@ -29,9 +29,9 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(list(_rows(evaluation)), folder / "rows.csv")
     _write_csv(list(_frames(evaluation)), folder / "frames.csv")
-    with whole_file(folder / "results.json") as path:
+    with atomic_write(folder / "results.json") as path:
         path.write_text(json.dumps(_results(evaluation), indent=1) + "\n", "utf-8")
-    with whole_file(folder / REPORT_NAME) as path:
+    with atomic_write(folder / REPORT_NAME) as path:
         path.write_text(evaluation.to_markdown(), "utf-8")
     draw(evaluation, folder)
 
@@ -112,7 +112,7 @@ def _measured(evaluation: Evaluation) -> list[str]:
 
 
 def _write_csv(lines: list[dict[str, Any]], path: Path) -> None:
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[0]) if lines else [])
         writer.writeheader()
         writer.writerows(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vqe_fast._whole_file import whole_file
+from vqe_fast._atomic_write import atomic_write
 
 JOURNAL_NAME = "measured.jsonl"
 
@@ -69,7 +69,7 @@ class Journal:
                     "another output folder"
                 ) from error
         if rest:
-            with whole_file(self._path) as draft:
+            with atomic_write(self._path) as draft:
                 draft.write_text("".join(_line(*each) for each in known.items()), "utf-8")
         return known
 

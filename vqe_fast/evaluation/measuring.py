@@ -12,17 +12,17 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from vqe_fast.data.color import Samples
 from vqe_fast.evaluation.case import Case
-from vqe_fast.evaluation.conversion import Chroma, Conversion, ToRGB, to_rgb
 from vqe_fast.evaluation.detection import Detections, Detector, Matches
-from vqe_fast.evaluation.figures import CHROMA
+from vqe_fast.evaluation.metrics_table import CHROMA
 from vqe_fast.evaluation.pictures import Pictures
+from vqe_fast.evaluation.rgb import Chroma, Conversion, ToRGB, to_rgb
 from vqe_fast.evaluation.row import PerFrame
 from vqe_fast.metrics import Flicker, fluctuation, peak_valley_difference, psnr
+from vqe_fast.metrics.averages import BEST_PSNR, mean_of_known
 from vqe_fast.metrics.perceptual import Perceptual
 from vqe_fast.ops import ms_ssim, ssim
-from vqe_fast.training.averages import BEST_PSNR, mean_of_known
-from vqe_fast.training.color import Samples
 from vqe_fast.video.frames.planes import luma_view, plane_view
 
 _EDITION = 2
@@ -47,7 +47,7 @@ class Measures:
 
     Attributes:
         perceptual: pyiqa's measures.
-        chroma: see :mod:`vqe_fast.evaluation.conversion`.
+        chroma: see :mod:`vqe_fast.evaluation.rgb`.
         conversion: the same.
         detector: of objects; None to do without.
         detector_name: what identifies it.

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from vqe_fast.training.color import Samples
+from vqe_fast.data.color import Samples
 
 
 class Pictures:

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from vqe_fast._whole_file import whole_file
-from vqe_fast.evaluation.evaluation import Evaluation
+from vqe_fast._atomic_write import atomic_write
+from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED, Row
 from vqe_fast.evaluation.tables import shown
 
@@ -200,5 +200,5 @@ def _psnrs(row: Row) -> list[float]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=_DPI, format="png")

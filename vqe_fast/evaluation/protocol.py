@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from vqe_fast.evaluation.conversion import Chroma, Conversion
-from vqe_fast.evaluation.figures import FIGURES
-from vqe_fast.training.shipped import find_yaml
-from vqe_fast.training.spec import PrepareSpec, read_yaml
+from vqe_fast.data.shipped_yaml import find_yaml
+from vqe_fast.data.spec import PrepareSpec, read_yaml
+from vqe_fast.evaluation.metrics_table import FIGURES
+from vqe_fast.evaluation.rgb import Chroma, Conversion
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 
@@ -21,7 +21,7 @@ class Protocol(PrepareSpec):
     Attributes:
         title: of the report.
         notes: sentences that stand with every table.
-        chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.conversion`.
+        chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.rgb`.
         conversion: to RGB.
         layout: of the main tables: settings beside each other as in CAR-CNN's, restorers beside
             each other, or clips below each other as in PeQuENet's.

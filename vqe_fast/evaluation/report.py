@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.figures import CHROMA, FIGURES
+from vqe_fast.evaluation.metrics_table import CHROMA, FIGURES
+from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED
 from vqe_fast.evaluation.tables import (
     WORST,

@@ -23,7 +23,7 @@ class Row:
         count: frames.
         bitrate: of the compressed clip, kbit/s.
         figures: name → mean over the frames, or figure of the clip as a whole, see
-            :data:`vqe_fast.evaluation.figures.FIGURES`; None where it is not defined.
+            :data:`vqe_fast.evaluation.metrics_table.FIGURES`; None where it is not defined.
         frames: name → value of each frame.
         fps: frames per second; None where nothing was run.
         timed: what ``fps`` times: ``"model"`` alone, or the whole ``"command"`` with its decoder

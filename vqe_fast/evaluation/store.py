@@ -12,8 +12,8 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from vqe_fast.training.color import rgb_of as decoded_rgb
-from vqe_fast.training.color import rows_of, to_yuv420p, yuv_of
+from vqe_fast.data.color import rgb_of as decoded_rgb
+from vqe_fast.data.color import rows_of, to_yuv420p, yuv_of
 from vqe_fast.video.frames.color import ColorFacts
 
 _PLANES = 3

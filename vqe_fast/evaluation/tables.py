@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from vqe_fast.evaluation.evaluation import Evaluation
-from vqe_fast.evaluation.figures import CHROMA, FIGURES, Figure
+from vqe_fast.evaluation.metrics_table import CHROMA, FIGURES, Figure
+from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED
-from vqe_fast.training.averages import mean_of_known
+from vqe_fast.metrics.averages import mean_of_known
 
 WORST, FRAME_RATE = "worst clip's ΔPSNR", "frames/s"
 """Titles of columns of a :func:`summary`."""

@@ -12,7 +12,7 @@ from vqe_fast.bench.operators.charbonnier import charbonnier
 from vqe_fast.bench.operators.fusion import fusion
 from vqe_fast.bench.operators.modulation import modulation
 from vqe_fast.bench.operators.ssim import ssim
-from vqe_fast.bench.row import Direction
+from vqe_fast.bench.record import Direction
 
 Builder = Callable[[tuple[int, ...], torch.dtype, str, Direction], Function]
 

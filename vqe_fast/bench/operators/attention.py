@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from vqe_fast import ops, reference
+from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import Function, random_tensors
-from vqe_fast.bench.row import Direction
-from vqe_fast.bench.work import Sample
+from vqe_fast.bench.record import Direction
 
 _CHECKED_ROWS = 2
 _LONG_ON_CPU = 4e12

@@ -9,7 +9,7 @@ import torch
 from vqe_fast import ops, reference
 from vqe_fast.bench.functions import Function
 from vqe_fast.bench.operators.images import two_images
-from vqe_fast.bench.row import Direction
+from vqe_fast.bench.record import Direction
 
 
 def charbonnier(

@@ -7,9 +7,9 @@ import functools
 import torch
 
 from vqe_fast import ops, reference
+from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import Function, random_tensors
-from vqe_fast.bench.row import Direction
-from vqe_fast.bench.work import Sample
+from vqe_fast.bench.record import Direction
 
 SHARPEN = 0.5
 

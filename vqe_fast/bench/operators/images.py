@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import random_tensors
-from vqe_fast.bench.row import Direction
-from vqe_fast.bench.work import Sample
+from vqe_fast.bench.record import Direction
 
 
 def two_images(

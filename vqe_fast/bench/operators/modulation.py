@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from vqe_fast import ops
+from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import Function, random_tensors
-from vqe_fast.bench.row import Direction
-from vqe_fast.bench.work import Sample
+from vqe_fast.bench.record import Direction
 
 BLOCK = 16
 _CHECKED_CHANNELS = 4

@@ -1,0 +1,146 @@
+"""Variants of a recipe, trained and measured alike: the papers' ablations in miniature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+
+from vqe_fast.data.pairs import PairedClip
+from vqe_fast.data.shipped_yaml import find_yaml
+from vqe_fast.data.spec import DegradationGrid, Strict, read_yaml
+from vqe_fast.models import spec_of
+from vqe_fast.training.gains import Measurement, measure, write_csv
+from vqe_fast.training.recipe import DataRecipe, read_recipe
+from vqe_fast.training.recipes import find_recipe
+from vqe_fast.training.train import Progress, Validated, train
+
+_FOLDER = Path(__file__).parent / "comparisons"
+
+
+class Comparison(Strict):
+    """Variants of a recipe.
+
+    Attributes:
+        recipe: name or path of the recipe.
+        variants: name → changes to the recipe, as the train command takes them.
+        parts: name → parts of the model that frames go through; the model as a whole if none are
+            given.
+        report: the degradations to measure at; the recipe's own if none are given.
+    """
+
+    recipe: str
+    variants: dict[str, list[str]] = Field(min_length=1)
+    parts: dict[str, list[str]] = Field({})
+    report: list[DegradationGrid] = Field([])
+
+
+def read_comparison(name: str) -> Comparison:
+    """Reads a comparison: a YAML file, or the name of one that ships.
+
+    Raises:
+        ValueError: there is none, or it is not a comparison.
+    """
+    return read_yaml(find_yaml(name, _FOLDER, "comparison"), Comparison)
+
+
+def table(rows: Mapping[str, Sequence[Measurement]]) -> str:
+    """Markdown: a line for each variant, PSNR with its gain and SSIM with its gain a setting.
+
+    Clips that compression did not change are left out.
+    """
+    settings = list(dict.fromkeys(row.setting for own in rows.values() for row in own))
+    lines = ["| |" + "|".join(settings) + "|", "|---|" + "---|" * len(settings)]
+    for name, own in rows.items():
+        cells = []
+        for setting in settings:
+            chosen = [row for row in own if row.setting == setting and row.psnr_gain is not None]
+            count = len(chosen)
+            if not count:
+                cells.append("–")
+                continue
+            psnr, gain = (
+                sum(getattr(row, field) for row in chosen) / count
+                for field in ("psnr_after", "psnr_gain")
+            )
+            ssim, more = (
+                sum(getattr(row, field) for row in chosen) / count
+                for field in ("ssim_after", "ssim_gain")
+            )
+            cells.append(f"{psnr:.2f} dB ({gain:+.2f}), {ssim:.4f} ({more:+.4f})")
+        lines.append(f"|{name}|" + "|".join(cells) + "|")
+    return "\n".join(lines)
+
+
+class _Parts(nn.Module):
+    """Some parts of a model, one after the other."""
+
+    def __init__(self, model: nn.Module, path: Sequence[str]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(model.get_submodule(name) for name in path)
+        self.spec = replace(spec_of(model), takes_qp=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """The last part's frames."""
+        for part in self.parts:
+            frames = part(frames)
+        return frames
+
+
+def compare(
+    comparison: Comparison,
+    output: Path,
+    *,
+    fabric: Fabric,
+    learn_from: Callable[[DataRecipe], Sequence[PairedClip]],
+    measure_on: Callable[[DataRecipe], Sequence[PairedClip]],
+    report: Callable[[str, Progress | Validated], None],
+) -> dict[str, list[Measurement]]:
+    """Trains and measures every variant; finished ones are not trained again.
+
+    Args:
+        comparison: what to compare.
+        output: gets a folder for each variant, and a CSV file for each line of the table.
+        fabric: where to train, for the precision of the recipe that is compared.
+        learn_from: prepares the clips to train on as a recipe says.
+        measure_on: the same of the clips to measure on.
+        report: told of progress with the variant's name.
+
+    Returns:
+        Name of the variant, or of the part of it → its measurements.
+
+    Raises:
+        ValueError: a change does not fit the recipe, or a recipe the clips.
+    """
+    rows: dict[str, list[Measurement]] = {}
+    for name, changes in comparison.variants.items():
+        recipe = read_recipe(find_recipe(comparison.recipe), changes)
+        model = train(
+            recipe,
+            learn_from(recipe.data),
+            output / name,
+            fabric=fabric,
+            report=partial(report, name),
+        )
+        update = {
+            "degradations": comparison.report or recipe.data.degradations,
+            "frames": recipe.validation.frames,
+            "per_clip": None,
+        }
+        held_out = measure_on(recipe.data.model_copy(update=update))
+        for part, path in (comparison.parts or {name: []}).items():
+            module = _Parts(model, path) if path else model
+            rows[part] = measure(
+                module,
+                held_out,
+                frame_step=recipe.validation.frame_step,
+                device=fabric.device,
+                qp=recipe.data.qp,
+            )
+            write_csv(rows[part], output / f"{part}.csv")
+    return rows

@@ -1,0 +1,93 @@
+"""Files that several processes may read and write at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields the path to write in the place of ``path``, which it replaces if all is well.
+
+    A device or a pipe is itself what to write.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    path = path.resolve()
+    draft = path.with_name(_draft_name(path, secrets.token_hex(4)))
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def delete_drafts(path: Path) -> None:
+    """Deletes what killed processes left of :func:`atomic_write`, and what others write just now.
+
+    Args:
+        path: the file that it was to be; its name may be a pattern such as ``*.mkv``.
+    """
+    for draft in path.parent.glob(_draft_name(path, "?" * 8)):
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits until no other thread or process is in here with the same path.
+
+    Args:
+        path: of an empty file, which is made and stays.
+    """
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Presence:
+    """That a process is at work somewhere, until it leaves or ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Waits while another is :meth:`alone` there.
+
+        Args:
+            path: of an empty file that stands for the place; it is made and stays.
+        """
+        self._file = path.open("ab")
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Yields whether no other is present; if so, whoever comes has to wait meanwhile."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            alone = False
+        try:
+            yield alone
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+
+
+def _draft_name(path: Path, token: str) -> str:
+    return f".{path.stem[:40]}.{token}.part{path.suffix}"

@@ -1,0 +1,99 @@
+"""``vqe-fast enhance`` with several inputs or a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from vqe_fast.cli.batch_inputs import Task, make_folder, tasks_of
+from vqe_fast.cli.batch_table import Row, table
+from vqe_fast.cli.enhance_file import remarks
+from vqe_fast.cli.exit_codes import INCOMPLETE, REFUSED, say_error
+from vqe_fast.cli.pipes import PIPE
+from vqe_fast.cli.progress_bar import progress_bar
+from vqe_fast.cli.report_file import write_report
+from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.weights import WeightsError
+
+DONE, DAMAGED = 0, INCOMPLETE
+
+
+def enhance_several(
+    sources: Sequence[Path],
+    target: Path,
+    options: dict[str, Any],
+    report_path: Path | None,
+    quiet: bool,
+) -> int:
+    """Enhances all files one after the other, and prints a table of what became of each.
+
+    A file that cannot be enhanced does not keep the others from it. On resuming, outputs that are
+    there already are left alone.
+
+    Args:
+        sources: files and directories.
+        target: the directory to write to.
+        options: of :func:`vqe_fast.video.enhance_video`.
+        report_path: where to write the reports, if anywhere.
+        quiet: print only what has to be said about single files.
+
+    Returns:
+        The largest of the files' exit codes.
+
+    Raises:
+        VideoError: there is nothing to enhance, or outputs cannot be told apart or written.
+    """
+    if PIPE in (*sources, target):
+        raise VideoError(
+            "standard input and output are for one video; name files and a directory to write to"
+        )
+    tasks, passed_over = tasks_of(sources, target, options["codec"])
+    make_folder(target)
+    rows: list[Row] = []
+    reports: list[dict[str, object]] = []
+    codes = [DONE]
+    try:
+        for number, task in enumerate(tasks, 1):
+            title = f"{number}/{len(tasks)} {task.source.name}"
+            code, row, report = _enhance(task, options, title, quiet)
+            codes.append(code)
+            rows.append(row)
+            reports.append(report)
+    finally:
+        _say(rows, passed_over, quiet, to_stderr=report_path == PIPE)
+        if report_path is not None:
+            write_report(report_path, reports)
+    return max(codes)
+
+
+def _enhance(
+    task: Task, options: dict[str, Any], title: str, quiet: bool
+) -> tuple[int, Row, dict[str, object]]:
+    """Exit code, row and report of one file."""
+    about: dict[str, object] = {"source": str(task.source), "target": str(task.target)}
+    name = str(task.source)
+    is_there = task.target.is_file() and not parts_path(task.target).exists()
+    if options["resume"] and is_there and not options["overwrite"]:
+        return DONE, Row(name, "was there"), about | {"was_there": True}
+    try:
+        make_folder(task.target.parent)
+        with progress_bar(title, quiet=quiet, frames=True) as progress:
+            report = enhance_video(task.source, task.target, progress=progress, **options)
+    except (VideoError, WeightsError) as error:
+        return REFUSED, Row(name, "refused", notes=(str(error),)), about | {"error": str(error)}
+    code, result = (DAMAGED, "damaged") if report.is_damaged else (DONE, "done")
+    row = Row(name, result, report.frames_out, report.fps, tuple(remarks(report)))
+    return code, row, report.to_dict()
+
+
+def _say(rows: Sequence[Row], passed_over: Sequence[Path], quiet: bool, *, to_stderr: bool) -> None:
+    if not quiet:
+        typer.echo(table(rows, passed_over), err=to_stderr)
+        return
+    for row in rows:
+        for note in row.notes:
+            say_error(note)

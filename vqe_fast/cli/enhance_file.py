@@ -1,0 +1,96 @@
+"""``vqe-fast enhance`` with one input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from vqe_fast.cli.exit_codes import say_error
+from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
+from vqe_fast.cli.progress_bar import progress_bar
+from vqe_fast.cli.report_file import write_report
+from vqe_fast.video import EnhanceReport, enhance_video
+
+
+def enhance_one(
+    source: Path,
+    target: Path,
+    container: str | None,
+    options: dict[str, Any],
+    report_path: Path | None,
+    quiet: bool,
+) -> bool:
+    """Enhances a file, and says what was done.
+
+    Args:
+        source: the file to read, or ``-``.
+        target: the file to write, or ``-``.
+        container: suffix without its dot for standard output.
+        options: of :func:`vqe_fast.video.enhance_video`.
+        report_path: where to write the report, if anywhere.
+        quiet: say nothing about success.
+
+    Returns:
+        Whether parts of the source were damaged.
+
+    Raises:
+        VideoError: source, target or options do not allow it.
+        WeightsError: the weights are missing, unreadable, or another model's.
+    """
+    if options["segment_seconds"] is not None or options["workers"] != 1 or options["resume"]:
+        refuse_segments(source, target)
+    with (
+        writable(target, container) as output,
+        readable(source) as input_file,
+        progress_bar(quiet=quiet, frames=True) as progress,
+    ):
+        report = enhance_video(input_file, output, progress=progress, **options)
+    report = replace(report, source=str(source), target=str(target))
+    if not quiet:
+        typer.echo(
+            f"{target}: {report.frames_out} frames in {report.seconds:.1f} s "
+            f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
+            + _tiles(report)
+            + _segments(report),
+            err=PIPE in (target, report_path),
+        )
+    for remark in remarks(report):
+        say_error(remark)
+    if report_path is not None:
+        write_report(report_path, report.to_dict())
+    return report.is_damaged
+
+
+def remarks(report: EnhanceReport) -> list[str]:
+    """What has to be said even where nobody asks: what got lost, and what was damaged."""
+    said = []
+    if report.not_kept:
+        said.append(
+            f"{report.codec} does not keep these of {report.source}: {', '.join(report.not_kept)}"
+        )
+    spared = report.applied.get("none", 0)
+    if spared:
+        said.append(
+            f"{report.model} was not applied to {spared} of {report.frames_out} frames of "
+            f"{report.source}: it would do harm there"
+        )
+    if report.is_damaged:
+        said.append(
+            f"{report.source} is damaged: {report.damaged_packets} packets could not "
+            f"be decoded or copied, {report.frames_damaged} frames decoded with errors"
+        )
+    return said
+
+
+def _tiles(report: EnhanceReport) -> str:
+    if report.tile is None:
+        return ""
+    change = "" if report.tiles_exact else ", a little different from whole frames"
+    return f", in tiles of {report.tile} pixels{change}"
+
+
+def _segments(report: EnhanceReport) -> str:
+    return f", {report.resumed} of {report.segments} segments were there" if report.resumed else ""

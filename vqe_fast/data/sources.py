@@ -1,0 +1,237 @@
+"""Where pristine clips come from, and what identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+
+from vqe_fast.data.clips import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Clip,
+    image_paths,
+    open_media,
+    rate_of,
+    read_clip,
+    read_image,
+    stored_frames,
+)
+from vqe_fast.data.raw import RAW_SUFFIX, RawFormat, count_raw, raw_format_of
+from vqe_fast.data.stills import STILL_RATE, CameraMove, move_over_still
+
+Images = Literal["stills", "frames"]
+"""What images in a folder are: photographs, or the frames of one clip."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How much there is in a source.
+
+    Attributes:
+        frames: of the clip that it becomes.
+        width: in pixels.
+        height: in pixels.
+        rate: frames per second.
+    """
+
+    frames: int
+    width: int
+    height: int
+    rate: Fraction
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video file, a raw file, a photograph, or a folder with an image for each frame.
+
+    Attributes:
+        path: where it is.
+        name: what to call the clip.
+        frames: how many frames to take at most.
+        raw: size, format and rate of raw files; None to read them from their names.
+        move: how a photograph becomes a clip; None for what is a clip already.
+        seed: of the move.
+    """
+
+    path: Path
+    name: str
+    frames: int | None = None
+    raw: RawFormat | None = None
+    move: CameraMove | None = None
+    seed: int = 0
+
+    def checksum(self) -> str:
+        """SHA-256 of the file; of a folder, that of the checksums and names of its images.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if not self.path.is_dir():
+            return file_checksum(self.path)
+        lines = (f"{file_checksum(path)} {path.name}\n" for path in image_paths(self.path))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """What beside the content decides about the frames, as JSON has it."""
+        settings: dict[str, Any] = {}
+        if self.move is not None:
+            settings = {
+                "frames": self.move.frames,
+                "size": list(self.move.size),
+                "minimum_shrink": self.move.minimum_shrink,
+                "seed": self.seed,
+            }
+            if self.move.layers != 1:  # else as in indexes from before there were layers
+                settings["layers"] = self.move.layers
+            if self.move.resting:  # the same
+                settings["resting"] = self.move.resting
+        elif self.frames is not None:
+            settings["frames"] = self.frames
+        if self.raw is not None:
+            raw = self.raw
+            settings["raw"] = [*raw.size, raw.pix_fmt, str(raw.rate)]
+        return settings
+
+    def clip(self) -> Clip:
+        """The clip.
+
+        Raises:
+            ValueError: see :func:`vqe_fast.data.clips.read_clip`.
+        """
+        if self.move is None:
+            clip = read_clip(self.path, self.frames, raw=self.raw)
+        else:
+            # Of the picture's own: another picture in the folder must not change the move.
+            own = hashlib.sha256(f"{self.seed} {self.checksum()}".encode()).digest()
+            clip = move_over_still(self.path, self.move, int.from_bytes(own[:8], "big"))
+        return replace(clip, name=self.name)
+
+    def survey(self) -> Survey:
+        """How much there is, without decoding more than a frame.
+
+        Raises:
+            ValueError: there is nothing, or it cannot be read.
+        """
+        if self.move is not None:
+            read_image(self.path)
+            return Survey(self.move.frames, *self.move.size, STILL_RATE)
+        first = next(stored_frames(self.path, 1, raw=self.raw))
+        count = self._count()
+        frames = count if self.frames is None else min(count, self.frames)
+        rate = rate_of(self.path, raw=self.raw)
+        return Survey(frames, first.width // 2 * 2, first.height // 2 * 2, rate)
+
+    def rereadable(self) -> bool:
+        """Whether decoding the file again gives the clip itself, with nothing to convert."""
+        if self.move is not None or self.path.is_dir() or self._is_raw:
+            return False
+        first = next(stored_frames(self.path, 1))
+        return (
+            first.format.name in ("yuv420p", "yuvj420p")
+            and first.width % 2 == 0
+            and first.height % 2 == 0
+        )
+
+    @property
+    def _is_raw(self) -> bool:
+        return self.path.suffix.lower() == RAW_SUFFIX
+
+    def _count(self) -> int:
+        if self.path.is_dir():
+            return len(image_paths(self.path))
+        if self._is_raw:
+            return count_raw(self.path, self.raw or raw_format_of(self.path))
+        with open_media(self.path) as container:
+            try:
+                return sum(packet.size > 0 for packet in container.demux(video=0))
+            except av.error.FFmpegError as error:
+                raise ValueError(f"{self.path} is damaged: {error.strerror}") from error
+
+
+def find_sources(
+    folders: Sequence[Path],
+    *,
+    frames: int | None = None,
+    images: Images = "stills",
+    move: CameraMove | None = None,
+    raw: RawFormat | None = None,
+    seed: int = 0,
+) -> list[Source]:
+    """The sources below some folders, sorted by path; their names are their places there.
+
+    Args:
+        folders: to be searched with all that is in them; a path to a file is a source itself.
+        frames: how many frames of a clip to take at most.
+        images: whether images are photographs, each one a clip, or the frames of one clip for
+            each folder.
+        move: how photographs become clips.
+        raw: size, format and rate of raw files whose names do not tell.
+        seed: of the moves.
+
+    Raises:
+        ValueError: a folder holds none, or does not exist.
+    """
+    sources: list[Source] = []
+    for folder in folders:
+        found = [
+            Source(path, _name(path, folder), frames, raw if _raw(path) else None, moves, seed)
+            for path in _paths(folder, images)
+            for moves in [(move or CameraMove()) if _still(path) else None]
+        ]
+        if not found:
+            suffixes = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+            raise ValueError(f"{folder} holds no clip or photograph ({suffixes})")
+        sources += found
+    return _unique(sources)
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _paths(folder: Path, images: Images) -> list[Path]:
+    everything = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    videos = [path for path in everything if path.suffix.lower() in VIDEO_SUFFIXES]
+    stills = [path for path in everything if _still(path)]
+    if images == "frames" and not folder.is_file():
+        stills = sorted({path.parent for path in stills})
+    return sorted(path for path in videos if path.is_file()) + stills
+
+
+def _still(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def _raw(path: Path) -> bool:
+    return path.suffix.lower() == RAW_SUFFIX
+
+
+def _name(path: Path, folder: Path) -> str:
+    place = path.relative_to(folder) if path != folder else Path(path.name)
+    return (place if path.is_dir() else place.with_suffix("")).as_posix()
+
+
+def _unique(sources: Sequence[Source]) -> list[Source]:
+    """The sources, of equal names all but the first with a number behind it."""
+    counts: dict[str, int] = {}
+    renamed = []
+    for source in sources:
+        counts[source.name] = number = counts.get(source.name, 0) + 1
+        name = source.name if number == 1 else f"{source.name} ({number})"
+        renamed.append(replace(source, name=name))
+    return renamed

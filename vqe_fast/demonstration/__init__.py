@@ -1,0 +1,1 @@
+"""The demonstration: real footage compressed hard, enhanced, and both side by side."""

@@ -1,0 +1,112 @@
+"""Restorers by what people call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from vqe_fast.evaluation.command_restorer import command_of, spp
+from vqe_fast.evaluation.model_restorer import Network, Told
+from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
+from vqe_fast.evaluation.row import COMPRESSED
+from vqe_fast.models import create_model, list_models
+from vqe_fast.models.inference import Precision
+from vqe_fast.models.published import load_published
+from vqe_fast.training.checkpoint import WEIGHTS_NAME
+from vqe_fast.weights import metadata_of
+
+Wanted = str | nn.Module | Restorer | Tuned
+
+_COMMAND = "cmd:"
+_PUBLISHED = (".pt", ".pth")
+
+
+def find_restorers(
+    models: Sequence[str] | Mapping[str, Wanted],
+    *,
+    device: str,
+    precision: Precision,
+) -> dict[str, Restorer | Tuned]:
+    """The restorers of an evaluation: first the one that does nothing, then those asked for.
+
+    Args:
+        models: what to compare, as :func:`vqe_fast.evaluate` takes it.
+        device: where models run.
+        precision: of their weights.
+
+    Returns:
+        Name for tables → restorer.
+
+    Raises:
+        ValueError: one is not known, two have the same name, or weights do not fit.
+        VideoError: a model that cannot enhance video.
+    """
+
+    def network(
+        model: str | nn.Module, weights: Path | None = None, qp: Told | None = None
+    ) -> Network:
+        return Network(model, weights, device=device, precision=precision, qp=qp)
+
+    named = models if isinstance(models, Mapping) else _named(models)
+    found: dict[str, Restorer | Tuned] = {COMPRESSED: Compressed()}
+    for name, wanted in named.items():
+        if isinstance(wanted, str):
+            found[name] = _found(wanted, network)
+        else:
+            found[name] = network(wanted) if isinstance(wanted, nn.Module) else wanted
+    if not isinstance(found[COMPRESSED], Compressed):
+        raise ValueError(f"{COMPRESSED} is the compressed clip: give the model another name")
+    return found
+
+
+def _named(models: Sequence[str]) -> dict[str, str]:
+    """Models by what people call them, commands by their program."""
+    named: dict[str, str] = {}
+    for text in models:
+        words = text.removeprefix(_COMMAND).split()
+        name = Path(words[0]).name if text.startswith(_COMMAND) and words else text
+        if name in named:
+            raise ValueError(
+                f"two models are called {name}: give each once, from Python by names of your own"
+            )
+        named[name] = text
+    return named
+
+
+def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
+    if text == COMPRESSED:
+        return Compressed()
+    if text == "spp":
+        return spp()
+    if text.startswith(_COMMAND):
+        return command_of(text.removeprefix(_COMMAND).strip())
+    path = Path(text)
+    if text not in list_models() and path.exists():
+        file = path / WEIGHTS_NAME if path.is_dir() else path
+        return network(_model_of(file), file)
+    model, colon, file_name = text.partition(":")
+    if model not in list_models():
+        raise ValueError(
+            f"there is no model {text!r}: give none, spp, cmd:…, a file of weights, a folder of "
+            f"vqe-fast train, or one of {', '.join(list_models())}"
+        )
+    if not colon:
+        return network(model)
+    if Path(file_name).suffix in _PUBLISHED:
+        module = create_model(model)
+        try:
+            load_published(module, file_name)
+        except TypeError as error:
+            raise ValueError(f"{text}: {error}") from error
+        return network(module, None, "base")  # PeQuENet's: the others take no QP
+    return network(model, Path(file_name))
+
+
+def _model_of(file: Path) -> str:
+    """The model that weights of ``vqe-fast train`` belong to."""
+    model = metadata_of(file).get("model")
+    if model not in list_models():
+        raise ValueError(f"{file} does not say whose weights it holds: name the model, NAME:{file}")
+    return str(model)
