@@ -21,8 +21,8 @@ from vqe_fast.models.registry import ModelSpec, Planes
 from vqe_fast.video.frames.model_input import PlanesView
 from vqe_fast.video.inference.dispatch import example_of, find_runner
 from vqe_fast.video.inference.frame_coding import FrameCoding
-from vqe_fast.video.inference.memory_plan import Wishes, make_plan
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.pipeline.enhancer import STILL
 
@@ -83,16 +83,16 @@ def restored_frames(
     ]
     if not steps:
         return
-    waiting: deque[tuple[range, Shot]] = deque()
+    waiting: deque[tuple[range, InputFrame]] = deque()
 
     def enhanced() -> Iterator[Tensor]:
         example = view.values(planes_of(steps[0][0].start))
         with closing(_runner(model, example)) as runner:
             for frames, begins in steps:
                 number = frames.start
-                shot = Shot(planes_of(number), view, coding_of(number), begins)
-                waiting.append((frames, shot))
-                yield from runner.push(shot)
+                frame = InputFrame(planes_of(number), view, coding_of(number), begins)
+                waiting.append((frames, frame))
+                yield from runner.push(frame)
             yield from runner.flush()
 
     for result in enhanced():
@@ -143,7 +143,7 @@ def _runner(model: nn.Module, values: Tensor) -> Runner:
         lambda frames: example_of(spec, corner, frames),
         (values.shape[-2], values.shape[-1]),
         values.device,
-        Wishes(),
+        ResourceLimits(),
     )
     return find_runner(model, plan)
 

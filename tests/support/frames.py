@@ -9,10 +9,10 @@ import torch
 from support.media import texture
 from vqe_fast.video.frames.model_input import view_for
 from vqe_fast.video.frames.planes import depth_of, plane_view
-from vqe_fast.video.inference.memory_plan import Wishes
-from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.inference.memory_plan import ResourceLimits
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
-from vqe_fast.video.pipeline.item import Step
 
 CPU = torch.device("cpu")
 
@@ -49,7 +49,7 @@ def peak_of(frame):
     return (1 << depth_of(frame)) - 1
 
 
-def enhancer_of(model, frame, view=None, **wishes):
+def enhancer_of(model, frame, view=None, **limits):
     """An enhancer for frames like this one."""
     return Enhancer(
         model,
@@ -57,19 +57,19 @@ def enhancer_of(model, frame, view=None, **wishes):
         precision="fp32",
         view=view or view_for(model.spec.planes, frame),
         probe=frame,
-        wishes=Wishes(**wishes),
+        limits=ResourceLimits(**limits),
     )
 
 
-def enhanced(model, frames, **wishes):
+def enhanced(model, frames, **limits):
     """The frames that come out, the enhancer and the watch."""
-    enhancer = enhancer_of(model, frames[0], **wishes)
-    watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+    enhancer = enhancer_of(model, frames[0], **limits)
+    watch = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
     write = ResultWriter(enhancer.view.planes)
     result = []
-    for step in enhancer(watch(Step(frame=frame) for frame in frames)):
-        write(step)
-        result.append(step.frame)
+    for bundle in enhancer(watch(FrameBundle(frame=frame) for frame in frames)):
+        write(bundle)
+        result.append(bundle.frame)
     return result, enhancer, watch
 
 

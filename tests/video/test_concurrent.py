@@ -18,12 +18,12 @@ from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.dispatch import find_runner
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.memory import memory_taken
-from vqe_fast.video.inference.memory_plan import Wishes, make_plan
+from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
 from vqe_fast.video.inference.multithreaded import ConcurrentRunner
-from vqe_fast.video.inference.runner import Shot
+from vqe_fast.video.inference.runner import InputFrame
 from vqe_fast.video.inference.single_frame import SingleRunner
 from vqe_fast.video.inference.tiling import Tiling
-from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.run import run
 
 SIZE = (48, 64)
@@ -36,18 +36,18 @@ def no_thread_stays():
     assert threading.active_count() == before
 
 
-def shots(model, count):
+def frames(model, count):
     """Frames that differ, each with a QP of its own."""
     spec = spec_of(model)
     frames = [textured(number) for number in range(count)]
     view = view_for(spec.planes, frames[0])
     for number, frame in enumerate(frames):
         coding = FrameCoding(20.0 + 3 * number) if spec.takes_qp else None
-        yield Shot(load_planes(frame, view.planes, CPU), view, coding)
+        yield InputFrame(load_planes(frame, view.planes, CPU), view, coding)
 
 
 def results(runner, model, count=7):
-    found = [result for shot in shots(model, count) for result in runner.push(shot)]
+    found = [result for frame in frames(model, count) for result in runner.push(frame)]
     found += runner.flush()
     runner.close()
     return found
@@ -163,7 +163,7 @@ class Discard:
 def numbered(count, pause=0.0):
     for number in range(count):
         time.sleep(pause)
-        yield Step(frame=textured(number))
+        yield FrameBundle(frame=textured(number))
 
 
 def slow(luma):
@@ -250,8 +250,8 @@ def test_closing_does_not_wait_for_the_frames():
     """And leaves the model as it was, where a copy of it is itself."""
     model = Layers(threading.Event())
     runner = ConcurrentRunner(model, Tiling(LUMA_SPEC, SIZE), at_once=2)
-    for shot in shots(model, 2):
-        assert list(runner.push(shot)) == []
+    for frame in frames(model, 2):
+        assert list(runner.push(frame)) == []
     assert model.entered.wait(60)
     start = time.monotonic()
     runner.close()
@@ -271,7 +271,7 @@ def test_plan(name, cores, at_once):
     shape = (1, 3, 1, 64, 64) if spec.temporal_radius else (1, 1, 64, 64)
 
     with threads(cores):
-        plan = make_plan(model, lambda frames: torch.rand(shape), (256, 256), CPU, Wishes())
+        plan = make_plan(model, lambda frames: torch.rand(shape), (256, 256), CPU, ResourceLimits())
     assert plan.at_once == at_once
     assert isinstance(find_runner(model, plan), ConcurrentRunner) == (at_once > 1)
 
@@ -282,8 +282,8 @@ def test_memory_bounds_the_plan(frames, at_once):
     """As much as is allowed for so many frames; for half a frame tiles, one at a time."""
     model, window = randomised("carcnn_small"), torch.rand(1, 1, 64, 64)
     a_pixel = 1.5 * memory_taken(lambda: model(window, 30.0), CPU) / 64**2
-    wishes = Wishes(max_memory=int(frames * a_pixel * 256**2))
+    limits = ResourceLimits(max_memory=int(frames * a_pixel * 256**2))
     with threads(8):
-        plan = make_plan(model, lambda frames: window, (256, 256), CPU, wishes)
+        plan = make_plan(model, lambda frames: window, (256, 256), CPU, limits)
     assert plan.at_once == at_once
     assert (plan.tiling.tile is None) == (frames > 1)

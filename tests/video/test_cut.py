@@ -6,14 +6,14 @@ import pytest
 from av.video.frame import VideoFrame
 
 from support.media import write_clip
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.trim import first_frames
 
 
 @pytest.mark.parametrize("order", ["interleaved", "packets first", "frames first"])
 def test_all_streams_end_at_the_cut(tmp_path, order):
     path = write_clip(tmp_path / "in.mkv", frames=50, audio=("aac", "pcm_s16le"))
-    with VideoSource(path, threads=1) as source:
+    with VideoReader(path, threads=1) as source:
         items = list(source.items())
         if order != "interleaved":
             items.sort(key=lambda item: isinstance(item, VideoFrame) == (order == "packets first"))
@@ -40,7 +40,7 @@ def test_a_stream_that_ended_early_is_not_waited_for(tmp_path):
 
 
 def _frames_read(path, count, audio):
-    with VideoSource(path, threads=1) as source:
+    with VideoReader(path, threads=1) as source:
         read = []
         items = (read.append(item) or item for item in source.items())
         list(first_frames(items, count, audio))

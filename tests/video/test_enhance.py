@@ -17,7 +17,7 @@ import pytest
 from support.media import add_extras, damage_packet, png, read_frames, read_packets, write_clip
 from support.modules import LUMA_SPEC, Pointwise, brighter
 from vqe_fast.video import enhance_video
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 
 
 def assert_same_frames(actual, expected):
@@ -343,7 +343,7 @@ def test_chroma_siting_is_kept(tmp_path, codec, suffix):
     target = tmp_path / f"out{suffix}"
     enhance_video(source, target, "identity", codec=codec)
     for path in (source, target):
-        with VideoSource(path, threads=1) as opened:
+        with VideoReader(path, threads=1) as opened:
             assert opened.facts.chroma_location == "topleft"
 
 

@@ -10,7 +10,7 @@ from support.memory import threads
 from support.small_models import SMALL, randomised
 from vqe_fast.models import spec_of
 from vqe_fast.video import enhance_video
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 
 PTS = [900, 940, 1020, 1030, 1300, 1321, 2000, 2040]
 
@@ -56,5 +56,5 @@ def test_fields_in_ten_bits(tmp_path, name):
         report = enhance_video(source, tmp_path / "out.mkv", randomised(name), **options)
     assert (report.frames_out, report.pixel_format) == (3, "yuv420p10le")
     assert not report.qp_sources or report.qp_sources == {"estimate": 3}
-    with VideoSource(tmp_path / "out.mkv", threads=1) as opened:
+    with VideoReader(tmp_path / "out.mkv", threads=1) as opened:
         assert opened.facts.scan == "top first"

@@ -14,7 +14,7 @@ from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance, enhance_video
 from vqe_fast.video.media import reader
 from vqe_fast.video.media.video_encoder import FrameEncoder
-from vqe_fast.video.media.writer import VideoSink
+from vqe_fast.video.media.writer import VideoWriter
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_encoder_fails(clip, target, monkeypatch):
         if len(written) == 5:
             raise RuntimeError("no ink")
 
-    monkeypatch.setattr(VideoSink, "write", write)
+    monkeypatch.setattr(VideoWriter, "write", write)
     with leaving_nothing(target), pytest.raises(RuntimeError, match="no ink"):
         enhance_video(clip, target, Pointwise(), overwrite=True)
 
@@ -149,14 +149,14 @@ def test_interrupted_while_qps_are_read_ahead(clip, target, moment, options):
 
 def test_interrupted_while_waiting_for_the_encoder(clip, target, monkeypatch):
     """The file must not be taken away under a thread that is still writing it."""
-    finish = VideoSink.finish
+    finish = VideoWriter.finish
 
     def interrupted_finish(self):
         os.kill(os.getpid(), signal.SIGINT)
         finish(self)
         assert self._partial.exists()
 
-    monkeypatch.setattr(VideoSink, "finish", interrupted_finish)
+    monkeypatch.setattr(VideoWriter, "finish", interrupted_finish)
     with leaving_nothing(target), pytest.raises(KeyboardInterrupt):
         enhance_video(clip, target, Pointwise(), overwrite=True)
 
@@ -174,10 +174,10 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=300, audio=("aac",))
     alive, most = [0], [0]
     pause = threading.Event()
-    in_steps, write = enhance.in_steps, VideoSink.write
+    in_bundles, write = enhance.in_bundles, VideoWriter.write
 
     def counted(items):
-        for step in in_steps(items):
+        for step in in_bundles(items):
             alive[0] += 1
             most[0] = max(most[0], alive[0])
             yield step
@@ -194,8 +194,8 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
             pause.wait(0.001)
         return luma
 
-    monkeypatch.setattr(enhance, "in_steps", counted)
-    monkeypatch.setattr(VideoSink, "write", slow_write)
+    monkeypatch.setattr(enhance, "in_bundles", counted)
+    monkeypatch.setattr(VideoWriter, "write", slow_write)
     report = enhance_video(clip, tmp_path / "out.mkv", Pointwise(slow_model), preset="ultrafast")
     assert report.frames_out == 300
     assert most[0] <= 12

@@ -9,7 +9,7 @@ import pytest
 from support.footage import packaged_clip
 from support.media import add_extras, read_frames, read_packets, write_clip
 from vqe_fast.video import enhance_video
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.stream_info import VideoFacts
 
 X265 = {"x265-params": "log-level=none:bframes=3"}
@@ -86,7 +86,7 @@ def assert_same_video(target, source):
 
 def facts_of(path):
     """All but what FFmpeg estimates, and a pixel aspect of one, which need not be said."""
-    with VideoSource(path, threads=1) as source:
+    with VideoReader(path, threads=1) as source:
         facts: VideoFacts = source.facts
     known = {name: getattr(facts, name) for name in facts.__dataclass_fields__}
     known["sample_aspect_ratio"] = facts.sample_aspect_ratio or 1

@@ -8,7 +8,7 @@ from support.media import read_frames, write_clip
 from support.side_data import CAPTIONS, HDR10_PLUS, with_dolby_vision, with_messages
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.media.hdr import MasteringDisplay, StaticHDR
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 HDR10 = StaticHDR(
@@ -51,7 +51,7 @@ def test_static_metadata_is_kept(hdr10, tmp_path, codec, suffix):
     target = tmp_path / f"out{suffix}"
     enhance_video(hdr10, target, "identity", codec=codec)
     for path in (hdr10, target):
-        with VideoSource(path, threads=1) as source:
+        with VideoReader(path, threads=1) as source:
             assert source.facts.hdr == HDR10
             assert source.facts.color.transfer == 16
 
@@ -59,7 +59,7 @@ def test_static_metadata_is_kept(hdr10, tmp_path, codec, suffix):
 def test_static_metadata_in_av1(hdr10, tmp_path):
     """AV1's numbers are fixed point: equal to 2⁻¹⁶ for colours, 2⁻¹⁴ for the darkest light."""
     enhance_video(hdr10, tmp_path / "out.webm", "identity", codec="libsvtav1")
-    with VideoSource(tmp_path / "out.webm", threads=1) as source:
+    with VideoReader(tmp_path / "out.webm", threads=1) as source:
         found = source.facts.hdr
     assert found.light == HDR10.light
     for name in ("red", "green", "blue", "white"):
@@ -74,7 +74,7 @@ def test_static_metadata_in_av1(hdr10, tmp_path):
 def test_light_level_alone(tmp_path):
     source = write_clip(tmp_path / "in.mkv", frames=3, options={"x264-params": "cll=600,200"})
     enhance_video(source, tmp_path / "out.mkv", "identity")
-    with VideoSource(tmp_path / "out.mkv", threads=1) as opened:
+    with VideoReader(tmp_path / "out.mkv", threads=1) as opened:
         assert opened.facts.hdr == StaticHDR(None, (600, 200))
 
 
@@ -98,7 +98,7 @@ def test_captions_are_kept_or_reported(tmp_path):
     source.write_bytes(with_messages(source.read_bytes(), CAPTIONS, hevc=False))
     kept = enhance_video(source, tmp_path / "kept.mp4", "identity")
     assert kept.not_kept == ()
-    with VideoSource(tmp_path / "kept.mp4", threads=1) as opened:
+    with VideoReader(tmp_path / "kept.mp4", threads=1) as opened:
         assert opened.extras == {"closed captions"}
     lost = enhance_video(source, tmp_path / "lost.mkv", "identity", codec="libx265")
     assert lost.not_kept == ("closed captions",)

@@ -10,7 +10,7 @@ from support.media import read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.frames.planes import depth_of, plane_view
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 
 SCANS = {"tff": "top first", "bff": "bottom first"}
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
@@ -42,7 +42,7 @@ def test_identity_is_bit_exact_and_interlaced_the_same_way(tmp_path, scan, codec
         for plane, original in zip(planes, expected, strict=True):
             np.testing.assert_array_equal(plane, original)
     for path in (source, target):
-        with VideoSource(path, threads=1) as opened:
+        with VideoReader(path, threads=1) as opened:
             assert opened.facts.scan == SCANS[scan]
             assert all(frame.interlaced_frame for frame in opened.items())
             if path.suffix == ".mkv":

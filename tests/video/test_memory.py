@@ -14,7 +14,7 @@ from vqe_fast.models import spec_of
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.inference import memory_plan
 from vqe_fast.video.inference.memory import is_out_of_memory, memory_taken, parse_bytes
-from vqe_fast.video.inference.memory_plan import LONGEST, Wishes, make_plan
+from vqe_fast.video.inference.memory_plan import LONGEST, ResourceLimits, make_plan
 from vqe_fast.video.inference.recurrent import SHORTEST
 
 
@@ -66,7 +66,7 @@ def test_errors():
     assert is_out_of_memory(caught.value)
 
 
-def planned(model, size, **wishes):
+def planned(model, size, **limits):
     spec = spec_of(model)
     channels = 1 if spec.planes == "y" else 3
 
@@ -74,7 +74,7 @@ def planned(model, size, **wishes):
         shape = (1, frames, channels) if spec.recurrent else (1, channels)
         return torch.rand(*shape, 64, 64)
 
-    return make_plan(model, example, size, CPU, Wishes(**wishes))
+    return make_plan(model, example, size, CPU, ResourceLimits(**limits))
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from support.media import damage_packet, write_clip
 from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video, read_qp
-from vqe_fast.video.qp.provider import QPTrack
+from vqe_fast.video.qp.provider import QPProvider
 
 SIZE = 48, 64
 
@@ -80,11 +80,11 @@ def luma_of(value):
 def test_a_codec_that_does_not_tell(tmp_path):
     source = write_clip(tmp_path / "in.mkv", codec="ffv1", frames=2)
     with (
-        closing(QPTrack(source)) as track,
+        closing(QPProvider(source)) as track,
         pytest.raises(VideoError, match=r"does not tell its QPs.*--qp"),
     ):
         track.of(0, SIZE, not_needed)
-    with closing(QPTrack(source, estimate=lambda luma: 30.0 + luma().mean().item())) as track:
+    with closing(QPProvider(source, estimate=lambda luma: 30.0 + luma().mean().item())) as track:
         assert track.of(0, SIZE, luma_of(0.0)).qp == 30
         assert track.of(40, SIZE, luma_of(1.0)).qp == 31
         assert track.sources == {"estimate": 2}
@@ -93,7 +93,7 @@ def test_a_codec_that_does_not_tell(tmp_path):
 def test_frames_that_are_passed_over(clip):
     """A frame that the decoder did not show takes nobody's QP, nor does one that is not there."""
     frames = read_qp(clip)
-    with closing(QPTrack(clip, estimate=lambda luma: 1.0)) as track:
+    with closing(QPProvider(clip, estimate=lambda luma: 1.0)) as track:
         assert track.of(frames[0].pts, SIZE, not_needed).qp == frames[0].qp
         assert track.of(frames[3].pts, SIZE, not_needed).qp == frames[3].qp
         assert track.of(frames[3].pts + 1, SIZE, luma_of(0.0)).qp == 1
@@ -106,7 +106,7 @@ def test_the_stream_is_read_in_a_thread_of_its_own(clip):
     """From anywhere, begun anew as often as one likes; a QP that is given needs none."""
     before = threading.active_count()
     frames = read_qp(clip)
-    with closing(QPTrack(clip)) as track:
+    with closing(QPProvider(clip)) as track:
         assert threading.active_count() == before
         for first in (0, 3, 0):
             track.start_at(frames[first].pts)
@@ -114,7 +114,7 @@ def test_the_stream_is_read_in_a_thread_of_its_own(clip):
             assert told == [frame.qp for frame in frames[first:-1]]
             assert threading.active_count() <= before + 1
     assert threading.active_count() == before
-    with closing(QPTrack(clip, 30.0)) as track:
+    with closing(QPProvider(clip, 30.0)) as track:
         assert track.of(0, SIZE, not_needed).qp == 30 and threading.active_count() == before
 
 

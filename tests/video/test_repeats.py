@@ -12,8 +12,8 @@ from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent, RunsOut, Str
 from vqe_fast.video import enhance_video
 from vqe_fast.video.frames.duplicates import Repeats
 from vqe_fast.video.frames.planes import plane_view
-from vqe_fast.video.pipeline.analyze import Watch
-from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import FrameBundle
 
 COLOR_SPEC = replace(LUMA_SPEC, planes="rgb")
 
@@ -83,24 +83,26 @@ def test_one_sample_anywhere_makes_a_difference(size, pixel_format):
 def test_frames_may_be_changed_once_they_are_given_back(temporal):
     """Each is given back when the next one has been compared with it, but packets do not wait."""
     numbers = [0, 0, None, None, 0, 1, 1, 1, None, 2, 2]
-    steps = [Step(frame=None if number is None else textured(number)) for number in numbers]
+    bundles = [
+        FrameBundle(frame=None if number is None else textured(number)) for number in numbers
+    ]
     taken = 0
 
     def counted():
         nonlocal taken
-        for step in steps:
+        for bundle in bundles:
             taken += 1
-            yield step
+            yield bundle
 
-    watch = Watch(planes=1, temporal=temporal)
+    watch = FrameAnalyzer(planes=1, temporal=temporal)
     told = []
-    for place, step in enumerate(watch(counted())):
-        assert step is steps[place]
-        if step.frame is None:
+    for place, bundle in enumerate(watch(counted())):
+        assert bundle is bundles[place]
+        if bundle.frame is None:
             assert temporal or taken == place + 1
         else:
-            told.append(step.repeats)
-            plane_view(step.frame, 0)[:] = place
+            told.append(bundle.repeats)
+            plane_view(bundle.frame, 0)[:] = place
     assert told == [False, True, True, False, True, True, False, True]
     assert watch.repeats == 5
 

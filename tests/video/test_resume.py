@@ -34,9 +34,9 @@ def slowed(function, seconds):
     return slow
 
 Identity.forward = slowed(Identity.forward, 0.004)
-VideoSink = joining.VideoSink
+VideoWriter = joining.VideoWriter
 if "{moment}" == "join":
-    VideoSink.join = slowed(VideoSink.join, 0.01)
+    VideoWriter.join = slowed(VideoWriter.join, 0.01)
 
 from vqe_fast.cli.app import main
 main()

@@ -13,8 +13,8 @@ from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video import enhance_video
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.strength import NONE, WHOLE, Strength, Strengths
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import ResultWriter
-from vqe_fast.video.pipeline.item import Step
 from vqe_fast.weights import shipped, shipped_strengths
 
 H264, AV1 = codec_code("h264"), codec_code("av1")
@@ -105,15 +105,15 @@ def test_none_of_it_costs_nothing(monkeypatch):
     monkeypatch.setattr(enhancer._transfer, "upload", counted)
     before = lumas_of(frames)
     given = [WHOLE, NONE, NONE, WHOLE, NONE]
-    steps = [
-        Step(frame=frame, coding=FrameCoding(30.0, strength=strength))
+    bundles = [
+        FrameBundle(frame=frame, coding=FrameCoding(30.0, strength=strength))
         for frame, strength in zip(frames, given, strict=True)
     ]
     write, order = ResultWriter(1), []
-    for step in enhancer(steps):
-        write(step)
-        order.append(step)
-    assert order == steps and taken == [0, 3]
+    for bundle in enhancer(bundles):
+        write(bundle)
+        order.append(bundle)
+    assert order == bundles and taken == [0, 3]
     expected = torch.stack(
         [
             1 - luma if strength == WHOLE else luma

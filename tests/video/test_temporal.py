@@ -14,8 +14,8 @@ from support.small_models import randomised
 from vqe_fast import create_model
 from vqe_fast.video import VideoError, enhance_video, read_qp
 from vqe_fast.video.inference.recurrent import OVERLAP, SHORTEST
-from vqe_fast.video.pipeline.analyze import Watch
-from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import FrameBundle
 
 SEAM = 1 / 128 + 0.5 / 255
 """What Recurrent loses beyond six frames, and the rounding."""
@@ -196,9 +196,9 @@ def test_frames_do_not_pile_up(model, is_still):
         for number in numbers:
             fed += 1
             most = max(most, fed - given)
-            yield Step(frame=textured(number, (16, 16)))
+            yield FrameBundle(frame=textured(number, (16, 16)))
 
-    for _ in enhancer(Watch(planes=1, temporal=True)(feed())):
+    for _ in enhancer(FrameAnalyzer(planes=1, temporal=True)(feed())):
         given += 1
     assert given == 300
     assert most <= (12 if is_still or not model.spec.recurrent else 60)

@@ -15,8 +15,8 @@ from vqe_fast.video.frames.model_input import view_for
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.single_frame import SingleRunner
 from vqe_fast.video.inference.tiling import Tiling, is_exact
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import ResultWriter
-from vqe_fast.video.pipeline.item import Step
 
 FINITE = [name for name in SMALL if is_exact(spec_of(randomised(name)))]
 CPU_ERROR = RuntimeError(
@@ -141,8 +141,8 @@ def test_batches(failing):
     _, enhancer, _ = enhanced(Pointwise(), [textured(0)])
     enhancer._runner = SingleRunner(model, Tiling(LUMA_SPEC, (48, 64)), batch=4)
     write = ResultWriter(1)
-    for step in enhancer(Step(frame=frame) for frame in frames):
-        write(step)
+    for bundle in enhancer(FrameBundle(frame=frame) for frame in frames):
+        write(bundle)
     assert_luma(frames, expected)
     assert sum(size[0] for n, size in enumerate(model.sizes) if n not in failing) == 7
     assert max(size[0] for size in model.sizes) == 4
@@ -165,8 +165,8 @@ def test_batches_of_fields(failing):
     enhancer._runner = SingleRunner(add, Tiling(spec, (24, 64)), batch=4)
     write = ResultWriter(1)
     codings = [FrameCoding(float(number)) for number in range(7)]
-    for step in enhancer(map(lambda f, c: Step(frame=f, coding=c), frames, codings)):
-        write(step)
+    for bundle in enhancer(map(lambda f, c: FrameBundle(frame=f, coding=c), frames, codings)):
+        write(bundle)
     assert_luma(frames, expected)
     assert sum(size[0] for n, size in enumerate(model.sizes) if n not in failing) == 14
     assert max(size[0] for size in model.sizes) == 8

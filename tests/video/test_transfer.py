@@ -20,11 +20,11 @@ from vqe_fast.video.frames.transfer import Direct, Result, Streamed, transfer_fo
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.strength import Strength
 from vqe_fast.video.pipeline import enhancer
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
-from vqe_fast.video.pipeline.item import Step
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.qp.estimate import find_estimator
-from vqe_fast.video.qp.provider import QPTrack
+from vqe_fast.video.qp.provider import QPProvider
 
 needs_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no GPU: streams are only imitated"
@@ -144,7 +144,9 @@ def test_waiting_for_results_is_time_of_the_model(monkeypatch):
         ready._transfer, "download", lambda planes, finite: Result(planes, finite, late)
     )
     sink = SimpleNamespace(write=lambda item: None, finish=lambda: None)
-    done, seconds = run([Step(frame=frame) for frame in frames], ready, sink, lambda done: None)
+    done, seconds = run(
+        [FrameBundle(frame=frame) for frame in frames], ready, sink, lambda done: None
+    )
     assert done == 20 and seconds["model"] >= 0.2 > 2 * seconds["encode"]
 
 
@@ -174,7 +176,7 @@ def test_qps_are_estimated_on_a_gpu(tmp_path):
     told = []
     for device in ("cpu", "cuda"):
         estimate = find_estimator(torch.device(device))
-        track = QPTrack(source, None, estimate)
+        track = QPProvider(source, None, estimate)
         for _, planes in read_frames(source):
             luma = torch.from_numpy(planes[0])[None, None] / 255
             told.append(track.of(None, luma.shape[-2:], lambda x=luma, d=device: x.to(d)).qp)
@@ -194,17 +196,17 @@ def test_nothing_waits_for_a_gpu_but_the_encoder(planes):
     )
     blocks = torch.zeros(1, 45, 80, dtype=torch.uint8)
     coding = FrameCoding(30.0, blocks, 1, 1, Strength(0.5, 0.25))
-    steps = [Step(frame=frame, coding=coding) for frame in frames]
+    bundles = [FrameBundle(frame=frame, coding=coding) for frame in frames]
     write = ResultWriter(view.planes)
-    for step in ready(steps[:6]):
-        write(step)
+    for bundle in ready(bundles[:6]):
+        write(bundle)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        enhanced_ones = list(ready(steps[6:]))
+        enhanced_ones = list(ready(bundles[6:]))
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    for step in enhanced_ones:
-        write(step)
+    for bundle in enhanced_ones:
+        write(bundle)
 
 
 class Listens(Pointwise):

@@ -20,9 +20,9 @@ from vqe_fast.video.frames.pixel_formats import bit_depth, has_luma_plane, plana
 from vqe_fast.video.frames.planes import depth_of, luma_view
 from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.qp import FrameQP, iterate_qp
-from vqe_fast.video.qp.synced_reader import FollowedQPs
+from vqe_fast.video.qp.synced_reader import SyncedQPs
 
 Pixels = npt.NDArray[np.uint8]
 """A picture: (H, W, 3), red, green and blue."""
@@ -60,7 +60,7 @@ class Footage:
             VideoError: missing, not a video, or nothing in it decodes.
         """
         self.letter, self.path = letter, path
-        self._source = VideoSource(path, threads=0)
+        self._source = VideoReader(path, threads=0)
         first = self._source.first_frame
         self.facts = self._source.facts
         self.full_range = ColorFacts.of(first).full_range
@@ -70,7 +70,7 @@ class Footage:
         name = first.format.name
         twin = planar_twin(name) if not first.format.is_rgb else None
         self._luma_format = Converter(twin or "yuv444p")
-        self._qps = FollowedQPs(iterate_qp(path))
+        self._qps = SyncedQPs(iterate_qp(path))
 
     def __enter__(self) -> Self:
         return self

@@ -17,11 +17,11 @@ from vqe_fast.evaluation.restorer import Timed, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models import spec_of
 from vqe_fast.models.inference import Precision
-from vqe_fast.video.inference.memory_plan import Wishes
-from vqe_fast.video.pipeline.analyze import Watch
-from vqe_fast.video.pipeline.item import in_steps
+from vqe_fast.video.inference.memory_plan import ResourceLimits
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import in_bundles
 from vqe_fast.video.pipeline.run import run
-from vqe_fast.video.session import Job, Workbench
+from vqe_fast.video.session import EnhanceSession, Job
 from vqe_fast.weights import metadata_of, shipped_strengths
 
 _PLANES = {"y": "luma", "rgb": "RGB", "yuv": "luma and chroma"}
@@ -59,7 +59,7 @@ class Network:
         precision: Precision = "auto",
         qp: Told | None = None,
     ) -> None:
-        self._bench = Workbench(
+        self._bench = EnhanceSession(
             Job(
                 source=Path(),
                 target=Path(),
@@ -73,7 +73,7 @@ class Network:
                 pix_fmt=None,
                 interlaced="refuse",
                 qp=None,
-                wishes=Wishes(),
+                limits=ResourceLimits(),
             )
         )
         self._spec = spec_of(self._bench.network)
@@ -98,13 +98,13 @@ class Network:
     def restore(self, case: Case, frames: FrameStore) -> Work:
         """Runs the model over the clip."""
         asked = self._asked(case)
-        bench = self._bench.adjusted(source=case.path, qp=asked)
-        with bench.open() as video, bench.qp_track() as qps:
-            enhancer = bench.enhancer(video)
-            watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-            tell_qps = bench.telling_qps(qps, video)
-            steps = tell_qps(watch(in_steps(video.items())))
-            _, timings = run(steps, enhancer, _Kept(frames), lambda done: None)
+        session = self._bench.adjusted(source=case.path, qp=asked)
+        with session.open() as video, session.qp_provider() as qps:
+            enhancer = session.enhancer(video)
+            watch = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+            tell_qps = session.telling_qps(qps, video)
+            bundles = tell_qps(watch(in_bundles(video.items())))
+            _, timings = run(bundles, enhancer, _Kept(frames), lambda done: None)
             note = enhancer.precision
             if self._spec.takes_qp:
                 note += ", QP of each frame" if asked is None else ", the encoder's QP"

@@ -14,14 +14,14 @@ from vqe_fast.models.quality import DEFAULT_MODEL
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import parse_bytes, peak_memory, reset_peak
-from vqe_fast.video.inference.memory_plan import Wishes
+from vqe_fast.video.inference.memory_plan import ResourceLimits
 from vqe_fast.video.interlacing import Interlaced
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.side_data import not_kept
 from vqe_fast.video.media.trim import first_frames
-from vqe_fast.video.media.writer import VideoSink
-from vqe_fast.video.pipeline.analyze import Watch
-from vqe_fast.video.pipeline.item import in_steps
+from vqe_fast.video.media.writer import VideoWriter
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import in_bundles
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.report import EnhanceReport, Outcome
 from vqe_fast.video.segments.resume_state import is_complete
@@ -31,7 +31,7 @@ from vqe_fast.video.segments.scheduler import (
     enhance_segmented,
     refuse_leftovers,
 )
-from vqe_fast.video.session import Job, Workbench
+from vqe_fast.video.session import EnhanceSession, Job
 
 __all__ = ["EnhanceReport", "enhance_video"]
 
@@ -135,8 +135,10 @@ def enhance_video(
             raise VideoError(
                 "a number of frames is for one pass; leave out segments, workers and resume"
             )
-    wishes = Wishes(tile, None if max_memory is None else parse_bytes(max_memory), clip_frames)
-    bench = Workbench(
+    limits = ResourceLimits(
+        tile, None if max_memory is None else parse_bytes(max_memory), clip_frames
+    )
+    session = EnhanceSession(
         Job(
             source=source,
             target=target.resolve(),
@@ -150,16 +152,16 @@ def enhance_video(
             pix_fmt=pix_fmt,
             interlaced=interlaced,
             qp=qp,
-            wishes=wishes,
+            limits=limits,
         )
     )
-    with bench.open() as video:
-        facts, settings = video.facts, bench.settings(video)
+    with session.open() as video:
+        facts, settings = video.facts, session.settings(video)
         if division is None:
-            outcome = _enhance_in_one_pass(bench, video, frames, progress)
+            outcome = _enhance_in_one_pass(session, video, frames, progress)
             result = SegmentedOutcome(outcome, None, 0, 0)
         else:
-            result = enhance_segmented(bench, division, progress or _no_progress)
+            result = enhance_segmented(session, division, progress or _no_progress)
     return EnhanceReport(
         **vars(result.outcome),
         source=str(source),
@@ -171,7 +173,7 @@ def enhance_video(
         resumed=result.resumed,
         frames_resumed=result.frames_resumed,
         model=model_name(model),
-        device=str(bench.device),
+        device=str(session.device),
         codec=settings.codec,
         pixel_format=facts.pixel_format,
         crf=settings.crf,
@@ -180,18 +182,18 @@ def enhance_video(
 
 
 def _enhance_in_one_pass(
-    bench: Workbench, video: VideoSource, limit: int | None, progress: Progress | None
+    session: EnhanceSession, video: VideoReader, limit: int | None, progress: Progress | None
 ) -> Outcome:
-    bench.view(video)  # refuses what no temporary file need be made for
-    settings = bench.settings(video)
+    session.view(video)  # refuses what no temporary file need be made for
+    settings = session.settings(video)
     with (
-        VideoSink(bench.job.target, video, settings, with_chapters=limit is None) as sink,
-        bench.qp_track() as qps,
+        VideoWriter(session.job.target, video, settings, with_chapters=limit is None) as writer,
+        session.qp_provider() as qps,
     ):
-        reset_peak(bench.device)
-        enhancer = bench.enhancer(video)
-        watch = Watch(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-        tell_qps = bench.telling_qps(qps, video)
+        reset_peak(session.device)
+        enhancer = session.enhancer(video)
+        analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+        tell_qps = session.telling_qps(qps, video)
         facts = video.facts
         items = video.items()
         if limit is not None:
@@ -200,25 +202,28 @@ def _enhance_in_one_pass(
         total = min((n for n in (facts.frame_count, limit) if n is not None), default=None)
         report = progress or _no_progress
         done, timings = run(
-            tell_qps(watch(in_steps(items))), enhancer, sink, lambda done: report(done, total)
+            tell_qps(analyzer(in_bundles(items))),
+            enhancer,
+            writer,
+            lambda done: report(done, total),
         )
-        sink.commit()
+        writer.commit()
         return Outcome(
             frames_in=done,
-            frames_out=sink.frames_encoded,
+            frames_out=writer.frames_encoded,
             frames_damaged=video.damaged_frames,
-            damaged_packets=video.damaged_packets + sink.damaged_packets,
+            damaged_packets=video.damaged_packets + writer.damaged_packets,
             not_kept=not_kept(video.extras, settings.codec),
             precision=enhancer.precision,
             qp_sources={} if qps is None else dict(qps.sources),
             applied=dict(enhancer.applied),
-            duplicated=watch.repeats,
-            scene_cuts=watch.scene_cuts,
+            duplicated=analyzer.repeats,
+            scene_cuts=analyzer.scene_cuts,
             tile=enhancer.tile,
             tiles_exact=enhancer.is_exact,
             clip_frames=enhancer.clip_frames,
             timings=timings,
-            peak_memory=peak_memory(bench.device),
+            peak_memory=peak_memory(session.device),
         )
 
 

@@ -10,7 +10,7 @@ import av
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.qp.headers import HeaderReader
 from vqe_fast.video.qp.packets import VideoPackets
 
@@ -24,7 +24,7 @@ _SLICES, _INTERLACED_SCAN = "0-31", 0
 _LOOK_AHEAD = 4  # packets: the first may be damaged
 
 
-def works_on_fields(source: VideoSource, interlaced: Interlaced) -> bool:
+def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
     """Whether the frames of ``source`` are to be enhanced as two pictures of half their height.
 
     Raises:
@@ -54,7 +54,7 @@ def works_on_fields(source: VideoSource, interlaced: Interlaced) -> bool:
     return True
 
 
-def refuse_interlaced_hevc(source: VideoSource) -> None:
+def refuse_interlaced_hevc(source: VideoReader) -> None:
     """Makes sure that ``source`` is not HEVC with fields, which FFmpeg does not weave.
 
     Either each picture is one field, or two are woven and FFmpeg does not flag that.
@@ -71,7 +71,7 @@ def refuse_interlaced_hevc(source: VideoSource) -> None:
         )
 
 
-def _has_interlaced_scan(source: VideoSource) -> bool:
+def _has_interlaced_scan(source: VideoReader) -> bool:
     """Whether messages between the first pictures say so."""
     with suppress(av.error.FFmpegError), open_video(source.path) as container:
         stream = pick_stream(container, source.path)

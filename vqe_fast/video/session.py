@@ -21,15 +21,15 @@ from vqe_fast.video.frames.model_input import View, view_for
 from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.load import find_model, pick_device
-from vqe_fast.video.inference.memory_plan import Wishes
+from vqe_fast.video.inference.memory_plan import ResourceLimits
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.interlacing import Interlaced, refuse_interlaced_hevc, works_on_fields
 from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer
-from vqe_fast.video.pipeline.item import Step
 from vqe_fast.video.qp.estimate import find_estimator
-from vqe_fast.video.qp.provider import QPTrack
+from vqe_fast.video.qp.provider import QPProvider
 from vqe_fast.weights import shipped_strengths
 
 
@@ -50,7 +50,7 @@ class Job:
         pix_fmt: pixel format to convert to.
         interlaced: what to do with interlaced video.
         qp: of all frames.
-        wishes: tiles, memory and clips.
+        limits: tiles, memory and clips.
         encoder_threads: how many the encoder may use; 0 for as many as it likes.
     """
 
@@ -66,11 +66,11 @@ class Job:
     pix_fmt: str | None
     interlaced: Interlaced
     qp: float | None
-    wishes: Wishes
+    limits: ResourceLimits
     encoder_threads: int = 0
 
 
-class Workbench:
+class EnhanceSession:
     """A job made ready, but for the enhancer.
 
     Args:
@@ -94,19 +94,19 @@ class Workbench:
         ships = isinstance(job.model, str) and job.weights is None
         self.strengths = Strengths(shipped_strengths(str(job.model)) if ships else {})
 
-    def adjusted(self, **changes: Any) -> Workbench:
+    def adjusted(self, **changes: Any) -> EnhanceSession:
         """The same with other fields of the job, but for the model and the device."""
         other = copy.copy(self)
         other.job = replace(self.job, **changes)
         return other
 
-    def open(self) -> VideoSource:
+    def open(self) -> VideoReader:
         """Opens the source, and lets it deliver frames as they are to be encoded.
 
         Raises:
             VideoError: source or options do not allow it.
         """
-        video = VideoSource(self.job.source, threads=_decoder_threads(self.device))
+        video = VideoReader(self.job.source, threads=_decoder_threads(self.device))
         try:
             settings = self.settings(video)
             refuse_interlaced_hevc(video)
@@ -117,7 +117,7 @@ class Workbench:
             raise
         return video
 
-    def settings(self, video: VideoSource) -> EncoderSettings:
+    def settings(self, video: VideoReader) -> EncoderSettings:
         """The encoder and its settings.
 
         Raises:
@@ -127,7 +127,7 @@ class Workbench:
         chosen = EncoderSettings.choose(job.codec, job.crf, job.preset, video.facts.codec)
         return replace(chosen, threads=job.encoder_threads)
 
-    def view(self, video: VideoSource) -> View:
+    def view(self, video: VideoReader) -> View:
         """What the model sees of the frames of ``video``, which :meth:`open` gave.
 
         Raises:
@@ -140,14 +140,14 @@ class Workbench:
             fields=works_on_fields(video, self.job.interlaced),
         )
 
-    def enhancer(self, video: VideoSource) -> Enhancer:
+    def enhancer(self, video: VideoReader) -> Enhancer:
         """Puts the model on its device.
 
         Args:
             video: as :meth:`open` gave it, before any frame was taken.
 
         Raises:
-            VideoError: memory does not suffice, or a wish is out of range.
+            VideoError: memory does not suffice, or a limit is out of range.
         """
         return Enhancer(
             self.network,
@@ -155,7 +155,7 @@ class Workbench:
             precision=self.job.precision,
             view=self.view(video),
             probe=video.first_frame,
-            wishes=self.job.wishes,
+            limits=self.job.limits,
         )
 
     def make_enhancer(self) -> Enhancer:
@@ -164,7 +164,7 @@ class Workbench:
             return self.enhancer(video)
 
     @contextmanager
-    def qp_track(self) -> Iterator[QPTrack | None]:
+    def qp_provider(self) -> Iterator[QPProvider | None]:
         """The QPs that the model is to be told, or that its strengths depend on; None for neither.
 
         They are closed when the ``with`` block is left.
@@ -173,7 +173,7 @@ class Workbench:
             VideoError: it is neither, but a QP was given, or that is out of range.
         """
         if spec_of(self.network).takes_qp or self.strengths.is_needed:
-            track = QPTrack(self.job.source, self.job.qp, find_estimator(self.device))
+            track = QPProvider(self.job.source, self.job.qp, find_estimator(self.device))
             with closing(track):
                 yield track
             return
@@ -182,16 +182,16 @@ class Workbench:
         yield None
 
     def telling_qps(
-        self, qps: QPTrack | None, video: VideoSource
-    ) -> Callable[[Iterable[Step]], Iterable[Step]]:
-        """A stage that fills in how the frames of steps were coded.
+        self, qps: QPProvider | None, video: VideoReader
+    ) -> Callable[[Iterable[FrameBundle]], Iterable[FrameBundle]]:
+        """A stage that fills in how the frames of bundles were coded.
 
         Args:
-            qps: where they come from; None to leave the steps as they are.
+            qps: where they come from; None to leave the bundles as they are.
             video: as :meth:`open` gave it, before any frame was taken.
         """
         if qps is None:
-            return lambda steps: steps
+            return lambda bundles: bundles
         fields = works_on_fields(video, self.job.interlaced)
         view = view_for("y", video.first_frame, fields=fields)
         codec = codec_code(video.facts.codec)
@@ -203,11 +203,11 @@ class Workbench:
             coding = qps.of(frame.pts, (frame.height, frame.width), luma, counts=counts)
             return replace(coding, codec=codec, strength=self.strengths.of(codec, coding.qp))
 
-        def tell(steps: Iterable[Step]) -> Iterator[Step]:
-            for step in steps:
-                if step.frame is not None and not step.repeats:
-                    step.coding = of(step.frame, step.is_kept)
-                yield step
+        def tell(bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:
+            for bundle in bundles:
+                if bundle.frame is not None and not bundle.repeats:
+                    bundle.coding = of(bundle.frame, bundle.is_kept)
+                yield bundle
 
         return tell
 

@@ -34,7 +34,7 @@ _MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ResourceLimits:
     """What the user says; None for what suits the memory.
 
     Attributes:
@@ -72,7 +72,7 @@ def make_plan(
     example: Callable[[int], Tensor],
     size: tuple[int, int],
     device: torch.device,
-    wishes: Wishes,
+    limits: ResourceLimits,
 ) -> Plan:
     """Chooses what fits.
 
@@ -85,17 +85,17 @@ def make_plan(
             the B pictures of a frame; the number matters to a recurrent model alone.
         size: height and width of the pictures.
         device: where the model is.
-        wishes: what the user says.
+        limits: what the user says.
 
     Raises:
         VideoError: a wish is out of range, or what it asks for does not fit into memory.
     """
     spec = spec_of(model)
-    if wishes.clip_frames is not None and not spec.recurrent:
+    if limits.clip_frames is not None and not spec.recurrent:
         raise VideoError("a clip length was given, but the model is not recurrent; leave it out")
-    tiling = Tiling(spec, size, wishes.tile)
-    budget = (wishes.max_memory or int(_SHARE * available_memory(device))) // wishes.processes
-    is_strict = wishes.max_memory is not None or device.type != "cuda"
+    tiling = Tiling(spec, size, limits.tile)
+    budget = (limits.max_memory or int(_SHARE * available_memory(device))) // limits.processes
+    is_strict = limits.max_memory is not None or device.type != "cuda"
 
     def taken(frames: int) -> float:
         """Bytes a pixel of a frame, or of each of its fields together."""
@@ -108,7 +108,7 @@ def make_plan(
         return model(frames, 32.0) if spec.takes_qp else model(frames)
 
     pixels = tiling.window_pixels(tiling.tile)
-    clip_frames = wishes.clip_frames or LONGEST
+    clip_frames = limits.clip_frames or LONGEST
     batch, at_once = _batch(spec, pixels, device), _at_once(spec, device)
     if pixels * len(example(1)) * _LAVISH * batch * at_once <= budget:
         return Plan(tiling, batch, at_once, clip_frames)
@@ -116,13 +116,13 @@ def make_plan(
         least, more = taken(SHORTEST // 2), taken(SHORTEST)
         a_frame = (more - least) / (SHORTEST - SHORTEST // 2)
         fitting = SHORTEST + int((budget / pixels - more) / max(a_frame, 1e-9))
-        clip_frames = wishes.clip_frames or max(SHORTEST, min(LONGEST, fitting))
+        clip_frames = limits.clip_frames or max(SHORTEST, min(LONGEST, fitting))
         needed = (more + a_frame * (clip_frames - SHORTEST)) * pixels
     else:
         a_pixel = taken(1)
         fitting = max(1, int(budget / (a_pixel * pixels)))
         batch, at_once = min(batch, fitting), min(at_once, fitting)
-        if is_exact(spec) and wishes.tile is None:
+        if is_exact(spec) and limits.tile is None:
             tiling = _fitting(tiling, spec, size, budget / a_pixel)
         needed = a_pixel * tiling.window_pixels(tiling.tile)
     if needed > budget and is_strict:

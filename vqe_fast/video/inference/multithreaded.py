@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.single_frame import SingleRunner
 from vqe_fast.video.inference.tiling import Tiling
 from vqe_fast.video.threads.channel import Cancelled
@@ -48,11 +48,11 @@ class ConcurrentRunner(Runner):
         """During which at least one frame was under way."""
         return self._clock.seconds
 
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes a frame; gives the oldest once there are more than can be enhanced at once."""
         self._pool = self._pool or self._start()
         self._pending.append(SimpleQueue())
-        self._pool.submit(self._enhance, shot, self._pending[-1])
+        self._pool.submit(self._enhance, frame, self._pending[-1])
         if len(self._pending) > self._at_once:
             yield self._oldest()
 
@@ -78,13 +78,13 @@ class ConcurrentRunner(Runner):
             raise result
         return result
 
-    def _enhance(self, shot: Shot, reply: SimpleQueue[Tensor | BaseException]) -> None:
+    def _enhance(self, frame: InputFrame, reply: SimpleQueue[Tensor | BaseException]) -> None:
         runner = self._idle.pop()
         try:
             if self._cancelled:
                 raise Cancelled
             with self._clock:
-                (enhanced,) = runner.push(shot)
+                (enhanced,) = runner.push(frame)
             reply.put(enhanced)
         except BaseException as error:  # for the thread that waits
             reply.put(error)

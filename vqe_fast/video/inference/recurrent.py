@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import run_if_memory_allows
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
 
 OVERLAP = 6
@@ -50,44 +50,44 @@ class RecurrentRunner(Runner):
         self.clip_frames = clip_frames
         self._model = model
         self._tiling = tiling
-        self._shots: list[Shot] = []
+        self._frames: list[InputFrame] = []
         self._done = 0
 
     @torch.inference_mode()
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes a frame; gives those of a clip once it is complete."""
-        if shot.begins_scene:
+        if frame.begins_scene:
             yield from self.flush()
-        planes = [plane.clone() for plane in shot.planes] if _on_cpu(shot) else shot.planes
-        self._shots.append(replace(shot, planes=planes))
-        while len(self._shots) > self.clip_frames:
+        planes = [plane.clone() for plane in frame.planes] if _on_cpu(frame) else frame.planes
+        self._frames.append(replace(frame, planes=planes))
+        while len(self._frames) > self.clip_frames:
             yield from self._next(self.clip_frames)
 
     @torch.inference_mode()
     def flush(self) -> Iterator[Tensor]:
         """Gives all frames that are left."""
-        while self._done < len(self._shots):
-            yield from self._next(min(self.clip_frames, len(self._shots)))
-        self._shots, self._done = [], 0
+        while self._done < len(self._frames):
+            yield from self._next(min(self.clip_frames, len(self._frames)))
+        self._frames, self._done = [], 0
 
     def _next(self, length: int) -> Iterator[Tensor]:
         """Enhances the first frames that there are, and gives those that are far from a seam."""
-        enhanced = self._enhance(self._shots[:length])
+        enhanced = self._enhance(self._frames[:length])
         if enhanced is None:
             return
-        is_last = length == len(self._shots)
+        is_last = length == len(self._frames)
         end = length if is_last else length - OVERLAP
         yield from enhanced[:, self._done : end].unbind(1)
         seen = end if is_last else end - OVERLAP
-        del self._shots[:seen]
+        del self._frames[:seen]
         self._done = end - seen
 
-    def _enhance(self, shots: list[Shot]) -> Tensor | None:
+    def _enhance(self, frames: list[InputFrame]) -> Tensor | None:
         """None if it must be tried again with a shorter clip."""
-        device = shots[0].planes[0].device
+        device = frames[0].planes[0].device
 
         def run() -> Tensor:
-            clip = torch.stack([shot.values() for shot in shots], dim=1)
+            clip = torch.stack([frame.values() for frame in frames], dim=1)
             return self._tiling.run(clip, lambda _, part: self._model(part))
 
         if self.clip_frames == SHORTEST:
@@ -95,9 +95,9 @@ class RecurrentRunner(Runner):
         result = run_if_memory_allows(run, device)
         if result is not None:
             return result[0]
-        self.clip_frames = max(min(self.clip_frames, len(shots)) // 2, SHORTEST)
+        self.clip_frames = max(min(self.clip_frames, len(frames)) // 2, SHORTEST)
         return None
 
 
-def _on_cpu(shot: Shot) -> bool:
-    return shot.planes[0].device.type == "cpu"
+def _on_cpu(frame: InputFrame) -> bool:
+    return frame.planes[0].device.type == "cpu"

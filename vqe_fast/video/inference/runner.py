@@ -14,7 +14,7 @@ from vqe_fast.video.inference.strength import WHOLE, Strength
 
 
 @dataclass
-class Shot:
+class InputFrame:
     """A frame as a runner gets it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Shot:
 class Runner(Protocol):
     """Enhances the frames of a video in order; each comes back once, maybe some frames later."""
 
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes the next frame.
 
         Yields:

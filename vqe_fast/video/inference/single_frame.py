@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vqe_fast.models import spec_of
 from vqe_fast.video.inference.frame_coding import CodingArguments
 from vqe_fast.video.inference.memory import run_if_memory_allows
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
 
 
@@ -28,30 +28,33 @@ class SingleRunner(Runner):
         self._tiling = tiling
         self._batch = batch
         self._spec = spec_of(model)
-        self._shots: list[Shot] = []
+        self._frames: list[InputFrame] = []
 
     @torch.inference_mode()
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes a frame; gives those that are enhanced now."""
-        self._shots.append(shot)
-        if len(self._shots) >= self._batch:
+        self._frames.append(frame)
+        if len(self._frames) >= self._batch:
             yield from self.flush()
 
     @torch.inference_mode()
     def flush(self) -> Iterator[Tensor]:
         """Gives all frames that are left."""
-        while self._shots:
-            shots = self._shots[: self._batch]
-            enhanced = self._enhance(shots)
+        while self._frames:
+            frames = self._frames[: self._batch]
+            enhanced = self._enhance(frames)
             if enhanced is not None:
-                del self._shots[: len(shots)]
-                yield from enhanced.chunk(len(shots))
+                del self._frames[: len(frames)]
+                yield from enhanced.chunk(len(frames))
 
-    def _enhance(self, shots: list[Shot]) -> Tensor | None:
+    def _enhance(self, frames: list[InputFrame]) -> Tensor | None:
         """None if it must be tried again with fewer frames."""
-        values = torch.cat([shot.values() for shot in shots])
+        values = torch.cat([frame.values() for frame in frames])
         arguments = CodingArguments(
-            [shot.coding for shot in shots], self._spec, values.device, len(values) // len(shots)
+            [frame.coding for frame in frames],
+            self._spec,
+            values.device,
+            len(values) // len(frames),
         )
 
         def run() -> Tensor:
@@ -59,10 +62,10 @@ class SingleRunner(Runner):
                 values, lambda tile, window: self._model(window, *arguments.of(tile.window))
             )
 
-        if len(shots) == 1:
+        if len(frames) == 1:
             return self._tiling.attempt(run, values.device)
         result = run_if_memory_allows(run, values.device)
         if result is not None:
             return result[0]
-        self._batch = len(shots) // 2
+        self._batch = len(frames) // 2
         return None

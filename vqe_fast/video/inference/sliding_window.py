@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
 from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
 
 
@@ -33,11 +33,11 @@ class WindowedRunner(Runner):
         self._next = 0
 
     @torch.inference_mode()
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes a frame; gives the one that now has all its neighbours."""
-        if shot.begins_scene:
+        if frame.begins_scene:
             yield from self.flush()
-        self._held.append((shot.values(), shot.coding))
+        self._held.append((frame.values(), frame.coding))
         if len(self._held) > self._next + self._radius:
             yield self._enhance()
         if self._next > self._radius:

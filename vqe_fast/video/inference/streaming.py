@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.video.inference.runner import Runner, Shot
+from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
 
 
@@ -52,12 +52,12 @@ class StreamedRunner(Runner):
         self._streams: list[FrameStream] | None = None
 
     @torch.inference_mode()
-    def push(self, shot: Shot) -> Iterator[Tensor]:
+    def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes a frame; gives the one before it, if that is of the same scene."""
-        if shot.begins_scene:
+        if frame.begins_scene:
             yield from self.flush()
-        values = shot.values()
-        qp = None if shot.coding is None else shot.coding.qp
+        values = frame.values()
+        qp = None if frame.coding is None else frame.coding.qp
         enhanced = self._tiling.attempt(lambda: self._advance(values, qp), values.device)
         self._recent = [*self._recent[-1:], (values, qp)]
         if enhanced is not None:

@@ -9,14 +9,14 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
 
 _USUAL_SITING = ("left", "unspecified")
 _LOSES_SITING = ((".mp4", "libvpx-vp9"), (".mp4", "ffv1"))
 
 
-def refuse_misfits(target: Path, source: VideoSource, settings: EncoderSettings) -> None:
+def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
     """Makes sure that ``target`` can hold what ``source`` says of its video.
 
     Raises:
@@ -53,7 +53,7 @@ def refuse_misfits(target: Path, source: VideoSource, settings: EncoderSettings)
     _refuse_unshowable(source)
 
 
-def _refuse_unshowable(source: VideoSource) -> None:
+def _refuse_unshowable(source: VideoReader) -> None:
     """Refuses video whose decoded frames are not what its players show."""
     profile = dolby_vision_profile(source.container)
     if profile is not None and profile[1] == 0:

@@ -12,7 +12,7 @@ from av.stream import Discard, Stream
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import is_picture
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
@@ -44,7 +44,7 @@ def format_of(target: Path) -> str:
     return FORMATS[suffix]
 
 
-def streams_to_copy(source: VideoSource, target: Path) -> list[Stream]:
+def streams_to_copy(source: VideoReader, target: Path) -> list[Stream]:
     """The streams of ``source`` to be copied beside the video.
 
     Raises:

@@ -37,7 +37,7 @@ _LOOK_AHEAD = 6
 """Frames decoded before any work: telecined film shows both of its kinds of frames in five."""
 
 
-class VideoSource:
+class VideoReader:
     """A video file opened for reading, with its first frames decoded already.
 
     Attributes:
@@ -221,7 +221,7 @@ class VideoSource:
 
         PyAV cannot go on emptying a decoder after an error; with one thread there is no such error.
         """
-        with VideoSource(self.path, threads=1) as again:
+        with VideoReader(self.path, threads=1) as again:
             again.count_within(*self._span)
             if self._sought is not None:
                 again.seek(self._sought)

@@ -20,7 +20,7 @@ _SCANS: dict[str, Scan] = {"P": "progressive", "T": "top first", "B": "bottom fi
 
 
 @dataclass(frozen=True)
-class FirstLook:
+class ShowInfo:
     """Properties of a frame that PyAV does not show.
 
     Attributes:
@@ -32,7 +32,7 @@ class FirstLook:
     scan: Scan
 
 
-def look_at(frame: VideoFrame) -> FirstLook:
+def look_at(frame: VideoFrame) -> ShowInfo:
     """Asks FFmpeg's filter ``showinfo`` about ``frame``."""
     graph = Graph()
     with captured_log() as lines:
@@ -43,15 +43,15 @@ def look_at(frame: VideoFrame) -> FirstLook:
             time_base=frame.time_base or Fraction(1, 25),
         )
         info = graph.add("showinfo", checksum="0")
-        sink = graph.add("buffersink")
+        writer = graph.add("buffersink")
         source.link_to(info)
-        info.link_to(sink)
+        info.link_to(writer)
         graph.configure()
         source.push(frame)
-        sink.pull()
+        writer.pull()
     text = " ".join(message for _, name, message in lines if name.startswith("showinfo"))
     location, scan = re.search(r" cl:(\S+)", text), re.search(r" i:([PTB]) ", text)
-    return FirstLook(
+    return ShowInfo(
         location[1] if location else "unspecified",
         _SCANS[scan[1]] if scan else "progressive",
     )

@@ -19,7 +19,7 @@ def first_frames(items: Iterable[Item], count: int, audio: Collection[int]) -> I
     """Yields ``count`` frames, and the packets that begin before the frame that would follow.
 
     Args:
-        items: frames and packets of a :class:`~vqe_fast.video.media.reader.VideoSource`.
+        items: frames and packets of a :class:`~vqe_fast.video.media.reader.VideoReader`.
         count: frames to let through.
         audio: indices of the streams whose packets come regularly: the items are read on past the
             last frame until each of these has reached the cut, but not further than ten seconds.

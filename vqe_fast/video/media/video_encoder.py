@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import content_tags
 from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
 
@@ -25,7 +25,7 @@ _FIELD_ORDERS: dict[Scan, int] = {"progressive": 1, "top first": 2, "bottom firs
 
 
 def add_video(
-    output: OutputContainer, source: VideoSource, settings: EncoderSettings
+    output: OutputContainer, source: VideoReader, settings: EncoderSettings
 ) -> VideoStream:
     """Adds a stream to ``output`` for the frames of ``source`` and opens its encoder.
 

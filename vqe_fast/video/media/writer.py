@@ -19,7 +19,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import add_copy, content_tags, format_of, streams_to_copy
 from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import PacketCopier
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
 
@@ -27,7 +27,7 @@ _BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWe
 """What muxers raise at packets that they cannot take, where files cannot be blamed."""
 
 
-class VideoSink:
+class VideoWriter:
     """A video file being written under a temporary name beside its target.
 
     Leaving the ``with`` block without :meth:`commit` removes what was written. Until then
@@ -40,7 +40,7 @@ class VideoSink:
     def __init__(
         self,
         target: Path,
-        source: VideoSource,
+        source: VideoReader,
         settings: EncoderSettings,
         *,
         with_chapters: bool,

@@ -13,11 +13,11 @@ from av.video.frame import VideoFrame
 from vqe_fast.video.frames.duplicates import Repeats
 from vqe_fast.video.frames.planes import depth_of, luma_view
 from vqe_fast.video.frames.scene_cuts import SceneCuts
-from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.bundle import FrameBundle
 
 
-class Watch:
-    """Fills in what steps say about their frames.
+class FrameAnalyzer:
+    """Fills in what bundles say about their frames.
 
     Args:
         planes: how many planes the model sees.
@@ -34,45 +34,45 @@ class Watch:
         self.repeats = 0
         self._repeats = Repeats(planes)
 
-    def __call__(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """Yields the steps in order, one frame later than they come.
+    def __call__(self, bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:
+        """Yields the bundles in order, one frame later than they come.
 
         A frame may be changed once it is given back, and the next one is compared with it. Where
         scene cuts matter, it is two frames.
         """
         cuts = SceneCuts() if self.scene_cuts is not None else None
-        waiting: deque[Step] = deque()
+        waiting: deque[FrameBundle] = deque()
         answers: deque[bool] = deque()
-        last: Step | None = None
-        for step in steps:
-            waiting.append(step)
-            if step.frame is None:
+        last: FrameBundle | None = None
+        for bundle in bundles:
+            waiting.append(bundle)
+            if bundle.frame is None:
                 if last is not None:  # packets do not wait for a frame: there may be many of them
                     self._repeats.keep()
                 last = None
             else:
-                last = step
-                step.repeats = self._repeats(step.frame)
-                self.repeats += step.repeats and step.is_kept
+                last = bundle
+                bundle.repeats = self._repeats(bundle.frame)
+                self.repeats += bundle.repeats and bundle.is_kept
                 if cuts is None:
                     answers.append(False)
                 else:
-                    begins = cuts.push(None if step.repeats else _eight_bits(step.frame))
+                    begins = cuts.push(None if bundle.repeats else _eight_bits(bundle.frame))
                     answers.extend(() if begins is None else (begins,))
             yield from self._settled(waiting, answers, last)
         answers.extend(cuts.flush() if cuts is not None else ())
         yield from self._settled(waiting, answers, None)
 
     def _settled(
-        self, waiting: deque[Step], answers: deque[bool], last: Step | None
-    ) -> Iterator[Step]:
+        self, waiting: deque[FrameBundle], answers: deque[bool], last: FrameBundle | None
+    ) -> Iterator[FrameBundle]:
         """Those of ``waiting`` that are known and before ``last``."""
         while waiting and waiting[0] is not last and (waiting[0].frame is None or answers):
-            step = waiting.popleft()
-            if step.frame is not None and answers.popleft():
-                step.begins_scene = True
-                self.scene_cuts = (self.scene_cuts or 0) + step.is_kept
-            yield step
+            bundle = waiting.popleft()
+            if bundle.frame is not None and answers.popleft():
+                bundle.begins_scene = True
+                self.scene_cuts = (self.scene_cuts or 0) + bundle.is_kept
+            yield bundle
 
 
 def _eight_bits(frame: VideoFrame) -> npt.NDArray[np.uint8]:

@@ -18,12 +18,12 @@ from vqe_fast.video.frames.planes import plane_view
 from vqe_fast.video.frames.tensors import load_planes, store_planes
 from vqe_fast.video.frames.transfer import UNCHANGED, transfer_for
 from vqe_fast.video.inference.dispatch import example_of, find_runner
-from vqe_fast.video.inference.memory_plan import Wishes, make_plan
+from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
 from vqe_fast.video.inference.recurrent import OVERLAP, RecurrentRunner
-from vqe_fast.video.inference.runner import Shot
+from vqe_fast.video.inference.runner import InputFrame
 from vqe_fast.video.inference.strength import NONE, WHOLE, Applied
 from vqe_fast.video.inference.tiling import refuse_other_shape
-from vqe_fast.video.pipeline.item import Step
+from vqe_fast.video.pipeline.bundle import FrameBundle
 
 _TYPICAL_QP = 32.0
 _CLIP = 3
@@ -54,7 +54,7 @@ class Enhancer:
         precision: Precision,
         view: View,
         probe: VideoFrame,
-        wishes: Wishes | None = None,
+        limits: ResourceLimits | None = None,
     ) -> None:
         """Puts a copy of ``model`` on ``device`` in the precision asked for.
 
@@ -64,10 +64,10 @@ class Enhancer:
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
             view: what the model sees of frames.
             probe: a typical frame, for the choices that are left.
-            wishes: of the user.
+            limits: of the user.
 
         Raises:
-            VideoError: memory does not suffice, or a wish is out of range.
+            VideoError: memory does not suffice, or a limit is out of range.
         """
         self._transfer = transfer_for(device)
         self._spec = spec_of(model)
@@ -89,11 +89,11 @@ class Enhancer:
             lambda frames: example_of(self._spec, corner, frames),
             (values.shape[-2], values.shape[-1]),
             device,
-            wishes or Wishes(),
+            limits or ResourceLimits(),
         )
         self._runner = find_runner(self._model, self._plan)
-        self._waiting: deque[Step] = deque()
-        self._shots: deque[tuple[Step, Shot]] = deque()
+        self._waiting: deque[FrameBundle] = deque()
+        self._frames: deque[tuple[FrameBundle, InputFrame]] = deque()
         self._repeated = 0
         self.applied: Counter[Applied] = Counter()
 
@@ -128,22 +128,22 @@ class Enhancer:
         """During which frames were under way beside the caller; 0 if none ever are."""
         return self._runner.seconds
 
-    def __call__(self, steps: Iterable[Step]) -> Generator[Step, None, None]:
-        """Gives each step back once its frame has a result, in order.
+    def __call__(self, bundles: Iterable[FrameBundle]) -> Generator[FrameBundle, None, None]:
+        """Gives each bundle back once its frame has a result, in order.
 
         Can be called again, for other frames of the same shape, once it has given back all.
 
         Args:
-            steps: as :class:`vqe_fast.video.pipeline.analyze.Watch` leaves them.
+            bundles: as :class:`vqe_fast.video.pipeline.analyze.FrameAnalyzer` leaves them.
 
         Raises:
             VideoError: the model changes the size, or memory does not suffice.
         """
         self._repeated = 0
         with closing(self._runner):
-            for step in steps:
-                self._waiting.append(step)
-                for enhanced in self._results(step):
+            for bundle in bundles:
+                self._waiting.append(bundle)
+                for enhanced in self._results(bundle):
                     self._settle(enhanced)
                     yield from self._ready()
                 yield from self._ready()
@@ -151,22 +151,22 @@ class Enhancer:
                 self._settle(enhanced)
                 yield from self._ready()
 
-    def _results(self, step: Step) -> Iterator[Tensor]:
-        if step.frame is None:
+    def _results(self, bundle: FrameBundle) -> Iterator[Tensor]:
+        if bundle.frame is None:
             return
-        if not step.repeats:
+        if not bundle.repeats:
             self._repeated = 0
-            strength = WHOLE if step.coding is None else step.coding.strength
-            if step.is_kept:
+            strength = WHOLE if bundle.coding is None else bundle.coding.strength
+            if bundle.is_kept:
                 self.applied[strength.applied] += 1
             if strength == NONE and not self.is_temporal:
                 yield from self._runner.flush()
-                step.result = UNCHANGED
+                bundle.result = UNCHANGED
                 return
-            planes = self._transfer.upload(step.frame, self.view.planes)
-            shot = Shot(planes, self.view, step.coding, step.begins_scene)
-            self._shots.append((step, shot))
-            yield from self._runner.push(shot)
+            planes = self._transfer.upload(bundle.frame, self.view.planes)
+            frame = InputFrame(planes, self.view, bundle.coding, bundle.begins_scene)
+            self._frames.append((bundle, frame))
+            yield from self._runner.push(frame)
             return
         self._repeated += 1
         if self._repeated == STILL:
@@ -174,18 +174,18 @@ class Enhancer:
 
     @torch.inference_mode()
     def _settle(self, enhanced: Tensor) -> None:
-        step, shot = self._shots.popleft()
+        bundle, frame = self._frames.popleft()
         refuse_other_shape(enhanced, self._shape)
-        enhanced = shot.with_strength(enhanced)
+        enhanced = frame.with_strength(enhanced)
         # One number tells of all: the sum of finite values is finite.
-        step.result = self._transfer.download(
-            self.view.samples(shot.planes, enhanced), enhanced.sum().isfinite()
+        bundle.result = self._transfer.download(
+            self.view.samples(frame.planes, enhanced), enhanced.sum().isfinite()
         )
 
-    def _ready(self) -> Iterator[Step]:
+    def _ready(self) -> Iterator[FrameBundle]:
         while self._waiting:
-            step = self._waiting[0]
-            if step.frame is not None and not step.repeats and step.result is None:
+            bundle = self._waiting[0]
+            if bundle.frame is not None and not bundle.repeats and bundle.result is None:
                 return
             yield self._waiting.popleft()
 
@@ -201,25 +201,25 @@ class ResultWriter:
         self._planes = planes
         self._last: VideoFrame | None = None
 
-    def __call__(self, step: Step) -> None:
-        """Writes the result of a step, or that of the frame which its frame repeats.
+    def __call__(self, bundle: FrameBundle) -> None:
+        """Writes the result of a bundle, or that of the frame which its frame repeats.
 
         Raises:
             VideoError: the model gave values that are not finite.
         """
-        frame = step.frame
+        frame = bundle.frame
         if frame is None:
             return
-        if step.repeats and self._last is not None:
+        if bundle.repeats and self._last is not None:
             for index in range(self._planes):
                 plane_view(frame, index)[:] = plane_view(self._last, index)
-        elif step.result is not None:
-            planes = step.result.planes()
+        elif bundle.result is not None:
+            planes = bundle.result.planes()
             if planes is None:
                 raise VideoError(
                     "the model gave values that are not finite; "
                     "try the precision fp32, or other weights"
                 )
             store_planes(frame, planes)
-            step.result = None
+            bundle.result = None
             self._last = frame

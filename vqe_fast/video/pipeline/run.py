@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
-from vqe_fast.video.pipeline.item import Step
 from vqe_fast.video.threads.pipeline import run_pipeline
 from vqe_fast.video.threads.timings import Timings
 
@@ -28,7 +28,7 @@ class Writer(Protocol):
 
 
 def run(
-    steps: Iterable[Step],
+    bundles: Iterable[FrameBundle],
     enhancer: Enhancer,
     writer: Writer,
     on_frame: Callable[[int], None],
@@ -36,7 +36,7 @@ def run(
     """Runs the three stages.
 
     Args:
-        steps: decoded frames, looked at already.
+        bundles: decoded frames, looked at already.
         enhancer: the model.
         writer: takes what is to be written.
         on_frame: called in the calling thread with the number of frames enhanced so far.
@@ -46,30 +46,30 @@ def run(
     """
     timings, done, before = Timings(), 0, enhancer.seconds
 
-    def work(steps: Iterable[Step]) -> Iterator[Step]:
+    def work(bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:
         nonlocal done
-        with closing(enhancer(timings.making("starve", steps))) as enhanced:
-            for step in timings.using("block", timings.making("enhance", enhanced)):
-                if step.frame is not None and step.is_kept:
+        with closing(enhancer(timings.making("starve", bundles))) as enhanced:
+            for bundle in timings.using("block", timings.making("enhance", enhanced)):
+                if bundle.frame is not None and bundle.is_kept:
                     done += 1
                     on_frame(done)
-                yield step
+                yield bundle
 
-    def arrived(steps: Iterable[Step]) -> Iterator[Step]:
-        for step in steps:
-            if step.result is not None:
+    def arrived(bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:
+        for bundle in bundles:
+            if bundle.result is not None:
                 with timings.span("arrive"):
-                    step.result.wait()
-            yield step
+                    bundle.result.wait()
+            yield bundle
 
-    def write(steps: Iterable[Step]) -> None:
+    def write(bundles: Iterable[FrameBundle]) -> None:
         put_result = ResultWriter(enhancer.view.planes)
-        for step in timings.using("encode", arrived(steps)):
-            put_result(step)
-            for item in step.items():
+        for bundle in timings.using("encode", arrived(bundles)):
+            put_result(bundle)
+            for item in bundle.items():
                 writer.write(item)
         with timings.span("encode"):
             writer.finish()
 
-    run_pipeline(timings.making("decode", steps), work, write)
+    run_pipeline(timings.making("decode", bundles), work, write)
     return done, timings.report(enhancer.seconds - before)

@@ -16,7 +16,7 @@ from vqe_fast.video.inference.frame_coding import BLOCK, FrameCoding
 from vqe_fast.video.qp.estimate import Estimator
 from vqe_fast.video.qp.frame import FrameQP
 from vqe_fast.video.qp.reader import iterate_qp
-from vqe_fast.video.qp.synced_reader import FollowedQPs
+from vqe_fast.video.qp.synced_reader import SyncedQPs
 from vqe_fast.video.threads.stage import Ahead
 
 QPSource = Literal["given", "stream", "estimate"]
@@ -26,7 +26,7 @@ _AHEAD = 8
 """Frames whose QPs may be known before they are asked for."""
 
 
-class QPTrack:
+class QPProvider:
     """QPs of frames that are asked for in display order.
 
     A frame's QP is the one given by the user, else that of its stream, else what ``estimate``
@@ -96,7 +96,7 @@ class QPTrack:
 
     def _read_from(self, ticks: int | None) -> None:
         self._ahead = Ahead("vqe-fast QPs", iterate_qp(self._source, ticks), _AHEAD)
-        self._stream = FollowedQPs(self._ahead)
+        self._stream = SyncedQPs(self._ahead)
 
     def _found(
         self, pts: int | None, size: tuple[int, int], luma: Callable[[], Tensor]

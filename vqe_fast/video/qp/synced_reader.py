@@ -8,7 +8,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.qp.frame import FrameQP
 
 
-class FollowedQPs:
+class SyncedQPs:
     """Passes through the QPs of a video as far as its frames have come.
 
     Args:

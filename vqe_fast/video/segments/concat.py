@@ -10,25 +10,25 @@ from typing import Any
 from av.packet import Packet
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.media.reader import VideoSource
-from vqe_fast.video.media.writer import VideoSink
+from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.segments.packet_file import read_part
 from vqe_fast.video.segments.resume_state import Part, PartsFolder, State
-from vqe_fast.video.session import Workbench
+from vqe_fast.video.session import EnhanceSession
 
 
-def join_parts(bench: Workbench, folder: PartsFolder, state: State) -> None:
-    """Writes the target of ``bench`` from the parts of ``state``, which are finished.
+def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> None:
+    """Writes the target of ``session`` from the parts of ``state``, which are finished.
 
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.
     """
     parts = [part for part in state.parts if part is not None]
-    with bench.open() as video:
+    with session.open() as video:
         _refuse_gaps(video, parts)
-        settings, target = bench.settings(video), bench.job.target
-        with VideoSink(target, video, settings, with_chapters=True, folder=folder.path) as sink:
-            if any(part.facts.parameter_sets != sink.parameter_sets for part in parts):
+        settings, target = session.settings(video), session.job.target
+        with VideoWriter(target, video, settings, with_chapters=True, folder=folder.path) as writer:
+            if any(part.facts.parameter_sets != writer.parameter_sets for part in parts):
                 raise VideoError(
                     f"{settings.codec} gave its streams different headers, as it may in another "
                     f"version or on another machine; delete {folder.path} and start anew"
@@ -39,19 +39,19 @@ def join_parts(bench: Workbench, folder: PartsFolder, state: State) -> None:
             encoded = _retimed((packet for file in files for packet in file), delay)
             for packet in video.packets():
                 if packet.stream.index != video.video_stream.index:
-                    sink.write(packet)
+                    writer.write(packet)
                 elif packet.size:
                     for one in islice(encoded, 1):
-                        sink.join(one)
+                        writer.join(one)
             for one in encoded:
-                sink.join(one)
-            sink.finish()
-            state.joined = sink.inode, sink.damaged_packets
+                writer.join(one)
+            writer.finish()
+            state.joined = writer.inode, writer.damaged_packets
             folder.save(state)
-            sink.commit()
+            writer.commit()
 
 
-def _refuse_gaps(video: VideoSource, parts: Iterable[Part]) -> None:
+def _refuse_gaps(video: VideoReader, parts: Iterable[Part]) -> None:
     """Makes sure that each part begins with the frame that the one before saw behind its end."""
     for before, after in pairwise(part for part in parts if part.first is not None):
         if after.first is not None and before.following != after.first:

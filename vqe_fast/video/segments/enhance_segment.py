@@ -13,13 +13,13 @@ from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.report import Outcome
 from vqe_fast.video.segments.packet_file import PartWriter
 from vqe_fast.video.segments.resume_state import Part
-from vqe_fast.video.segments.segment_reader import Excerpt
+from vqe_fast.video.segments.segment_reader import SegmentReader
 from vqe_fast.video.segments.split import Segment
-from vqe_fast.video.session import Workbench
+from vqe_fast.video.session import EnhanceSession
 
 
 def enhance_segment(
-    bench: Workbench,
+    session: EnhanceSession,
     enhancer: Enhancer,
     segment: Segment,
     path: Path,
@@ -28,8 +28,8 @@ def enhance_segment(
     """Writes the part ``path``, which gets its name when it is complete.
 
     Args:
-        bench: the job.
-        enhancer: of ``bench``, for any number of segments one after the other.
+        session: the job.
+        enhancer: of ``session``, for any number of segments one after the other.
         segment: what to enhance.
         path: the file of the part.
         on_frame: called with the number of frames enhanced so far.
@@ -38,18 +38,18 @@ def enhance_segment(
         VideoError: the video cannot be decoded, enhanced or encoded, or the part not be written.
     """
     draft = path.with_suffix(".draft")
-    with bench.qp_track() as qps:
-        excerpt = Excerpt(
-            bench.open,
+    with session.qp_provider() as qps:
+        excerpt = SegmentReader(
+            session.open,
             segment,
             planes=enhancer.view.planes,
             reach=enhancer.reach,
             on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
         )
-        with bench.open() as video:
-            settings = bench.settings(video)
-            tell_qps = bench.telling_qps(qps, video)
-            writer = PartWriter(draft, bench.job.target, video, settings)
+        with session.open() as video:
+            settings = session.settings(video)
+            tell_qps = session.telling_qps(qps, video)
+            writer = PartWriter(draft, session.job.target, video, settings)
         try:
             frames, timings = run(tell_qps(excerpt), enhancer, writer, on_frame)
             facts = writer.facts()
@@ -72,6 +72,6 @@ def enhance_segment(
         tiles_exact=enhancer.is_exact,
         clip_frames=enhancer.clip_frames,
         timings=timings,
-        peak_memory=peak_memory(bench.device),
+        peak_memory=peak_memory(session.device),
     )
     return Part(facts, excerpt.first, excerpt.following, outcome)

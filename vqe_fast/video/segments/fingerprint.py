@@ -19,7 +19,7 @@ _END_BYTES = 1 << 20
 
 def request_of(job: Job, network: nn.Module, device: str, name: str) -> dict[str, Any]:
     """All that decides what the frames of a job will be, in JSON's types."""
-    wishes = job.wishes
+    limits = job.limits
     return {
         "version": __version__,
         "source": _fingerprint(job.source),
@@ -34,8 +34,8 @@ def request_of(job: Job, network: nn.Module, device: str, name: str) -> dict[str
             "pix_fmt": job.pix_fmt,
             "interlaced": job.interlaced,
             "qp": job.qp,
-            "tile": wishes.tile,
-            "clip_frames": wishes.clip_frames,
+            "tile": limits.tile,
+            "clip_frames": limits.clip_frames,
         },
     }
 

@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.reader import VideoSource
+from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
 
 _HEAD = struct.Struct("<qqqBI")
@@ -63,7 +63,7 @@ class PartWriter:
     """
 
     def __init__(
-        self, path: Path, target: Path, source: VideoSource, settings: EncoderSettings
+        self, path: Path, target: Path, source: VideoReader, settings: EncoderSettings
     ) -> None:
         self._path = path
         self._delay = 0

@@ -10,7 +10,7 @@ from typing import Any
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import reset_peak
-from vqe_fast.video.media.writer import VideoSink
+from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.report import Outcome, total
 from vqe_fast.video.segments.concat import join_parts
@@ -31,7 +31,7 @@ from vqe_fast.video.segments.worker_pool import (
     enhance_together,
     worker_devices,
 )
-from vqe_fast.video.session import Workbench
+from vqe_fast.video.session import EnhanceSession
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class SegmentedOutcome:
 
 
 def enhance_segmented(
-    bench: Workbench, division: Division, on_frame: Callable[[int, int], None]
+    session: EnhanceSession, division: Division, on_frame: Callable[[int, int], None]
 ) -> SegmentedOutcome:
-    """Writes the target of ``bench``, and keeps what is finished if that is interrupted.
+    """Writes the target of ``session``, and keeps what is finished if that is interrupted.
 
     Args:
-        bench: the job.
+        session: the job.
         division: how it is divided.
         on_frame: called with the number of frames that are enhanced, and that of all.
 
@@ -81,19 +81,19 @@ def enhance_segmented(
     """
     if division.workers < 1:
         raise VideoError(f"there must be at least 1 worker, got {division.workers}")
-    worker_devices(bench.job.device, division.workers)
-    _rehearse(bench)
-    with hold_parts(bench.job.target) as folder:
+    worker_devices(session.job.device, division.workers)
+    _rehearse(session)
+    with hold_parts(session.job.target) as folder:
         state = folder.load()
         is_new = state is None
         try:
             if state is None:
-                bench, enhancer, state = _begin(bench, division)
+                session, enhancer, state = _begin(session, division)
             else:
-                refuse_leftovers(bench.job.target, division.resume)
-                bench, enhancer = _resume(bench, division, folder, state)
+                refuse_leftovers(session.job.target, division.resume)
+                session, enhancer = _resume(session, division, folder, state)
             folder.save(state)
-            return _finish(bench, division, folder, state, enhancer, on_frame)
+            return _finish(session, division, folder, state, enhancer, on_frame)
         except BaseException:
             if is_new and not (state and any(state.parts)):
                 folder.remove()
@@ -114,25 +114,25 @@ def refuse_leftovers(target: Path, resume: bool) -> None:
         )
 
 
-def _rehearse(bench: Workbench) -> None:
+def _rehearse(session: EnhanceSession) -> None:
     """Refuses what cannot be written, before any work."""
     with (
-        bench.qp_track(),
-        bench.open() as video,
-        VideoSink(bench.job.target, video, bench.settings(video), with_chapters=True),
+        session.qp_provider(),
+        session.open() as video,
+        VideoWriter(session.job.target, video, session.settings(video), with_chapters=True),
     ):
         pass
 
 
-def _begin(bench: Workbench, division: Division) -> tuple[Workbench, Enhancer, State]:
+def _begin(session: EnhanceSession, division: Division) -> tuple[EnhanceSession, Enhancer, State]:
     """The plan, and all choices that are to be the same for every segment."""
-    job, workers = bench.job, division.workers
+    job, workers = session.job, division.workers
     seconds = DEFAULT_SECONDS if division.seconds is None else division.seconds
     segments = plan_segments(job.source, seconds)
-    request = _request(bench, seconds)
-    on_cpu = bench.device.type == "cpu"
-    enhancer = bench.adjusted(
-        wishes=replace(job.wishes, processes=workers if on_cpu else 1)
+    request = _request(session, seconds)
+    on_cpu = session.device.type == "cpu"
+    enhancer = session.adjusted(
+        limits=replace(job.limits, processes=workers if on_cpu else 1)
     ).make_enhancer()
     chosen = {
         "precision": enhancer.precision,
@@ -141,46 +141,46 @@ def _begin(bench: Workbench, division: Division) -> tuple[Workbench, Enhancer, S
         "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
     }
     state = State(request, chosen, segments, [None] * len(segments))
-    return _pinned(bench, division, state), enhancer, state
+    return _pinned(session, division, state), enhancer, state
 
 
 def _resume(
-    bench: Workbench, division: Division, folder: PartsFolder, state: State
-) -> tuple[Workbench, Enhancer]:
+    session: EnhanceSession, division: Division, folder: PartsFolder, state: State
+) -> tuple[EnhanceSession, Enhancer]:
     """Makes sure that the job is the same, and keeps to the choices of the run before."""
     seconds = division.seconds
     if seconds is None:
         seconds = state.request["options"]["segment_seconds"]
-    refuse_changes(folder.path, state.request, _request(bench, seconds))
+    refuse_changes(folder.path, state.request, _request(session, seconds))
     folder.tidy(state)
-    bench = _pinned(bench, division, state)
-    return bench, bench.make_enhancer()
+    session = _pinned(session, division, state)
+    return session, session.make_enhancer()
 
 
-def _pinned(bench: Workbench, division: Division, state: State) -> Workbench:
+def _pinned(session: EnhanceSession, division: Division, state: State) -> EnhanceSession:
     """The job with the choices written down in ``state``."""
     chosen: dict[str, Any] = state.chosen
-    return bench.adjusted(
+    return session.adjusted(
         precision=chosen["precision"],
         encoder_threads=chosen["encoder_threads"],
-        wishes=replace(
-            bench.job.wishes,
+        limits=replace(
+            session.job.limits,
             tile=chosen["tile"],
             clip_frames=chosen["clip_frames"],
-            processes=division.workers if bench.device.type == "cpu" else 1,
+            processes=division.workers if session.device.type == "cpu" else 1,
         ),
     )
 
 
-def _request(bench: Workbench, seconds: float) -> dict[str, Any]:
-    job = bench.job
-    request = request_of(job, bench.network, bench.device.type, model_name(job.model))
+def _request(session: EnhanceSession, seconds: float) -> dict[str, Any]:
+    job = session.job
+    request = request_of(job, session.network, session.device.type, model_name(job.model))
     request["options"]["segment_seconds"] = seconds
     return request
 
 
 def _finish(
-    bench: Workbench,
+    session: EnhanceSession,
     division: Division,
     folder: PartsFolder,
     state: State,
@@ -208,16 +208,16 @@ def _finish(
 
     if resumed:
         on_frames(0)
-    reset_peak(bench.device)
+    reset_peak(session.device)
     if division.workers == 1:
         for order in orders:
-            part = enhance_segment(bench, enhancer, order.segment, order.path, on_frames)
+            part = enhance_segment(session, enhancer, order.segment, order.path, on_frames)
             on_part(order.number, part)
     else:
         del enhancer
-        enhance_together(bench.job, division.workers, orders, on_frames, on_part)
-    if not is_complete(bench.job.target):
-        join_parts(bench, folder, state)
+        enhance_together(session.job, division.workers, orders, on_frames, on_part)
+    if not is_complete(session.job.target):
+        join_parts(session, folder, state)
     folder.remove()
     outcome = total([part.outcome for part in state.parts if part is not None])
     assert state.joined is not None

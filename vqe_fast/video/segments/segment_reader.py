@@ -10,10 +10,10 @@ from fractions import Fraction
 from av.video.frame import VideoFrame
 
 from vqe_fast.video.frames.planes import luma_view
-from vqe_fast.video.media.reader import VideoSource
-from vqe_fast.video.pipeline.analyze import Watch
+from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import FrameBundle, in_bundles
 from vqe_fast.video.pipeline.enhancer import STILL
-from vqe_fast.video.pipeline.item import Step, in_steps
 from vqe_fast.video.segments.split import Segment
 
 Seam = tuple[int, int]
@@ -25,13 +25,13 @@ _FIRST_STEP = Fraction(1, 2)
 _SCENE_HISTORY = 3  # frames before one that tell whether it begins a scene
 
 
-class Excerpt:
+class SegmentReader:
     """Decodes a segment so that an enhancer makes of it what it would make in one pass.
 
     Decoding begins at a keyframe so far before the segment that the frames which the model sees
     beside the first one, and the one that this repeats, come too; it ends as far behind the last.
     Repeats do not count as neighbours, and none are needed beyond a scene cut or a still. What lies
-    outside the segment comes as steps that are not kept.
+    outside the segment comes as bundles that are not kept.
 
     Args:
         open_source: opens the video at its beginning.
@@ -39,7 +39,7 @@ class Excerpt:
         planes: how many planes the model sees.
         reach: frames on each side that a result depends on.
         on_start: called with the timestamp that decoding was begun for, None for the beginning of
-            the video, before the first step comes.
+            the video, before the first bundle comes.
 
     Attributes:
         first: the first frame of the segment; None if nothing of it decodes.
@@ -53,7 +53,7 @@ class Excerpt:
 
     def __init__(
         self,
-        open_source: Callable[[], VideoSource],
+        open_source: Callable[[], VideoReader],
         segment: Segment,
         *,
         planes: int,
@@ -73,8 +73,8 @@ class Excerpt:
         self._reach = reach
         self._on_start = on_start
 
-    def __iter__(self) -> Iterator[Step]:
-        """Yields the steps; to be called once."""
+    def __iter__(self) -> Iterator[FrameBundle]:
+        """Yields the bundles; to be called once."""
         at = self._segment.start
         back = _FIRST_STEP
         while True:
@@ -84,17 +84,17 @@ class Excerpt:
                 if at is not None and not video.seek(at):
                     at = None
                     continue
-                watch = Watch(planes=self._planes, temporal=self._reach > 0)
-                steps = watch(self._marked(in_steps(_frames(video))))
+                analyzer = FrameAnalyzer(planes=self._planes, temporal=self._reach > 0)
+                bundles = analyzer(self._marked(in_bundles(_frames(video))))
                 lead = LeadIn(self._reach, from_beginning=at is None)
-                first = lead.run_up(steps, lambda step: self._place(step) < 0)
+                first = lead.run_up(bundles, lambda bundle: self._place(bundle) < 0)
                 if at is None or self._suffices(lead, first, video.entry):
                     self._on_start(at)
                     if first is not None and first.is_kept:
                         yield from lead.needed(first)
                         yield first
-                        yield from self._rest(steps, lead.repeated + 1 if first.repeats else 0)
-                    self.duplicated, self.scene_cuts = watch.repeats, watch.scene_cuts
+                        yield from self._rest(bundles, lead.repeated + 1 if first.repeats else 0)
+                    self.duplicated, self.scene_cuts = analyzer.repeats, analyzer.scene_cuts
                     self.damaged_packets = video.damaged_packets
                     self.damaged_frames = video.damaged_frames
                     self.extras = video.extras
@@ -106,38 +106,38 @@ class Excerpt:
                 if at <= beginning:
                     at = None
 
-    def _suffices(self, lead: LeadIn, first: Step | None, entry: int | None) -> bool:
+    def _suffices(self, lead: LeadIn, first: FrameBundle | None, entry: int | None) -> bool:
         """Whether decoding began early enough."""
         if first is not None:
             return lead.suffices(first)
         start = self._segment.start
         return entry is not None and start is not None and entry < start
 
-    def _marked(self, steps: Iterable[Step]) -> Iterator[Step]:
+    def _marked(self, bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:
         """Tells which are kept, and takes down the frames at both ends."""
         self.first = self.following = None
-        for step in steps:
-            place = self._place(step)
-            step.is_kept = place == 0
+        for bundle in bundles:
+            place = self._place(bundle)
+            bundle.is_kept = place == 0
             if place == 0 and self.first is None:
-                self.first = _seam(step)
+                self.first = _seam(bundle)
             elif place > 0 and self.following is None:
-                self.following = _seam(step)
-            yield step
+                self.following = _seam(bundle)
+            yield bundle
 
-    def _rest(self, steps: Iterable[Step], repeated: int) -> Iterator[Step]:
+    def _rest(self, bundles: Iterable[FrameBundle], repeated: int) -> Iterator[FrameBundle]:
         """What comes after the first frame, as far as results depend on it."""
         needed = self._reach
-        for step in steps:
-            if not step.is_kept and (needed == 0 or step.begins_scene or repeated >= STILL):
+        for bundle in bundles:
+            if not bundle.is_kept and (needed == 0 or bundle.begins_scene or repeated >= STILL):
                 return
-            repeated = repeated + 1 if step.repeats else 0
-            needed -= not (step.is_kept or step.repeats)
-            yield step
+            repeated = repeated + 1 if bundle.repeats else 0
+            needed -= not (bundle.is_kept or bundle.repeats)
+            yield bundle
 
-    def _place(self, step: Step) -> int:
+    def _place(self, bundle: FrameBundle) -> int:
         """-1, 0 or 1: before, in or after the segment."""
-        pts = _frame(step).pts or 0
+        pts = _frame(bundle).pts or 0
         if self._segment.start is not None and pts < self._segment.start:
             return -1
         return int(self._segment.end is not None and pts >= self._segment.end)
@@ -159,22 +159,24 @@ class LeadIn:
         self.repeated = 0
         self._reach = reach
         self._unsettled = 0 if from_beginning else _SCENE_HISTORY if reach else 1
-        self._held: deque[Step] = deque()
+        self._held: deque[FrameBundle] = deque()
         self._differing = 0
         self._is_whole = False
 
-    def run_up(self, steps: Iterable[Step], leads: Callable[[Step], bool]) -> Step | None:
-        """Takes the steps for which ``leads`` holds; returns the first that is another."""
-        for step in steps:
-            if not leads(step):
-                return step
+    def run_up(
+        self, bundles: Iterable[FrameBundle], leads: Callable[[FrameBundle], bool]
+    ) -> FrameBundle | None:
+        """Takes the bundles for which ``leads`` holds; returns the first that is another."""
+        for bundle in bundles:
+            if not leads(bundle):
+                return bundle
             if self._unsettled:
                 self._unsettled -= 1
             else:
-                self._add(step)
+                self._add(bundle)
         return None
 
-    def suffices(self, first: Step) -> bool:
+    def suffices(self, first: FrameBundle) -> bool:
         """Whether all is there that the results of a segment depend on which begins like that."""
         if self._unsettled:
             return False
@@ -182,7 +184,7 @@ class LeadIn:
             return self._differing > self._reach or (self._differing > 0 and self._is_whole)
         return self._is_cut(first) or self._differing >= self._reach or self._is_whole
 
-    def needed(self, first: Step) -> Iterator[Step]:
+    def needed(self, first: FrameBundle) -> Iterator[FrameBundle]:
         """The frames that have to come before ``first``."""
         if not first.repeats:
             if self._is_cut(first):
@@ -191,24 +193,24 @@ class LeadIn:
                 self._drop()
         yield from self._held
 
-    def _add(self, step: Step) -> None:
-        if step.repeats:
+    def _add(self, bundle: FrameBundle) -> None:
+        if bundle.repeats:
             self.repeated += 1
             if self._held and self.repeated <= STILL:
-                self._held.append(step)
+                self._held.append(bundle)
             return
-        if self._is_cut(step):
+        if self._is_cut(bundle):
             self._held.clear()
             self._differing, self._is_whole = 0, True
         self.repeated = 0
-        self._held.append(step)
+        self._held.append(bundle)
         self._differing += 1
         if self._differing > self._reach + 1:
             self._drop()
 
-    def _is_cut(self, step: Step) -> bool:
-        """Whether ``step``, which does not repeat the frame before, has no neighbours before it."""
-        return step.begins_scene or self.repeated >= STILL
+    def _is_cut(self, bundle: FrameBundle) -> bool:
+        """Whether ``bundle``, no duplicate of the frame before, has no neighbours before it."""
+        return bundle.begins_scene or self.repeated >= STILL
 
     def _drop(self) -> None:
         """Drops the first frame and its repeats."""
@@ -219,15 +221,15 @@ class LeadIn:
         self._is_whole = False
 
 
-def _frames(video: VideoSource) -> Iterator[VideoFrame]:
+def _frames(video: VideoReader) -> Iterator[VideoFrame]:
     return (item for item in video.items() if isinstance(item, VideoFrame))
 
 
-def _frame(step: Step) -> VideoFrame:
-    assert step.frame is not None  # there are no packets of other streams between them
-    return step.frame
+def _frame(bundle: FrameBundle) -> VideoFrame:
+    assert bundle.frame is not None  # there are no packets of other streams between them
+    return bundle.frame
 
 
-def _seam(step: Step) -> Seam:
-    frame = _frame(step)
+def _seam(bundle: FrameBundle) -> Seam:
+    frame = _frame(bundle)
     return frame.pts or 0, zlib.crc32(luma_view(frame).tobytes())

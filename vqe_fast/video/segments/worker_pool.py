@@ -22,7 +22,7 @@ from vqe_fast.video.inference.memory import is_out_of_memory
 from vqe_fast.video.segments.enhance_segment import enhance_segment
 from vqe_fast.video.segments.resume_state import Part
 from vqe_fast.video.segments.split import Segment
-from vqe_fast.video.session import Job, Workbench
+from vqe_fast.video.session import EnhanceSession, Job
 from vqe_fast.weights import WeightsError
 
 _ATTEMPTS = 2
@@ -226,11 +226,11 @@ def _work(connection: Connection, pickled: bytes, threads: int) -> None:
     try:
         torch.set_num_threads(threads)
         job: Job = pickle.loads(pickled)
-        bench = Workbench(job)
-        enhancer = bench.make_enhancer()
+        session = EnhanceSession(job)
+        enhancer = session.make_enhancer()
         while (order := connection.recv()) is not None:
             part = enhance_segment(
-                bench,
+                session,
                 enhancer,
                 order.segment,
                 order.path,

@@ -18,8 +18,8 @@ _MAX_PACKETS = 64
 
 
 @dataclass
-class Step:
-    """A frame with the packets that come before it; so a queue of steps is a queue of frames.
+class FrameBundle:
+    """A frame with the packets that come before it; so a queue of bundles is a queue of frames.
 
     Attributes:
         packets: of other streams, in the order of the file.
@@ -44,16 +44,16 @@ class Step:
         return [*self.packets, *((self.frame,) if self.frame and self.is_kept else ())]
 
 
-def in_steps(items: Iterable[Item]) -> Iterator[Step]:
+def in_bundles(items: Iterable[Item]) -> Iterator[FrameBundle]:
     """Groups the items of a file."""
-    step = Step()
+    bundle = FrameBundle()
     for item in items:
         if isinstance(item, VideoFrame):
-            step.frame = item
+            bundle.frame = item
         else:
-            step.packets.append(item)
-        if step.frame is not None or len(step.packets) == _MAX_PACKETS:
-            yield step
-            step = Step()
-    if step.packets:
-        yield step
+            bundle.packets.append(item)
+        if bundle.frame is not None or len(bundle.packets) == _MAX_PACKETS:
+            yield bundle
+            bundle = FrameBundle()
+    if bundle.packets:
+        yield bundle
