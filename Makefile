@@ -9,6 +9,7 @@
 # make gpu-train MODEL=dualres_s MINUTES=4 DATA=packed.safetensors OUTPUT=…   better weights in so
 #                                  many minutes, on a GPU without network; `vqe-fast pack` makes DATA.
 #                                  START=… for other weights than ship, BATCH=256, RATE=0.002
+# make options   docs/options.md anew, from vqe_fast/video/options.py
 # make lint   formatting, types, style
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are; stopped at
@@ -23,7 +24,7 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
+.PHONY: options demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
 	clean
 
 demo: .venv/installed
@@ -70,6 +71,9 @@ weights-%: .venv/installed
 
 results: .venv/tested
 	$(BIN)/python benchmarks/write_results.py $(VALIDATE)
+
+options: .venv/installed
+	$(BIN)/python benchmarks/write_options.py
 
 lint: .venv/linted
 	$(BIN)/ruff check .

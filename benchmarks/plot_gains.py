@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vqe_fast.models.quality import DEFAULT_MODEL
+from vqe_fast.video.quality import DEFAULT_MODEL
 from vqe_fast.weights import shipped
 
 TARGET = Path(__file__).parent / "results" / "gains.png"

@@ -26,7 +26,7 @@ from vqe_fast.evaluation.tables import (
     main_tables,
     summary,
 )
-from vqe_fast.models.quality import DEFAULT_MODEL
+from vqe_fast.video.quality import DEFAULT_MODEL
 
 DOCS = Path(__file__).parents[1] / "docs"
 WORK = Path("runs/results")

@@ -18,8 +18,8 @@ from support.media import damage_packet, full_disk, read_frames, read_packets, w
 from support.side_data import CAPTIONS, with_messages
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
-from vqe_fast.models.quality import QUALITIES, model_for
 from vqe_fast.video.pipeline.enhancer import Enhancer
+from vqe_fast.video.quality import QUALITIES, model_for
 
 
 @pytest.fixture(scope="module")

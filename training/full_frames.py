@@ -21,9 +21,10 @@ from vqe_fast.models.registry import ModelSpec, Planes
 from vqe_fast.video.frames.model_input import PlanesView
 from vqe_fast.video.inference.dispatch import example_of, find_runner
 from vqe_fast.video.inference.frame_coding import FrameCoding
-from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
+from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.strength import Strengths
+from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline.enhancer import STILL
 
 _FORMATS: dict[Planes, str] = {"y": "gray", "rgb": "gbrp", "yuv": "yuv420p"}
@@ -143,7 +144,7 @@ def _runner(model: nn.Module, values: Tensor) -> Runner:
         lambda frames: example_of(spec, corner, frames),
         (values.shape[-2], values.shape[-1]),
         values.device,
-        ResourceLimits(),
+        ModelOptions(),
     )
     return find_runner(model, plan)
 

@@ -18,7 +18,7 @@ from vqe_fast.data.prepared import Prepared
 from vqe_fast.evaluation import command_restorer, model_restorer
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.command_restorer import Command, Spp
-from vqe_fast.evaluation.model_restorer import Network, weights_hash
+from vqe_fast.evaluation.model_restorer import Network
 from vqe_fast.evaluation.restorer import Tuned, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
@@ -275,17 +275,6 @@ def test_too_few_frames(run):
 
     found = run({"lazy": Lazy(1)})
     assert {row.error for row in found.failed} == {"it gave 0 frames for 6: give one for each"}
-
-
-def test_hashes():
-    torch.manual_seed(0)
-    one = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
-    same = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
-    assert weights_hash(one) != weights_hash(same)
-    same.load_state_dict(one.state_dict())
-    assert weights_hash(one) == weights_hash(same)
-    assert weights_hash(one) != weights_hash(torch.nn.Sequential(*one, torch.nn.ReLU()))
-    assert weights_hash(Pointwise()) != weights_hash(Pointwise(spec=YUV_SPEC))
 
 
 def test_other_degradations(clips, tmp_path):

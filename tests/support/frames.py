@@ -9,7 +9,7 @@ import torch
 from support.media import texture
 from vqe_fast.video.frames.model_input import view_for
 from vqe_fast.video.frames.planes import depth_of, plane_view
-from vqe_fast.video.inference.memory_plan import ResourceLimits
+from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
@@ -54,10 +54,9 @@ def enhancer_of(model, frame, view=None, **limits):
     return Enhancer(
         model,
         device=CPU,
-        precision="fp32",
         view=view or view_for(model.spec.planes, frame),
         probe=frame,
-        limits=ResourceLimits(**limits),
+        options=ModelOptions(precision="fp32", **limits),
     )
 
 

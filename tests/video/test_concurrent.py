@@ -18,11 +18,12 @@ from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.dispatch import find_runner
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.memory import memory_taken
-from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
+from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.multithreaded import ConcurrentRunner
 from vqe_fast.video.inference.runner import InputFrame
 from vqe_fast.video.inference.single_frame import SingleRunner
 from vqe_fast.video.inference.tiling import Tiling
+from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.run import run
 
@@ -271,7 +272,7 @@ def test_plan(name, cores, at_once):
     shape = (1, 3, 1, 64, 64) if spec.temporal_radius else (1, 1, 64, 64)
 
     with threads(cores):
-        plan = make_plan(model, lambda frames: torch.rand(shape), (256, 256), CPU, ResourceLimits())
+        plan = make_plan(model, lambda frames: torch.rand(shape), (256, 256), CPU, ModelOptions())
     assert plan.at_once == at_once
     assert isinstance(find_runner(model, plan), ConcurrentRunner) == (at_once > 1)
 
@@ -282,7 +283,7 @@ def test_memory_bounds_the_plan(frames, at_once):
     """As much as is allowed for so many frames; for half a frame tiles, one at a time."""
     model, window = randomised("carcnn_small"), torch.rand(1, 1, 64, 64)
     a_pixel = 1.5 * memory_taken(lambda: model(window, 30.0), CPU) / 64**2
-    limits = ResourceLimits(max_memory=int(frames * a_pixel * 256**2))
+    limits = ModelOptions(max_memory=int(frames * a_pixel * 256**2))
     with threads(8):
         plan = make_plan(model, lambda frames: window, (256, 256), CPU, limits)
     assert plan.at_once == at_once

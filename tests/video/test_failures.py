@@ -11,7 +11,7 @@ import pytest
 
 from support.media import full_disk, read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
-from vqe_fast.video import VideoError, enhance, enhance_video
+from vqe_fast.video import VideoError, enhance_video, session
 from vqe_fast.video.media import reader
 from vqe_fast.video.media.video_encoder import FrameEncoder
 from vqe_fast.video.media.writer import VideoWriter
@@ -174,7 +174,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=300, audio=("aac",))
     alive, most = [0], [0]
     pause = threading.Event()
-    in_bundles, write = enhance.in_bundles, VideoWriter.write
+    in_bundles, write = session.in_bundles, VideoWriter.write
 
     def counted(items):
         for step in in_bundles(items):
@@ -194,7 +194,7 @@ def test_frames_alive_do_not_grow_with_length(tmp_path, monkeypatch, slow):
             pause.wait(0.001)
         return luma
 
-    monkeypatch.setattr(enhance, "in_bundles", counted)
+    monkeypatch.setattr(session, "in_bundles", counted)
     monkeypatch.setattr(VideoWriter, "write", slow_write)
     report = enhance_video(clip, tmp_path / "out.mkv", Pointwise(slow_model), preset="ultrafast")
     assert report.frames_out == 300

@@ -14,8 +14,9 @@ from vqe_fast.models import spec_of
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.inference import memory_plan
 from vqe_fast.video.inference.memory import is_out_of_memory, memory_taken, parse_bytes
-from vqe_fast.video.inference.memory_plan import LONGEST, ResourceLimits, make_plan
+from vqe_fast.video.inference.memory_plan import LONGEST, make_plan
 from vqe_fast.video.inference.recurrent import SHORTEST
+from vqe_fast.video.options import ModelOptions
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def planned(model, size, **limits):
         shape = (1, frames, channels) if spec.recurrent else (1, channels)
         return torch.rand(*shape, 64, 64)
 
-    return make_plan(model, example, size, CPU, ResourceLimits(**limits))
+    return make_plan(model, example, size, CPU, ModelOptions(**limits))
 
 
 @torch.inference_mode()

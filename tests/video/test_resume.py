@@ -25,7 +25,7 @@ SEGMENTS = 8
 PROGRAM = """
 import sys, time
 import vqe_fast.video.segments.concat as joining
-from vqe_fast.models.identity import Identity
+from vqe_fast.video.pipeline.enhancer import ResultWriter
 
 def slowed(function, seconds):
     def slow(*arguments):
@@ -33,7 +33,7 @@ def slowed(function, seconds):
         return function(*arguments)
     return slow
 
-Identity.forward = slowed(Identity.forward, 0.004)
+ResultWriter.__call__ = slowed(ResultWriter.__call__, 0.004)
 VideoWriter = joining.VideoWriter
 if "{moment}" == "join":
     VideoWriter.join = slowed(VideoWriter.join, 0.01)
@@ -247,11 +247,30 @@ def test_changed_model(clip, tmp_path):
 
     target = tmp_path / "out.mkv"
     interrupted(clip, target, Scale(torch.tensor(0.5)))
-    with pytest.raises(VideoError, match=r"changed: weights;"):
+    with pytest.raises(VideoError, match=r"changed: the model's code, options or weights;"):
         resumed(clip, target, Scale(torch.tensor(0.6)))
-    with pytest.raises(VideoError, match=r"changed: model \(Scale → Pointwise\), weights;"):
+    both = r"changed: model \(Scale → Pointwise\), the model's code, options or weights;"
+    with pytest.raises(VideoError, match=both):
         resumed(clip, target, brighter(1))
     assert resumed(clip, target, Scale(torch.tensor(0.5))).resumed == 2
+
+
+def test_changed_activation(clip, tmp_path):
+    """A model of another structure with equal weights, of which this one has none."""
+
+    class Net(Pointwise):
+        def __init__(self, activation):
+            super().__init__()
+            self.activation = activation
+
+        def forward(self, luma):
+            return self.activation(luma)
+
+    target = tmp_path / "out.mkv"
+    interrupted(clip, target, Net(torch.nn.Sigmoid()))
+    with pytest.raises(VideoError, match=r"changed: the model's code, options or weights;"):
+        resumed(clip, target, Net(torch.nn.Identity()))
+    assert resumed(clip, target, Net(torch.nn.Sigmoid())).resumed == 2
 
 
 def test_changed_source(clip, tmp_path):

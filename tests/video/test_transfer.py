@@ -19,6 +19,7 @@ from vqe_fast.video.frames.planes import plane_view
 from vqe_fast.video.frames.transfer import Direct, Result, Streamed, transfer_for
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.strength import Strength
+from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline import enhancer
 from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import Enhancer, ResultWriter
@@ -192,7 +193,11 @@ def test_nothing_waits_for_a_gpu_but_the_encoder(planes):
     frames = [textured(number, (640, 360)) for number in range(12)]
     view = view_for(planes, frames[0])
     ready = Enhancer(
-        model, device=torch.device("cuda"), precision="fp32", view=view, probe=frames[0]
+        model,
+        device=torch.device("cuda"),
+        view=view,
+        probe=frames[0],
+        options=ModelOptions(precision="fp32"),
     )
     blocks = torch.zeros(1, 45, 80, dtype=torch.uint8)
     coding = FrameCoding(30.0, blocks, 1, 1, Strength(0.5, 0.25))

@@ -82,7 +82,7 @@ def evaluate(
 
         import vqe_fast.evaluation.plots  # noqa: F401
         from vqe_fast.evaluation import evaluate as run
-        from vqe_fast.models.quality import DEFAULT_MODEL
+        from vqe_fast.video.quality import DEFAULT_MODEL
 
         settings = _settings(protocol, codec, qp, crf, max_bitrate)
         with ExitStack() as first, progress_bar("measure") as measuring:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from vqe_fast._precision import Precision
 from vqe_fast._version import __version__
 from vqe_fast.data.prepared import Plan, prepare
 from vqe_fast.data.sources import file_checksum
@@ -31,7 +32,6 @@ from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import Row
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.metrics.perceptual import Perceptual
-from vqe_fast.models.inference import Precision
 from vqe_fast.video.inference.load import pick_device
 
 ENCODES = "encodes"

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from torch import nn
 
+from vqe_fast._precision import Precision
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.restorer import Timed, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models import spec_of
-from vqe_fast.models.inference import Precision
-from vqe_fast.video.inference.memory_plan import ResourceLimits
+from vqe_fast.models.model_hash import model_hash
+from vqe_fast.video.options import EncodeOptions, ModelOptions
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
-from vqe_fast.video.pipeline.bundle import in_bundles
 from vqe_fast.video.pipeline.run import run
-from vqe_fast.video.session import EnhanceSession, Job
+from vqe_fast.video.session import EnhanceSession
 from vqe_fast.weights import metadata_of, shipped_strengths
 
 _PLANES = {"y": "luma", "rgb": "RGB", "yuv": "luma and chroma"}
@@ -59,28 +57,13 @@ class Network:
         precision: Precision = "auto",
         qp: Told | None = None,
     ) -> None:
-        self._bench = EnhanceSession(
-            Job(
-                source=Path(),
-                target=Path(),
-                model=model,
-                weights=weights,
-                device=device,
-                precision=precision,
-                codec="ffv1",
-                crf=None,
-                preset=None,
-                pix_fmt=None,
-                interlaced="refuse",
-                qp=None,
-                limits=ResourceLimits(),
-            )
-        )
-        self._spec = spec_of(self._bench.network)
+        chosen = ModelOptions(model=model, weights=weights, device=device, precision=precision)
+        self._session = EnhanceSession(Path(), Path(), chosen, EncodeOptions(codec="ffv1"))
+        self._spec = spec_of(self._session.network)
         trained = None if weights is None else metadata_of(weights).get("qp")
         self._qp = qp or trained or "frame"
         self.planes = _PLANES[self._spec.planes]
-        self.weights_hash = weights_hash(self._bench.network)
+        self.model_hash = model_hash(self._session.network)
         ships = isinstance(model, str) and weights is None
         self._strengths = shipped_strengths(str(model)) if ships else {}
 
@@ -88,22 +71,21 @@ class Network:
         """Structure, weights, strength of its correction, device, precision, and QP it is told."""
         return {
             "kind": "network",
-            "weights": self.weights_hash,
+            "weights": self.model_hash,
             "strength": self._strengths,
-            "device": str(self._bench.device),
-            "precision": self._bench.job.precision,
+            "device": str(self._session.device),
+            "precision": self._session.model.precision,
             "qp": self._asked(case),
         }
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
         """Runs the model over the clip."""
         asked = self._asked(case)
-        session = self._bench.adjusted(source=case.path, qp=asked)
+        session = self._session.adjusted(source=case.path, qp=asked)
         with session.open() as video, session.qp_provider() as qps:
             enhancer = session.enhancer(video)
-            watch = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-            tell_qps = session.telling_qps(qps, video)
-            bundles = tell_qps(watch(in_bundles(video.items())))
+            analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
+            bundles = session.bundles(video.items(), video, analyzer, qps)
             _, timings = run(bundles, enhancer, _Kept(frames), lambda done: None)
             note = enhancer.precision
             if self._spec.takes_qp:
@@ -117,15 +99,6 @@ class Network:
         """The QP of all frames that the model is told; None for that of each, or for none."""
         is_base = self._spec.takes_qp and self._qp == "base"
         return case.degradation.base_qp if is_base else None
-
-
-def weights_hash(model: nn.Module) -> str:
-    """SHA-256 of a model's structure, spec and weights."""
-    digest = hashlib.sha256(f"{model} {getattr(model, 'spec', None)}\n".encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 class _Kept:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import nn
 
+from vqe_fast._precision import Precision
 from vqe_fast.evaluation.command_restorer import command_of, spp
 from vqe_fast.evaluation.model_restorer import Network, Told
 from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
 from vqe_fast.evaluation.row import COMPRESSED
 from vqe_fast.models import create_model, list_models
-from vqe_fast.models.inference import Precision
 from vqe_fast.models.published import load_published
 from vqe_fast.training.checkpoint import WEIGHTS_NAME
 from vqe_fast.weights import metadata_of

@@ -6,14 +6,12 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from vqe_fast._precision import Precision
 from vqe_fast.models.graphed import Graphed, can_be_graphed
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 HALF_STEP = 0.5 / 255

@@ -4,16 +4,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.qp import FrameQP, iterate_qp, read_qp
 
 if TYPE_CHECKING:
     from vqe_fast.video.enhance import EnhanceReport, enhance_video
+    from vqe_fast.video.qp import FrameQP, iterate_qp, read_qp
 
 __all__ = ["EnhanceReport", "FrameQP", "VideoError", "enhance_video", "iterate_qp", "read_qp"]
 
+_HOMES = {
+    "EnhanceReport": "vqe_fast.video.enhance",
+    "FrameQP": "vqe_fast.video.qp",
+    "enhance_video": "vqe_fast.video.enhance",
+    "iterate_qp": "vqe_fast.video.qp",
+    "read_qp": "vqe_fast.video.qp",
+}
+
 
 def __getattr__(name: str) -> object:
-    """Imports the engine, and with it torch, when it is asked for: QPs are read without."""
-    if name in __all__:
-        return getattr(importlib.import_module("vqe_fast.video.enhance"), name)
+    """Imports what is asked for when it is: options need neither torch nor FFmpeg, QPs no torch."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

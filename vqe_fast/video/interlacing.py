@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import islice
-from typing import Literal
 
 import av
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.options import Interlaced
 from vqe_fast.video.qp.headers import HeaderReader
 from vqe_fast.video.qp.packets import VideoPackets
-
-Interlaced = Literal["refuse", "fields"]
-"""What to do with interlaced video."""
 
 _INTERLACED_ORDERS = (2, 3, 4, 5)  # FFmpeg's field orders: TT, BB, TB, BT
 

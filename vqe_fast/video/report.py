@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vqe_fast.video.inference.strength import Applied
-from vqe_fast.video.qp.provider import QPSource
+from vqe_fast.video.pipeline.enhancer import Enhancer
+from vqe_fast.video.qp.provider import QPProvider, QPSource
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,36 @@ class Outcome:
     timings: dict[str, float]
     peak_memory: int
 
+    @classmethod
+    def of(
+        cls,
+        enhancer: Enhancer,
+        qps: QPProvider | None,
+        timings: dict[str, float],
+        peak_memory: int,
+        **counted: Any,
+    ) -> Outcome:
+        """What is known when the last frame is written.
+
+        Args:
+            enhancer: after that frame.
+            qps: where QPs came from; None for a model that takes none.
+            timings: see above, as the next one.
+            peak_memory: see above.
+            counted: the attributes that neither enhancer nor QPs know.
+        """
+        return cls(
+            precision=enhancer.precision,
+            qp_sources={} if qps is None else dict(qps.sources),
+            applied=dict(enhancer.applied),
+            tile=enhancer.tile,
+            tiles_exact=enhancer.is_exact,
+            clip_frames=enhancer.clip_frames,
+            timings=timings,
+            peak_memory=peak_memory,
+            **counted,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
         return asdict(self)
@@ -82,6 +113,7 @@ class EnhanceReport(Outcome):
         pixel_format: FFmpeg's name of that of the frames enhanced and encoded.
         crf: its constant rate factor; None for a lossless encoder.
         preset: its preset; None for the encoder's own choice.
+        options: all options as they were asked for, see :mod:`vqe_fast.video.options`.
     """
 
     source: str
@@ -98,6 +130,7 @@ class EnhanceReport(Outcome):
     pixel_format: str
     crf: int | None
     preset: str | None
+    options: dict[str, Any]
 
     @property
     def is_damaged(self) -> bool:

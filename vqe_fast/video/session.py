@@ -1,103 +1,95 @@
-"""What is to be done to a video, and all that is made ready for it."""
+"""The session of an enhancement: its options, and all that is made ready for it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from av.video.frame import VideoFrame
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import codec_code
-from vqe_fast.models.inference import Precision
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View, view_for
 from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.load import find_model, pick_device
-from vqe_fast.video.inference.memory_plan import ResourceLimits
+from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
-from vqe_fast.video.interlacing import Interlaced, refuse_interlaced_hevc, works_on_fields
+from vqe_fast.video.interlacing import refuse_interlaced_hevc, works_on_fields
 from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.reader import VideoReader
-from vqe_fast.video.pipeline.bundle import FrameBundle
+from vqe_fast.video.media.reader import Item, VideoReader
+from vqe_fast.video.options import EncodeOptions, ModelOptions
+from vqe_fast.video.pipeline.analyze import FrameAnalyzer
+from vqe_fast.video.pipeline.bundle import FrameBundle, in_bundles
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.provider import QPProvider
 from vqe_fast.weights import shipped_strengths
 
 
-@dataclass(frozen=True)
-class Job:
-    """What :func:`vqe_fast.video.enhance_video` is asked for, as far as it matters for frames.
-
-    Attributes:
-        source: the file to read.
-        target: the file to write, no symbolic link.
-        model: a registered name, or a module with a ``spec``.
-        weights: a file for it.
-        device: where to run.
-        precision: of the model's weights.
-        codec: the encoder.
-        crf: its constant rate factor.
-        preset: its preset.
-        pix_fmt: pixel format to convert to.
-        interlaced: what to do with interlaced video.
-        qp: of all frames.
-        limits: tiles, memory and clips.
-        encoder_threads: how many the encoder may use; 0 for as many as it likes.
-    """
-
-    source: Path
-    target: Path
-    model: str | nn.Module
-    weights: Path | None
-    device: str
-    precision: Precision
-    codec: str
-    crf: int | None
-    preset: str | None
-    pix_fmt: str | None
-    interlaced: Interlaced
-    qp: float | None
-    limits: ResourceLimits
-    encoder_threads: int = 0
-
-
 class EnhanceSession:
-    """A job made ready, but for the enhancer.
+    """An enhancement made ready, but for the enhancer; it can be sent to another process.
 
     Args:
-        job: what is to be done.
+        source: the file to read.
+        target: the file to write, no symbolic link.
+        model: the model, and what it is given of the video at a time.
+        encode: the encoder of the video.
+        processes: how many run the model on the same device.
+        encoder_threads: how many the encoder may use; 0 for as many as it likes.
 
     Attributes:
-        job: the same.
         device: where the model is to run.
         network: the model, with its weights.
         strengths: how much of its correction is applied.
 
     Raises:
-        VideoError: there is no such model or device.
+        VideoError: there is no such model or device, or an option makes no sense.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.device = pick_device(job.device)
-        self.network = find_model(job.model, job.weights)
-        ships = isinstance(job.model, str) and job.weights is None
-        self.strengths = Strengths(shipped_strengths(str(job.model)) if ships else {})
+    def __init__(
+        self,
+        source: Path,
+        target: Path,
+        model: ModelOptions,
+        encode: EncodeOptions,
+        processes: int = 1,
+        encoder_threads: int = 0,
+    ) -> None:
+        if model.max_memory is not None:
+            parse_bytes(model.max_memory)  # refuses what is no amount before any work
+        self.source, self.target = source, target
+        self.model, self.encode = model, encode
+        self.processes, self.encoder_threads = processes, encoder_threads
+        self.device = pick_device(model.device)
+        weights = None if model.weights is None else Path(model.weights)
+        self.network = find_model(model.model, weights)
+        ships = isinstance(model.model, str) and weights is None
+        self.strengths = Strengths(shipped_strengths(str(model.model)) if ships else {})
+
+    def __reduce__(self) -> tuple[type[EnhanceSession], tuple[Any, ...]]:
+        """What another process makes the same of: the network is built anew from the options."""
+        made_of = (self.source, self.target, self.model, self.encode)
+        return EnhanceSession, (*made_of, self.processes, self.encoder_threads)
 
     def adjusted(self, **changes: Any) -> EnhanceSession:
-        """The same with other fields of the job, but for the model and the device."""
+        """The same with other model options, source, processes or encoder threads.
+
+        Network and device stay; a session with another device is for :mod:`pickle`.
+        """
         other = copy.copy(self)
-        other.job = replace(self.job, **changes)
+        for name in ("source", "processes", "encoder_threads"):
+            if name in changes:
+                setattr(other, name, changes.pop(name))
+        other.model = replace(self.model, **changes)
         return other
 
     def open(self) -> VideoReader:
@@ -106,12 +98,12 @@ class EnhanceSession:
         Raises:
             VideoError: source or options do not allow it.
         """
-        video = VideoReader(self.job.source, threads=_decoder_threads(self.device))
+        video = VideoReader(self.source, threads=_decoder_threads(self.device))
         try:
             settings = self.settings(video)
             refuse_interlaced_hevc(video)
-            works_on_fields(video, self.job.interlaced)
-            video.convert(settings.pixel_format(video.facts.pixel_format, self.job.pix_fmt))
+            works_on_fields(video, self.model.interlaced)
+            video.convert(settings.pixel_format(video.facts.pixel_format, self.encode.pix_fmt))
         except BaseException:
             video.container.close()
             raise
@@ -123,9 +115,9 @@ class EnhanceSession:
         Raises:
             VideoError: there is no such encoder, or it does not take them.
         """
-        job = self.job
-        chosen = EncoderSettings.choose(job.codec, job.crf, job.preset, video.facts.codec)
-        return replace(chosen, threads=job.encoder_threads)
+        asked = self.encode
+        chosen = EncoderSettings.choose(asked.codec, asked.crf, asked.preset, video.facts.codec)
+        return replace(chosen, threads=self.encoder_threads)
 
     def view(self, video: VideoReader) -> View:
         """What the model sees of the frames of ``video``, which :meth:`open` gave.
@@ -137,7 +129,7 @@ class EnhanceSession:
             spec_of(self.network).planes,
             video.first_frame,
             chroma_location=video.facts.chroma_location,
-            fields=works_on_fields(video, self.job.interlaced),
+            fields=works_on_fields(video, self.model.interlaced),
         )
 
     def enhancer(self, video: VideoReader) -> Enhancer:
@@ -147,15 +139,15 @@ class EnhanceSession:
             video: as :meth:`open` gave it, before any frame was taken.
 
         Raises:
-            VideoError: memory does not suffice, or a limit is out of range.
+            VideoError: memory does not suffice, or an option is out of range.
         """
         return Enhancer(
             self.network,
             device=self.device,
-            precision=self.job.precision,
             view=self.view(video),
             probe=video.first_frame,
-            limits=self.job.limits,
+            options=self.model,
+            processes=self.processes,
         )
 
     def make_enhancer(self) -> Enhancer:
@@ -173,13 +165,30 @@ class EnhanceSession:
             VideoError: it is neither, but a QP was given, or that is out of range.
         """
         if spec_of(self.network).takes_qp or self.strengths.is_needed:
-            track = QPProvider(self.job.source, self.job.qp, find_estimator(self.device))
+            track = QPProvider(self.source, self.model.qp, find_estimator(self.device))
             with closing(track):
                 yield track
             return
-        if self.job.qp is not None:
+        if self.model.qp is not None:
             raise VideoError("a QP was given, but the model takes none; leave it out")
         yield None
+
+    def bundles(
+        self,
+        items: Iterable[Item],
+        video: VideoReader,
+        analyzer: FrameAnalyzer,
+        qps: QPProvider | None,
+    ) -> Iterable[FrameBundle]:
+        """What an enhancer takes: packets and frames in bundles, analysed, with what is coded how.
+
+        Args:
+            items: of ``video``, all or the first of them.
+            video: as :meth:`open` gave it, before any frame was taken.
+            analyzer: for the model.
+            qps: as :meth:`qp_provider` gave them.
+        """
+        return self.telling_qps(qps, video)(analyzer(in_bundles(items)))
 
     def telling_qps(
         self, qps: QPProvider | None, video: VideoReader
@@ -192,7 +201,7 @@ class EnhanceSession:
         """
         if qps is None:
             return lambda bundles: bundles
-        fields = works_on_fields(video, self.job.interlaced)
+        fields = works_on_fields(video, self.model.interlaced)
         view = view_for("y", video.first_frame, fields=fields)
         codec = codec_code(video.facts.codec)
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from vqe_fast._memory import available_memory, in_words
 from vqe_fast.models.registry import ModelSpec, spec_of
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.inference.memory import memory_taken
+from vqe_fast.video.inference.memory import memory_taken, parse_bytes
 from vqe_fast.video.inference.recurrent import SHORTEST
 from vqe_fast.video.inference.tiling import SMALLEST_TILE, Tiling, is_exact
+from vqe_fast.video.options import ModelOptions
 
 LONGEST = 48
 """Frames of a clip where memory allows: a third of the work is done twice."""
@@ -31,23 +32,6 @@ _PROBE_SIDE = 128
 _BATCH_PIXELS = 1 << 21
 _LARGEST_BATCH = 8
 _MOST_AT_ONCE = 4
-
-
-@dataclass(frozen=True)
-class ResourceLimits:
-    """What the user says; None for what suits the memory.
-
-    Attributes:
-        tile: side of a tile in pixels.
-        max_memory: bytes that the model may take beside its weights, on its device.
-        clip_frames: frames that a recurrent model sees together.
-        processes: how many run the model on the same device.
-    """
-
-    tile: int | None = None
-    max_memory: int | None = None
-    clip_frames: int | None = None
-    processes: int = 1
 
 
 @dataclass
@@ -72,7 +56,8 @@ def make_plan(
     example: Callable[[int], Tensor],
     size: tuple[int, int],
     device: torch.device,
-    limits: ResourceLimits,
+    options: ModelOptions,
+    processes: int = 1,
 ) -> Plan:
     """Chooses what fits.
 
@@ -85,17 +70,21 @@ def make_plan(
             the B pictures of a frame; the number matters to a recurrent model alone.
         size: height and width of the pictures.
         device: where the model is.
-        limits: what the user says.
+        options: tile, memory and frames of a clip; None for what suits the memory.
+        processes: how many run the model on the same device.
 
     Raises:
-        VideoError: a wish is out of range, or what it asks for does not fit into memory.
+        VideoError: an option is out of range, or what it asks for does not fit into memory.
     """
     spec = spec_of(model)
-    if limits.clip_frames is not None and not spec.recurrent:
+    if options.clip_frames is not None and not spec.recurrent:
         raise VideoError("a clip length was given, but the model is not recurrent; leave it out")
-    tiling = Tiling(spec, size, limits.tile)
-    budget = (limits.max_memory or int(_SHARE * available_memory(device))) // limits.processes
-    is_strict = limits.max_memory is not None or device.type != "cuda"
+    tiling = Tiling(spec, size, options.tile)
+    if options.max_memory is None:
+        budget = int(_SHARE * available_memory(device)) // processes
+    else:
+        budget = parse_bytes(options.max_memory) // processes
+    is_strict = options.max_memory is not None or device.type != "cuda"
 
     def taken(frames: int) -> float:
         """Bytes a pixel of a frame, or of each of its fields together."""
@@ -108,7 +97,7 @@ def make_plan(
         return model(frames, 32.0) if spec.takes_qp else model(frames)
 
     pixels = tiling.window_pixels(tiling.tile)
-    clip_frames = limits.clip_frames or LONGEST
+    clip_frames = options.clip_frames or LONGEST
     batch, at_once = _batch(spec, pixels, device), _at_once(spec, device)
     if pixels * len(example(1)) * _LAVISH * batch * at_once <= budget:
         return Plan(tiling, batch, at_once, clip_frames)
@@ -116,13 +105,13 @@ def make_plan(
         least, more = taken(SHORTEST // 2), taken(SHORTEST)
         a_frame = (more - least) / (SHORTEST - SHORTEST // 2)
         fitting = SHORTEST + int((budget / pixels - more) / max(a_frame, 1e-9))
-        clip_frames = limits.clip_frames or max(SHORTEST, min(LONGEST, fitting))
+        clip_frames = options.clip_frames or max(SHORTEST, min(LONGEST, fitting))
         needed = (more + a_frame * (clip_frames - SHORTEST)) * pixels
     else:
         a_pixel = taken(1)
         fitting = max(1, int(budget / (a_pixel * pixels)))
         batch, at_once = min(batch, fitting), min(at_once, fitting)
-        if is_exact(spec) and limits.tile is None:
+        if is_exact(spec) and options.tile is None:
             tiling = _fitting(tiling, spec, size, budget / a_pixel)
         needed = a_pixel * tiling.window_pixels(tiling.tile)
     if needed > budget and is_strict:

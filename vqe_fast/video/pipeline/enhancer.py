@@ -11,18 +11,19 @@ from av.video.frame import VideoFrame
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.models.inference import DTYPES, PROBE_SIDE, Precision, prepare_inference
+from vqe_fast.models.inference import DTYPES, PROBE_SIDE, prepare_inference
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View
 from vqe_fast.video.frames.planes import plane_view
 from vqe_fast.video.frames.tensors import load_planes, store_planes
 from vqe_fast.video.frames.transfer import UNCHANGED, transfer_for
 from vqe_fast.video.inference.dispatch import example_of, find_runner
-from vqe_fast.video.inference.memory_plan import ResourceLimits, make_plan
+from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.inference.runner import InputFrame
 from vqe_fast.video.inference.strength import NONE, WHOLE, Applied
 from vqe_fast.video.inference.tiling import refuse_other_shape
+from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline.bundle import FrameBundle
 
 _TYPICAL_QP = 32.0
@@ -51,24 +52,25 @@ class Enhancer:
         model: nn.Module,
         *,
         device: torch.device,
-        precision: Precision,
         view: View,
         probe: VideoFrame,
-        limits: ResourceLimits | None = None,
+        options: ModelOptions | None = None,
+        processes: int = 1,
     ) -> None:
-        """Puts a copy of ``model`` on ``device`` in the precision asked for.
+        """Puts a copy of ``model`` on ``device``.
 
         Args:
             model: a model that :func:`vqe_fast.video.inference.load.find_model` returned.
             device: where to run.
-            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
             view: what the model sees of frames.
             probe: a typical frame, for the choices that are left.
-            limits: of the user.
+            options: precision, tile, memory and frames of a clip; None for the defaults.
+            processes: how many run the model on this device.
 
         Raises:
-            VideoError: memory does not suffice, or a limit is out of range.
+            VideoError: memory does not suffice, or an option is out of range.
         """
+        options = options or ModelOptions()
         self._transfer = transfer_for(device)
         self._spec = spec_of(model)
         self.view = view
@@ -78,7 +80,7 @@ class Enhancer:
         self._model, dtype = prepare_inference(
             model,
             device=device,
-            precision=precision,
+            precision=options.precision,
             probe=example_of(self._spec, values if device.type == "cuda" else corner, _CLIP),
             qp=_TYPICAL_QP if self._spec.takes_qp else None,
             graphs=True,
@@ -89,7 +91,8 @@ class Enhancer:
             lambda frames: example_of(self._spec, corner, frames),
             (values.shape[-2], values.shape[-1]),
             device,
-            limits or ResourceLimits(),
+            options,
+            processes,
         )
         self._runner = find_runner(self._model, self._plan)
         self._waiting: deque[FrameBundle] = deque()

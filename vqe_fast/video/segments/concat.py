@@ -26,7 +26,7 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
     parts = [part for part in state.parts if part is not None]
     with session.open() as video:
         _refuse_gaps(video, parts)
-        settings, target = session.settings(video), session.job.target
+        settings, target = session.settings(video), session.target
         with VideoWriter(target, video, settings, with_chapters=True, folder=folder.path) as writer:
             if any(part.facts.parameter_sets != writer.parameter_sets for part in parts):
                 raise VideoError(

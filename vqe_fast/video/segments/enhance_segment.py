@@ -28,7 +28,7 @@ def enhance_segment(
     """Writes the part ``path``, which gets its name when it is complete.
 
     Args:
-        session: the job.
+        session: the enhancement.
         enhancer: of ``session``, for any number of segments one after the other.
         segment: what to enhance.
         path: the file of the part.
@@ -49,7 +49,7 @@ def enhance_segment(
         with session.open() as video:
             settings = session.settings(video)
             tell_qps = session.telling_qps(qps, video)
-            writer = PartWriter(draft, session.job.target, video, settings)
+            writer = PartWriter(draft, session.target, video, settings)
         try:
             frames, timings = run(tell_qps(excerpt), enhancer, writer, on_frame)
             facts = writer.facts()
@@ -57,21 +57,17 @@ def enhance_segment(
             writer.abandon()
             raise
     os.replace(draft, path)
-    outcome = Outcome(
+    outcome = Outcome.of(
+        enhancer,
+        qps,
+        timings,
+        peak_memory(session.device),
         frames_in=frames,
         frames_out=facts.frames,
         frames_damaged=excerpt.damaged_frames,
         damaged_packets=excerpt.damaged_packets,
         not_kept=not_kept(excerpt.extras, settings.codec),
-        precision=enhancer.precision,
-        qp_sources={} if qps is None else dict(qps.sources),
-        applied=dict(enhancer.applied),
         duplicated=excerpt.duplicated,
         scene_cuts=excerpt.scene_cuts,
-        tile=enhancer.tile,
-        tiles_exact=enhancer.is_exact,
-        clip_frames=enhancer.clip_frames,
-        timings=timings,
-        peak_memory=peak_memory(session.device),
     )
     return Part(facts, excerpt.first, excerpt.following, outcome)

@@ -1,4 +1,4 @@
-"""What decides the frames of a job, written down to be compared when it is resumed."""
+"""The fingerprint of an enhancement: what decides its frames, compared when it is resumed."""
 
 from __future__ import annotations
 
@@ -8,40 +8,34 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from vqe_fast._version import __version__
+from vqe_fast.models.model_hash import model_hash
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.session import Job
+from vqe_fast.video.inference.load import model_name
+from vqe_fast.video.options import SegmentOptions, asked_for
+from vqe_fast.video.session import EnhanceSession
 
 _END_BYTES = 1 << 20
+_NETWORK = "the model's code, options or weights"
 
 
-def request_of(job: Job, network: nn.Module, device: str, name: str) -> dict[str, Any]:
-    """All that decides what the frames of a job will be, in JSON's types."""
-    limits = job.limits
+def request_of(session: EnhanceSession, segments: SegmentOptions) -> dict[str, Any]:
+    """All that decides what the frames of an enhancement will be, in JSON's types."""
+    chosen = asked_for(session.model, session.encode, segments, decide_frames=True)
+    of_model = {
+        "model": model_name(session.model.model),
+        "network": model_hash(session.network),
+        "device": session.device.type,
+    }
     return {
         "version": __version__,
-        "source": _fingerprint(job.source),
-        "options": {
-            "model": name,
-            "weights": _weights_hash(network),
-            "device": device,
-            "precision": job.precision,
-            "codec": job.codec,
-            "crf": job.crf,
-            "preset": job.preset,
-            "pix_fmt": job.pix_fmt,
-            "interlaced": job.interlaced,
-            "qp": job.qp,
-            "tile": limits.tile,
-            "clip_frames": limits.clip_frames,
-        },
+        "source": _fingerprint(session.source),
+        "options": chosen | of_model,
     }
 
 
 def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Makes sure that a job is the one that was begun.
+    """Makes sure that an enhancement is the one that was begun.
 
     Raises:
         VideoError: it is another; the text names what has changed.
@@ -55,8 +49,8 @@ def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) ->
     for key, value in now["options"].items():
         old = before["options"].get(key)
         if old != value:
-            shown = "" if key == "weights" else f" ({old} → {value})"
-            changed.append(f"{key}{shown}")
+            is_hash = key == "network"
+            changed.append(_NETWORK if is_hash else f"{key} ({old} → {value})")
     if changed:
         raise VideoError(
             f"since {folder} was begun there have changed: {', '.join(changed)}; "
@@ -78,11 +72,3 @@ def _fingerprint(source: Path) -> dict[str, Any]:
         "modified_ns": facts.st_mtime_ns,
         "sha256_of_ends": digest.hexdigest(),
     }
-
-
-def _weights_hash(network: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().double().numpy().tobytes())
-    return digest.hexdigest()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import reset_peak
 from vqe_fast.video.media.writer import VideoWriter
+from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.report import Outcome, total
 from vqe_fast.video.segments.concat import join_parts
@@ -35,21 +35,6 @@ from vqe_fast.video.session import EnhanceSession
 
 
 @dataclass(frozen=True)
-class Division:
-    """How a video is to be enhanced in segments.
-
-    Attributes:
-        seconds: length of a segment; None for that of the run that is resumed, or the default.
-        workers: processes.
-        resume: go on where an interrupted run ended.
-    """
-
-    seconds: float | None
-    workers: int
-    resume: bool
-
-
-@dataclass(frozen=True)
 class SegmentedOutcome:
     """What came of all segments, or of one pass.
 
@@ -67,33 +52,33 @@ class SegmentedOutcome:
 
 
 def enhance_segmented(
-    session: EnhanceSession, division: Division, on_frame: Callable[[int, int], None]
+    session: EnhanceSession, options: SegmentOptions, on_frame: Callable[[int, int], None]
 ) -> SegmentedOutcome:
     """Writes the target of ``session``, and keeps what is finished if that is interrupted.
 
     Args:
-        session: the job.
-        division: how it is divided.
+        session: the enhancement.
+        options: how it is cut, by how many it is enhanced, and whether to go on.
         on_frame: called with the number of frames that are enhanced, and that of all.
 
     Raises:
         VideoError: source, target or options do not allow it, or have changed since an earlier run.
     """
-    if division.workers < 1:
-        raise VideoError(f"there must be at least 1 worker, got {division.workers}")
-    worker_devices(session.job.device, division.workers)
+    if options.workers < 1:
+        raise VideoError(f"there must be at least 1 worker, got {options.workers}")
+    worker_devices(session.model.device, options.workers)
     _rehearse(session)
-    with hold_parts(session.job.target) as folder:
+    with hold_parts(session.target) as folder:
         state = folder.load()
         is_new = state is None
         try:
             if state is None:
-                session, enhancer, state = _begin(session, division)
+                session, enhancer, state = _begin(session, options)
             else:
-                refuse_leftovers(session.job.target, division.resume)
-                session, enhancer = _resume(session, division, folder, state)
+                refuse_leftovers(session.target, options.resume)
+                session, enhancer = _resume(session, options, folder, state)
             folder.save(state)
-            return _finish(session, division, folder, state, enhancer, on_frame)
+            return _finish(session, options, folder, state, enhancer, on_frame)
         except BaseException:
             if is_new and not (state and any(state.parts)):
                 folder.remove()
@@ -119,21 +104,20 @@ def _rehearse(session: EnhanceSession) -> None:
     with (
         session.qp_provider(),
         session.open() as video,
-        VideoWriter(session.job.target, video, session.settings(video), with_chapters=True),
+        VideoWriter(session.target, video, session.settings(video), with_chapters=True),
     ):
         pass
 
 
-def _begin(session: EnhanceSession, division: Division) -> tuple[EnhanceSession, Enhancer, State]:
+def _begin(
+    session: EnhanceSession, options: SegmentOptions
+) -> tuple[EnhanceSession, Enhancer, State]:
     """The plan, and all choices that are to be the same for every segment."""
-    job, workers = session.job, division.workers
-    seconds = DEFAULT_SECONDS if division.seconds is None else division.seconds
-    segments = plan_segments(job.source, seconds)
-    request = _request(session, seconds)
-    on_cpu = session.device.type == "cpu"
-    enhancer = session.adjusted(
-        limits=replace(job.limits, processes=workers if on_cpu else 1)
-    ).make_enhancer()
+    workers = options.workers
+    seconds = DEFAULT_SECONDS if options.segment_seconds is None else options.segment_seconds
+    segments = plan_segments(session.source, seconds)
+    request = request_of(session, replace(options, segment_seconds=seconds))
+    enhancer = session.adjusted(processes=_on_one_device(session, options)).make_enhancer()
     chosen = {
         "precision": enhancer.precision,
         "tile": enhancer.tile,
@@ -141,47 +125,42 @@ def _begin(session: EnhanceSession, division: Division) -> tuple[EnhanceSession,
         "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
     }
     state = State(request, chosen, segments, [None] * len(segments))
-    return _pinned(session, division, state), enhancer, state
+    return _pinned(session, options, state), enhancer, state
 
 
 def _resume(
-    session: EnhanceSession, division: Division, folder: PartsFolder, state: State
+    session: EnhanceSession, options: SegmentOptions, folder: PartsFolder, state: State
 ) -> tuple[EnhanceSession, Enhancer]:
     """Makes sure that the job is the same, and keeps to the choices of the run before."""
-    seconds = division.seconds
-    if seconds is None:
+    if options.segment_seconds is None:
         seconds = state.request["options"]["segment_seconds"]
-    refuse_changes(folder.path, state.request, _request(session, seconds))
+        options = replace(options, segment_seconds=seconds)
+    refuse_changes(folder.path, state.request, request_of(session, options))
     folder.tidy(state)
-    session = _pinned(session, division, state)
+    session = _pinned(session, options, state)
     return session, session.make_enhancer()
 
 
-def _pinned(session: EnhanceSession, division: Division, state: State) -> EnhanceSession:
+def _pinned(session: EnhanceSession, options: SegmentOptions, state: State) -> EnhanceSession:
     """The job with the choices written down in ``state``."""
     chosen: dict[str, Any] = state.chosen
     return session.adjusted(
         precision=chosen["precision"],
         encoder_threads=chosen["encoder_threads"],
-        limits=replace(
-            session.job.limits,
-            tile=chosen["tile"],
-            clip_frames=chosen["clip_frames"],
-            processes=division.workers if session.device.type == "cpu" else 1,
-        ),
+        tile=chosen["tile"],
+        clip_frames=chosen["clip_frames"],
+        processes=_on_one_device(session, options),
     )
 
 
-def _request(session: EnhanceSession, seconds: float) -> dict[str, Any]:
-    job = session.job
-    request = request_of(job, session.network, session.device.type, model_name(job.model))
-    request["options"]["segment_seconds"] = seconds
-    return request
+def _on_one_device(session: EnhanceSession, options: SegmentOptions) -> int:
+    """How many workers run the model on the same device."""
+    return options.workers if session.device.type == "cpu" else 1
 
 
 def _finish(
     session: EnhanceSession,
-    division: Division,
+    options: SegmentOptions,
     folder: PartsFolder,
     state: State,
     enhancer: Enhancer,
@@ -209,14 +188,14 @@ def _finish(
     if resumed:
         on_frames(0)
     reset_peak(session.device)
-    if division.workers == 1:
+    if options.workers == 1:
         for order in orders:
             part = enhance_segment(session, enhancer, order.segment, order.path, on_frames)
             on_part(order.number, part)
     else:
         del enhancer
-        enhance_together(session.job, division.workers, orders, on_frames, on_part)
-    if not is_complete(session.job.target):
+        enhance_together(session, options.workers, orders, on_frames, on_part)
+    if not is_complete(session.target):
         join_parts(session, folder, state)
     folder.remove()
     outcome = total([part.outcome for part in state.parts if part is not None])

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -22,7 +22,7 @@ from vqe_fast.video.inference.memory import is_out_of_memory
 from vqe_fast.video.segments.enhance_segment import enhance_segment
 from vqe_fast.video.segments.resume_state import Part
 from vqe_fast.video.segments.split import Segment
-from vqe_fast.video.session import EnhanceSession, Job
+from vqe_fast.video.session import EnhanceSession
 from vqe_fast.weights import WeightsError
 
 _ATTEMPTS = 2
@@ -56,13 +56,13 @@ class _Failure:
 class _Worker:
     """A process, seen from the one that started it."""
 
-    def __init__(self, job: bytes, threads: int) -> None:
+    def __init__(self, session: bytes, threads: int) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.order: Order | None = None
         self.frames = 0
         self.process: SpawnProcess = context.Process(
-            target=_work, args=(theirs, job, threads), daemon=True
+            target=_work, args=(theirs, session, threads), daemon=True
         )
         # Ctrl-C goes to all processes of a terminal; these leave it to the one that started them.
         # Python starts its tracker of resources with the first of them, and unblocks signals then.
@@ -93,7 +93,7 @@ class _Worker:
 
 
 def enhance_together(
-    job: Job,
+    session: EnhanceSession,
     workers: int,
     orders: Iterable[Order],
     on_frames: Callable[[int], None],
@@ -104,7 +104,7 @@ def enhance_together(
     A segment whose process dies is begun once more by another.
 
     Args:
-        job: what is to be done, with everything chosen.
+        session: what is to be done, with everything chosen.
         workers: how many processes; on GPUs each has one of its own.
         orders: the segments to enhance.
         on_frames: called with the number of frames enhanced so far in segments under way.
@@ -115,7 +115,10 @@ def enhance_together(
     """
     todo = deque(orders)
     threads = cores_of_each(workers)
-    jobs = [_pickled(replace(job, device=name)) for name in worker_devices(job.device, workers)]
+    sessions = [
+        _pickled(session.adjusted(device=name))
+        for name in worker_devices(session.model.device, workers)
+    ]
     attempts: Counter[int] = Counter()
     crew: dict[Connection, tuple[_Worker, bytes]] = {}
 
@@ -135,7 +138,7 @@ def enhance_together(
             worker.end()
 
     try:
-        for pickled in jobs[: len(todo)]:
+        for pickled in sessions[: len(todo)]:
             employ(pickled)
         while crew:
             for connection in wait(list(crew)):
@@ -193,12 +196,12 @@ def worker_devices(device: str, workers: int) -> list[str]:
     return [f"cuda:{index}" for index in range(workers)]
 
 
-def _pickled(job: Job) -> bytes:
+def _pickled(session: EnhanceSession) -> bytes:
     try:
-        return pickle.dumps(job)
+        return pickle.dumps(session)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise VideoError(
-            f"the model {type(job.model).__name__} cannot be sent to workers ({error}); "
+            f"the model {type(session.model.model).__name__} cannot be sent to workers ({error}); "
             "give the name of a registered one, or enhance without workers"
         ) from error
 
@@ -225,8 +228,7 @@ def _work(connection: Connection, pickled: bytes, threads: int) -> None:
     """What a worker does."""
     try:
         torch.set_num_threads(threads)
-        job: Job = pickle.loads(pickled)
-        session = EnhanceSession(job)
+        session: EnhanceSession = pickle.loads(pickled)
         enhancer = session.make_enhancer()
         while (order := connection.recv()) is not None:
             part = enhance_segment(

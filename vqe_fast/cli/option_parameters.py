@@ -1,0 +1,45 @@
+"""The options of an enhancement as parameters of a command."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
+
+import typer
+
+from vqe_fast.video.options import EncodeOptions, ModelOptions, SegmentOptions, all_options
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+_PANELS = {ModelOptions: "Model", EncodeOptions: "Encoder", SegmentOptions: "Segments"}
+
+
+def with_command_line_options(command: Command) -> Command:
+    """Puts the options of :mod:`vqe_fast.video.options` in the place of ``**options``."""
+    signature = inspect.signature(command, eval_str=True)
+    kept = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    parameters = [*kept, *_parameters()]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _parameters() -> Iterator[inspect.Parameter]:
+    for group, each, about in all_options():
+        name = f"--{each.name.replace('_', '-')}"
+        told = typer.Option(
+            name,
+            help=about.help,
+            min=about.least,
+            max=about.most,
+            show_default=about.shown_default or True,
+            rich_help_panel=_PANELS[group],
+        )
+        kind, default = about.cli_type or each.type, each.default
+        yield inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if about.cli_type is not None else default,
+            annotation=Annotated[kind, told],
+        )

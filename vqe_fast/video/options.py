@@ -1,0 +1,303 @@
+"""Options of an enhancement, each defined once.
+
+The API (:func:`vqe_fast.video.enhance_video`), the command line, the fingerprint of a run that may
+be resumed, the report and ``docs/options.md`` are made from these fields. Imports neither torch nor
+FFmpeg.
+"""
+
+import inspect
+import os
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from vqe_fast._precision import Precision
+from vqe_fast.video.quality import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Interlaced = Literal["refuse", "fields"]
+"""What to do with interlaced video."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class About:
+    """What is told of an option, beside its name, type and default.
+
+    Attributes:
+        doc: for the API, whole sentences.
+        help: for the command line, short.
+        shown_default: how the command line describes the default; None for the value itself.
+        least: the smallest value that the command line takes.
+        most: the largest.
+        cli_type: its type on the command line, where that is another.
+        decides_frames: whether other values make other frames: resuming with one is refused.
+    """
+
+    doc: str
+    help: str
+    shown_default: str | None = None
+    least: float | None = None
+    most: float | None = None
+    cli_type: Any = None
+    decides_frames: bool = True
+
+
+def _about(doc: str, help: str, **rest: Any) -> dict[str, About]:
+    return {"about": About(doc, help, **rest)}
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model, and what it is given of the video at a time."""
+
+    model: "str | nn.Module" = field(
+        default=DEFAULT_MODEL,
+        metadata=_about(
+            "a registered name, or a module with a ``spec``. On a CPU one that sees a single frame "
+            "runs in several threads, in copies that share its parameters.",
+            "A model's name instead; `vqe-fast models` lists them.",
+            shown_default="that of --quality or --weights",
+            cli_type=str | None,
+        ),
+    )
+    weights: str | os.PathLike[str] | None = field(
+        default=None,
+        metadata=_about(
+            "``.safetensors`` file for ``model``. Without one, a registered name gets the weights "
+            "that ship with the package, and a module keeps its own.",
+            "Weights (.safetensors) instead of those that ship.",
+            cli_type=Path | None,
+            decides_frames=False,  # what is in the file does
+        ),
+    )
+    device: str = field(
+        default="auto",
+        metadata=_about(
+            '``"auto"`` (the first GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``…',
+            "auto, cpu, cuda, cuda:1 …",
+        ),
+    )
+    precision: Precision = field(
+        default="auto",
+        metadata=_about(
+            '``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.',
+            "auto takes 16 bits where that is faster and as good.",
+        ),
+    )
+    interlaced: Interlaced = field(
+        default="refuse",
+        metadata=_about(
+            '``"refuse"``, or ``"fields"`` to enhance the two fields of a frame as pictures of '
+            "half the height, whose neighbours are fields of the same rows, and to write "
+            "interlaced video again.",
+            "Refuse interlaced video, or enhance its fields.",
+        ),
+    )
+    qp: float | None = field(
+        default=None,
+        metadata=_about(
+            "of all frames, for a model that takes QPs; None for that of each frame in its stream.",
+            "QP of all frames.",
+            shown_default="that of each in its stream",
+            least=0,
+            most=63,
+        ),
+    )
+    tile: int | None = field(
+        default=None,
+        metadata=_about(
+            "side in pixels of the tiles that frames are cut into, at least 32; None for whole "
+            "frames as long as memory allows. Tiles change nothing, unless the model is recurrent "
+            "or sees the whole frame: such a model gets tiles only if asked for, or after memory "
+            "has run out.",
+            "Pixels a side of tiles.",
+            shown_default="whole frames if memory allows",
+            least=32,
+        ),
+    )
+    max_memory: int | str | None = field(
+        default=None,
+        metadata=_about(
+            'what the model may take on its device beside its weights, in bytes or as ``"2GiB"``; '
+            "None for what is free.",
+            "What the model may take, such as 2GiB.",
+            shown_default="what is free",
+            cli_type=str | None,
+            decides_frames=False,  # only through the tiles, which a resumed run keeps to
+        ),
+    )
+    clip_frames: int | None = field(
+        default=None,
+        metadata=_about(
+            "frames that a recurrent model sees together, at least 13, six of them shared with "
+            "each neighbour; None for up to 48 as memory allows.",
+            "Frames that a recurrent model sees together.",
+            shown_default="up to 48 as memory allows",
+            least=13,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """The encoder of the video."""
+
+    codec: str = field(
+        default="libx264",
+        metadata=_about(
+            "``libx264``, ``libx265``, ``libsvtav1``, ``libvpx-vp9``, ``ffv1`` (lossless), or "
+            "``source`` for the one that writes the source's codec.",
+            "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), or source (that of "
+            "INPUT's codec).",
+        ),
+    )
+    crf: int | None = field(
+        default=None,
+        metadata=_about(
+            "constant rate factor of the encoder, smaller is better, 0 is lossless; None for its "
+            "default here: 18, 20, 25 and 24.",
+            "Quality of the encoder, smaller is better, 0 is lossless.",
+            shown_default="18 for libx264, 20 for libx265, 25 for libsvtav1, 24 for libvpx-vp9",
+        ),
+    )
+    preset: str | None = field(
+        default=None,
+        metadata=_about(
+            "the encoder's preset; None for its own choice.",
+            "Speed of the encoder.",
+            shown_default="the encoder's",
+        ),
+    )
+    pix_fmt: str | None = field(
+        default=None,
+        metadata=_about(
+            "FFmpeg's name of the pixel format to convert to before enhancement, such as "
+            "``yuv420p10le``; None for the source's own: 8 to 16 bits, 4:2:0, 4:2:2, 4:4:4 or "
+            "grey.",
+            "Pixel format to convert to, such as yuv420p10le.",
+            shown_default="INPUT's",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """Segments, each enhanced on its own."""
+
+    segment_seconds: float | None = field(
+        default=None,
+        metadata=_about(
+            "enhance the video in segments of about that length, and join them. Each sees as much "
+            "of its neighbours as the model needs: the frames are what one pass gives, under a "
+            "recurrent model within what a seam between its clips changes. Finished segments are "
+            "kept in the folder TARGET.parts until the target is complete.",
+            "Work in segments of about that length, which are kept if interrupted.",
+            shown_default="one pass; 30 with --workers or --resume",
+        ),
+    )
+    workers: int = field(
+        default=1,
+        metadata=_about(
+            "processes that enhance segments at once, each on a GPU of its own, or on a CPU with "
+            "its share of the cores; segments last 30 seconds unless ``segment_seconds`` says "
+            "otherwise.",
+            "Processes to share segments, each with a GPU, or on a CPU.",
+            least=1,
+            decides_frames=False,
+        ),
+    )
+    resume: bool = field(
+        default=False,
+        metadata=_about(
+            "go on with what an interrupted run has left in TARGET.parts, if there is such a "
+            "folder; source and options have to be the same. Without it such a folder is refused.",
+            "Go on with the segments in OUTPUT.parts.",
+            decides_frames=False,
+        ),
+    )
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the video is to be enhanced in segments."""
+        return self != SegmentOptions()
+
+
+GROUPS = (ModelOptions, EncodeOptions, SegmentOptions)
+"""All classes of options, in the order in which they are shown."""
+
+
+def all_options() -> Iterator[tuple[type, "Field[Any]", About]]:
+    """The class, the field and the description of each option."""
+    for group in GROUPS:
+        for each in fields(group):
+            yield group, each, each.metadata["about"]
+
+
+def parse_options(
+    values: Mapping[str, Any],
+) -> tuple[ModelOptions, EncodeOptions, SegmentOptions]:
+    """Options by name.
+
+    Raises:
+        TypeError: there is none of a name.
+    """
+    names = [each.name for _, each, _ in all_options()]
+    if unknown := sorted(values.keys() - set(names)):
+        raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(names)}")
+
+    def of(group: type) -> dict[str, Any]:
+        return {each.name: values[each.name] for each in fields(group) if each.name in values}
+
+    return (
+        ModelOptions(**of(ModelOptions)),
+        EncodeOptions(**of(EncodeOptions)),
+        SegmentOptions(**of(SegmentOptions)),
+    )
+
+
+def asked_for(*options: Any, decide_frames: bool = False) -> dict[str, Any]:
+    """Name → value of all options of these instances, in JSON's types.
+
+    Args:
+        options: instances of the classes of options.
+        decide_frames: leave out those that do not.
+    """
+    return {
+        each.name: _plain(getattr(group, each.name))
+        for group in options
+        for each in fields(group)
+        if each.metadata["about"].decides_frames or not decide_frames
+    }
+
+
+def with_options(function: Function) -> Function:
+    """Puts the options in place of ``**options`` in the signature and ``{options}`` in the text."""
+    signature = inspect.signature(function)
+    kept = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    added = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type
+        )
+        for _, each, _ in all_options()
+        if each.name not in signature.parameters
+    ]
+    function.__signature__ = signature.replace(parameters=kept + added)  # type: ignore[attr-defined]
+    lines = (f"{each.name}: {about.doc}" for _, each, about in all_options())
+    told = "\n".join(
+        textwrap.fill(line, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        for line in lines
+    )
+    function.__doc__ = (function.__doc__ or "").replace("        {options}", told)
+    return function
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else type(value).__name__
