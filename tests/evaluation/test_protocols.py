@@ -9,7 +9,7 @@ import yaml
 
 from vqe_fast.data.color import rgb_of, rows_of
 from vqe_fast.data.spec import expand
-from vqe_fast.evaluation import find_protocol
+from vqe_fast.evaluation import find_protocol, to_markdown
 from vqe_fast.evaluation.protocol import PROTOCOLS
 from vqe_fast.evaluation.result import family_of
 from vqe_fast.evaluation.rgb import pequenet_rgb, to_rgb
@@ -71,7 +71,7 @@ def test_codecs_in_an_evaluation(run):
     found = run(["identity"], "codecs", frames=3)
     assert not found.failed and len(found.settings) == 22
     assert [gains.family for gains in found.gains] == list(found.families())
-    report = found.to_markdown()
+    report = to_markdown(found)
     assert "| x265 QP cascade: 32, 37 | identity | ±0.00 |" in report
 
 
@@ -129,5 +129,5 @@ def test_release_in_an_evaluation(run):
         assert not one.error and not other.error
         assert one.figures["psnr_y"] == other.figures["psnr_y"]
         assert one.figures["psnr_rgb"] != other.figures["psnr_rgb"]
-    assert "> NOT comparable" in release.to_markdown()
-    assert "NOT comparable" not in honest.to_markdown()
+    assert "> NOT comparable" in to_markdown(release)
+    assert "NOT comparable" not in to_markdown(honest)

@@ -9,6 +9,8 @@ import pytest
 
 from support.evaluations import made_up, x264
 from vqe_fast.data.degradation import Degradation
+from vqe_fast.evaluation import files
+from vqe_fast.evaluation.files import write_results
 from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.report import conditions
 from vqe_fast.evaluation.result import family_of
@@ -242,7 +244,7 @@ def test_numbers(value, signed, text):
 def test_files(tmp_path):
     """All that is written, each complete."""
     found = made_up(x264(22, 27, 32, 37), coloured, errors=[("one", 1, "ours")])
-    found.write(tmp_path / "out")
+    write_results(found, tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "rows.csv").open()))
     assert len(rows) == 16
     assert rows[1]["restorer"] == "ours" and rows[1]["psnr_y_gain"] == "0.5"
@@ -297,11 +299,11 @@ def test_what_identifies_a_model(strength):
 def test_a_file_that_cannot_be_completed(tmp_path, monkeypatch):
     """The old one stays, and no part of the new one."""
     found = made_up(x264(22), figures)
-    found.write(tmp_path)
+    write_results(found, tmp_path)
     before = (tmp_path / "report.md").read_text()
-    monkeypatch.setattr(type(found), "to_markdown", lambda self: 1 / 0)
+    monkeypatch.setattr(files, "to_markdown", lambda evaluation: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        found.write(tmp_path)
+        write_results(found, tmp_path)
     assert (tmp_path / "report.md").read_text() == before
     assert not list(tmp_path.rglob("*partial*"))
 

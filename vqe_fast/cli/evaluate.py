@@ -82,6 +82,7 @@ def evaluate(
 
         import vqe_fast.evaluation.plots  # noqa: F401
         from vqe_fast.evaluation import evaluate as run
+        from vqe_fast.evaluation import write_results
         from vqe_fast.video.quality import DEFAULT_MODEL
 
         settings = _settings(protocol, codec, qp, crf, max_bitrate)
@@ -107,7 +108,7 @@ def evaluate(
                 encoding=encoding,
                 progress=progress,
             )
-        done.write(output)
+        write_results(done, output)
     _print(done, output)
     if done.failed:
         raise typer.Exit(INCOMPLETE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,28 +12,30 @@ from typing import Any
 
 from vqe_fast._atomic_write import atomic_write
 from vqe_fast.evaluation.metrics_table import FIGURES
+from vqe_fast.evaluation.report import to_markdown
 from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED
 
 REPORT_NAME = "report.md"
 
 
-def write(evaluation: Evaluation, folder: Path) -> None:
+def write_results(evaluation: Evaluation, target: str | os.PathLike[str]) -> None:
     """Writes ``rows.csv``, ``frames.csv``, ``results.json``, ``report.md`` and the plots.
 
     Args:
         evaluation: what was measured.
-        folder: made if it does not exist.
+        target: the folder, made if it does not exist.
     """
     from vqe_fast.evaluation.plots import draw
 
+    folder = Path(target)
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(list(_rows(evaluation)), folder / "rows.csv")
     _write_csv(list(_frames(evaluation)), folder / "frames.csv")
     with atomic_write(folder / "results.json") as path:
         path.write_text(json.dumps(_results(evaluation), indent=1) + "\n", "utf-8")
     with atomic_write(folder / REPORT_NAME) as path:
-        path.write_text(evaluation.to_markdown(), "utf-8")
+        path.write_text(to_markdown(evaluation), "utf-8")
     draw(evaluation, folder)
 
 

@@ -24,7 +24,7 @@ _QUALITY = ("psnr_y", "ssim_y", "ms_ssim_y", *CHROMA, "psnr_rgb", "ssim_rgb", "m
 _TIME = ("fluctuation", "peak_valley", "flicker")
 
 
-def report(evaluation: Evaluation) -> str:
+def to_markdown(evaluation: Evaluation) -> str:
     """The page: gains by codec, the protocol's tables, means, BD-rates, each clip, conditions."""
     protocol = evaluation.protocol
     blocks = [f"# {protocol.title}"]

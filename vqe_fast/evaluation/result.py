@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -207,18 +205,6 @@ class Evaluation:
     def degradation(self, setting: str) -> Degradation:
         """That of a setting."""
         return self.streams[self.rows[0].clip, setting].degradation
-
-    def write(self, folder: str | os.PathLike[str]) -> None:
-        """Writes tables (CSV, JSON, Markdown) and plots into ``folder``."""
-        from vqe_fast.evaluation.files import write
-
-        write(self, Path(folder))
-
-    def to_markdown(self) -> str:
-        """The report."""
-        from vqe_fast.evaluation.report import report
-
-        return report(self)
 
     def _mean(self, setting: str, restorer: str) -> Mean:
         asked = [self.row(clip, setting, restorer) for clip in self.clips]
