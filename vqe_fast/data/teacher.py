@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from vqe_fast._atomic_write import atomic_write
 from vqe_fast.data.pairs import PairedClip, map_array
 from vqe_fast.models import create_model, spec_of
 from vqe_fast.models.inference import prepare_inference
+from vqe_fast.models.model_hash import model_hash
 
 Corrections = NDArray[np.int8]
 """What a teacher adds to luma, (T, H, W), in eighths of a step of 8 bits."""
@@ -42,10 +42,7 @@ class Teacher:
         spec = spec_of(model)
         if spec.planes != "y" or spec.recurrent or spec.temporal_radius:
             raise ValueError(f"{name} cannot be a teacher: that must see single frames of luma")
-        digest = hashlib.sha256()
-        for key, value in sorted(model.state_dict().items()):
-            digest.update(key.encode() + value.numpy().tobytes())
-        self._key = f"{name}-{digest.hexdigest()[:12]}"
+        self._key = f"{name}-{model_hash(model)[:12]}"
         self._takes_qp = spec.takes_qp
         self._device = device
         # Rounding to 16 bits changes a quarter of a step at most, and that at random.
