@@ -79,12 +79,12 @@ lint: .venv/linted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p vqe_fast
-	$(BIN)/clang-format --dry-run --Werror csrc/*
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc -type f)
 
 format: .venv/linted
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i csrc/*
+	$(BIN)/clang-format -i $$(find csrc -type f)
 
 clean:
 	rm -rf .venv build dist *.egg-info demo

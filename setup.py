@@ -55,6 +55,8 @@ PACKAGE_DATA = {
     "vqe_fast.weights": ["*.toml", "*.safetensors"],
 }
 
+# Absolute, because ninja compiles in a folder of its own.
+HEADERS = str(Path("csrc").resolve())
 TORCH_TARGET = "2.10"
 DEFAULT_CUDA_ARCHS = "8.0;9.0+PTX"
 
@@ -100,13 +102,14 @@ def native_build() -> tuple[list[Extension], type]:
             "vqe_fast._ops_cpu",
             [
                 "csrc/library.cpp",
-                "csrc/attention_cpu.cpp",
-                "csrc/charbonnier_cpu.cpp",
-                "csrc/fusion_cpu.cpp",
-                "csrc/modulation_cpu.cpp",
-                "csrc/modulation_gains_cpu.cpp",
-                "csrc/ssim_cpu.cpp",
+                "csrc/attention/attention_cpu.cpp",
+                "csrc/charbonnier/charbonnier_cpu.cpp",
+                "csrc/fusion/fusion_cpu.cpp",
+                "csrc/modulation/modulation_cpu.cpp",
+                "csrc/modulation/modulation_gains_cpu.cpp",
+                "csrc/ssim/ssim_cpu.cpp",
             ],
+            include_dirs=[HEADERS],
             extra_compile_args=[*target, *optimise],
             py_limited_api=True,
         )
@@ -120,8 +123,8 @@ def native_build() -> tuple[list[Extension], type]:
         extensions.append(
             cpp_extension.CppExtension(
                 "vqe_fast._ops_cuda",
-                ["csrc/build_cuda.cu", "csrc/fusion_cuda.cu", "csrc/ssim_cuda.cu"],
-                include_dirs=[f"{cuda_home}/include"],
+                ["csrc/build_cuda.cu", "csrc/fusion/fusion_cuda.cu", "csrc/ssim/ssim_cuda.cu"],
+                include_dirs=[HEADERS, f"{cuda_home}/include"],
                 extra_compile_args={
                     "cxx": [*target, *optimise, "-DUSE_CUDA"],
                     "nvcc": [*target, "-O3", "-std=c++20", "-DUSE_CUDA", "--cudart=static"],
@@ -144,7 +147,7 @@ def native_build() -> tuple[list[Extension], type]:
     facts = build_facts(compiler, torch.__version__, toolkit, archs)
     extensions.append(host_module(pybind11.get_include(), facts))
     for extension in extensions:
-        extension.depends = sorted(str(path) for path in Path("csrc").glob("*.*h"))
+        extension.depends = sorted(str(path) for path in Path("csrc").rglob("*.*h"))
     return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
 
 
@@ -164,7 +167,7 @@ def host_module(pybind11_headers: str, facts: dict[str, str]) -> Extension:
     return Extension(
         "vqe_fast._host",
         ["csrc/host.cpp"],
-        include_dirs=[pybind11_headers],
+        include_dirs=[HEADERS, pybind11_headers],
         define_macros=[(name, f'"{value}"') for name, value in facts.items()],
         extra_compile_args=["-O1", "-g0", "-std=c++20", "-fvisibility=hidden"],
         language="c++",

@@ -141,11 +141,12 @@ def _with_libraries(site, package):
 
 def _digest():
     """Of what the libraries are made of: all but the host module's source."""
-    files = [*sorted((ROOT / "csrc").iterdir()), ROOT / "setup.py"]
+    files = [*sorted((ROOT / "csrc").rglob("*")), ROOT / "setup.py"]
     digest = hashlib.sha256()
     for file in files:
         if file.name != "host.cpp" and file.is_file():
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+            name = file.relative_to(ROOT).as_posix()
+            digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,11 +5,11 @@ for before and after once for each of two checkouts. Needs torch and Triton, and
 CUDA C++ nvcc; says what it leaves out.
 
 Triton kernels are those that the launchers launch for the calls below: they get tensors without
-memory, and each launch is compiled instead. Kernels in CUDA C++ are all that ``csrc/*_cuda.cu``
-instantiate. Instructions are those of the hottest loop, or of the kernel where there is none, as
-they stand there: branches not taken are counted, slow paths of divisions and roots are not.
-Instructions a value are those for the values that a thread has in an iteration: features, pixels or
-logits. In Triton they follow from the tile, in CUDA C++ they are in ``VALUES``.
+memory, and each launch is compiled instead. Kernels in CUDA C++ are all that the ``*_cuda.cu`` of
+``csrc`` instantiate. Instructions are those of the hottest loop, or of the kernel where there is
+none, as they stand there: branches not taken are counted, slow paths of divisions and roots are
+not. Instructions a value are those for the values that a thread has in an iteration: features,
+pixels or logits. In Triton they follow from the tile, in CUDA C++ they are in ``VALUES``.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def cuda_rows(checkout: Path, only: str) -> Iterator[Row]:
         print("left out: kernels in CUDA C++, because there is no nvcc", file=sys.stderr)
         return
     include = [f"-I{path}" for path in [*include_paths(), checkout / "csrc"]]
-    for source in sorted(checkout.glob("csrc/*_cuda.cu")):
+    for source in sorted(checkout.glob("csrc/**/*_cuda.cu")):
         title = source.stem.removesuffix("_cuda")
         if not re.search(only, title):
             continue

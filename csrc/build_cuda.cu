@@ -1,6 +1,6 @@
 // Tells which of the architectures that the CUDA library was built for runs on a device: the
 // first thing to know when a kernel does not start.
-#include "cuda_common.h"
+#include "common/cuda.h"
 
 namespace vqe_fast {
 namespace {

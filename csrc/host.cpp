@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "isa.h"
+#include "simd/isa.h"
 
 namespace py = pybind11;
 

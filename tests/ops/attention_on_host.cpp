@@ -1,10 +1,10 @@
 // The attention kernels for AMX, on emulated tiles: see test_attention_tiles.py.
 #include "../support/tiles_emulated.h"
-#include "attention.h"
+#include "attention/attention.h"
 
 #define VQE_FAST_BFLOAT16_LEVELS
-#define VQE_FAST_KERNEL_BODY "attention_body.h"
-#include "for_each_isa.h"
+#define VQE_FAST_KERNEL_BODY "attention/attention-inl.h"
+#include "simd/foreach_isa.h"
 
 using namespace vqe_fast;
 using torch::headeronly::BFloat16;

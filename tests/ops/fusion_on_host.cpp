@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "../support/cuda_on_host.h"
-#include "fusion_kernel.cuh"
+#include "fusion/fusion_kernel.cuh"
 
 using namespace vqe_fast;
 

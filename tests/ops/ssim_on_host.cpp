@@ -3,7 +3,7 @@
 #include <torch/headeronly/util/Half.h>
 
 #include "../support/cuda_on_host.h"
-#include "ssim_kernel.cuh"
+#include "ssim/ssim_kernel.cuh"
 
 using namespace vqe_fast;
 

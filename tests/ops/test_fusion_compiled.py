@@ -4,7 +4,7 @@ import pytest
 
 from support.cuda_kernels import compile_kernels
 
-HEADERS = ("torch/headeronly/util/BFloat16.h", "fusion_kernel.cuh")
+HEADERS = ("torch/headeronly/util/BFloat16.h", "fusion/fusion_kernel.cuh")
 
 
 def windows(type):

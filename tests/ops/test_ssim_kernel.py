@@ -183,7 +183,7 @@ def test_compiled_for_a_gpu(window):
         "(vqe_fast::SsimLaunch<float, float>)"
         for gradients in range(3)
     ]
-    for name, kernel in compile_kernels(["ssim_kernel.cuh"], kernels).items():
+    for name, kernel in compile_kernels(["ssim/ssim_kernel.cuh"], kernels).items():
         assert kernel.stack <= (16 if window == 0 else 0), name
         assert kernel.spills <= (16 if window == 0 else 0), name
         assert kernel.registers <= 128, name

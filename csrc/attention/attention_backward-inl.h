@@ -1,0 +1,201 @@
+// Gradients of attention, of a range of queries and a range of keys. Compiled by simd/foreach_isa.h
+// for every level.
+//
+// With weights w = exp(logit - maximum) / sum, gradients g of the output, and e their sum over
+// channels times the output, the gradient of a logit is w (sum over channels of g value - e).
+
+template <typename T>
+class AttentionGradients {
+  using Operands = OperandsOf<T>;
+  using C = typename Operands::C;
+  using Value = typename Operands::Value;
+  static constexpr int64_t kPositions = SmallBlock::positions, kStep = SmallBlock::step;
+  static constexpr int64_t kLanes = VectorOf<C>::lanes;
+
+ public:
+  AttentionGradients(const AttentionBackward<T, C>& call, C* scratch)
+      : call_(call), channels_(call.key.channels), value_channels_(call.value.channels) {
+    const int64_t rows = attention_rows(channels_), value_rows = attention_rows(value_channels_);
+    const auto take = [&](int64_t count) {
+      return std::exchange(scratch, scratch + count * kStep);
+    };
+    // What is on the left over positions may be what is elsewhere in a product already.
+    const auto take_left = [&](Value* other, int64_t count) {
+      return Operands::kOneForm ? other : reinterpret_cast<Value*>(take(count));
+    };
+    query_ = reinterpret_cast<Value*>(take(rows));
+    query_left_ = take_left(query_, rows);
+    key_ = reinterpret_cast<Value*>(take(rows));
+    key_left_ = take_left(key_, rows);
+    grad_output_ = reinterpret_cast<Value*>(take(value_rows));
+    grad_output_left_ = take_left(grad_output_, value_rows);
+    value_ = reinterpret_cast<Value*>(take(value_rows));
+    grad_query_ = take(rows);
+    grad_key_ = take(rows);
+    grad_value_ = take(value_rows);
+    logits_ = take(kPositions);
+    slopes_ = take(kPositions);
+    weights_of_query_ = reinterpret_cast<Value*>(take(kPositions));
+    slopes_of_query_ = reinterpret_cast<Value*>(take(kPositions));
+    for (C** row : {&maximum_, &share_, &expected_}) {
+      *row = take(1);
+    }
+  }
+
+  void add(AttentionRange keys, AttentionRange queries) {
+    for (int64_t key = keys.begin; key < keys.end; key += kPositions) {
+      const int64_t count = std::min(kPositions, keys.end - key);
+      Operands::pack_left_over_channels(call_.key, key, key_);
+      Operands::pack_left_over_channels(call_.value, key, value_);
+      if (!Operands::kOneForm && call_.grad_query != nullptr) {
+        Operands::pack_left_over_positions(call_.key, key, key_left_);
+      }
+      std::fill_n(grad_key_, attention_rows(channels_) * kStep, C{});
+      std::fill_n(grad_value_, attention_rows(value_channels_) * kStep, C{});
+      for (int64_t query = queries.begin; query < queries.end; query += kPositions) {
+        add_block(count, query, std::min(kPositions, queries.end - query));
+      }
+      add_to(call_.grad_key, channels_, call_.key.positions, key, count, grad_key_);
+      add_to(call_.grad_value, value_channels_, call_.key.positions, key, count, grad_value_);
+    }
+  }
+
+ private:
+  void add_block(int64_t keys, int64_t first, int64_t queries) {
+    const bool of_logits = call_.grad_query != nullptr || call_.grad_key != nullptr;
+    Operands::template pack_right<SmallBlock>(call_.query, first, query_);
+    if (of_logits || Operands::kOneForm) {
+      Operands::template pack_right<SmallBlock>(call_.grad_output, first, grad_output_);
+    }
+    for (int64_t i = 0; i < kPositions; ++i) {
+      maximum_[i] = i < queries ? call_.maximum[first + i] : 0;
+      share_[i] = i < queries ? 1 / call_.sum[first + i] : 0;
+      expected_[i] = i < queries ? call_.expected[first + i] : 0;
+    }
+    Operands::over_channels(key_, channels_, keys, query_, kStep, queries, logits_, kStep);
+    if (of_logits) {
+      Operands::over_channels(value_, value_channels_, keys, grad_output_, kStep, queries, slopes_,
+                              kStep);
+      weigh<true>(keys, queries);
+    } else {
+      weigh<false>(keys, queries);
+    }
+    if (call_.grad_value != nullptr) {
+      if (!Operands::kOneForm) {
+        Operands::pack_left_over_positions(call_.grad_output, first, grad_output_left_);
+      }
+      Operands::template over_positions<Into::sum>(grad_output_left_, value_channels_, queries,
+                                                   weights_of_query_, kStep, keys, grad_value_,
+                                                   kStep);
+    }
+    if (call_.grad_key != nullptr) {
+      if (!Operands::kOneForm) {
+        Operands::pack_left_over_positions(call_.query, first, query_left_);
+      }
+      Operands::template over_positions<Into::sum>(query_left_, channels_, queries,
+                                                   slopes_of_query_, kStep, keys, grad_key_, kStep);
+    }
+    if (call_.grad_query != nullptr) {
+      Operands::template over_positions<Into::nothing>(key_left_, channels_, keys,
+                                                       reinterpret_cast<const Value*>(slopes_),
+                                                       kStep, queries, grad_query_, kStep);
+      add_to(call_.grad_query, channels_, call_.query.positions, first, queries, grad_query_);
+    }
+  }
+
+  // Logits [key][query] become weights [query][key]; gradients of the weights [key][query] become
+  // those of the products of query and key, in place and [query][key].
+  template <bool kOfLogits>
+  void weigh(int64_t keys, int64_t queries) {
+    const C scale = static_cast<C>(call_.scale);
+    const LogitScale<C> powers(call_.scale);
+    const int64_t columns = round_up(queries, Operands::kDepth);
+    const int64_t rows = round_up(keys, Operands::kDepth);
+    for (int64_t i = 0; i < columns; i += kLanes) {
+      const Vector<C> maximum = load_vector(maximum_ + i), share = load_vector(share_ + i);
+      const Vector<C> expected = load_vector(expected_ + i);
+      for (int64_t key = 0; key < rows; key += kLanes) {
+        Vector<C> weights[kLanes] = {};
+        for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
+          const Vector<C> logit = load_vector(logits_ + (key + k) * kStep + i) * powers.sign;
+          const Vector<C> power = (logit - maximum) * powers.power;
+          weights[k] = power_of_two<kExponentialDegree<T>, C>(power) * share;
+        }
+        if constexpr (kOfLogits) {
+          Vector<C> slopes[kLanes] = {};
+          for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
+            const C* slope = slopes_ + (key + k) * kStep + i;
+            slopes[k] = weights[k] * (load_vector(slope) - expected) * scale;
+          }
+          store_rows(slopes, reinterpret_cast<Value*>(slopes_) + i, key);
+          transpose(slopes);
+          store_rows(slopes, slopes_of_query_ + key, i);
+        }
+        transpose(weights);
+        store_rows(weights, weights_of_query_ + key, i);
+      }
+    }
+  }
+
+  // Rows from first on, as products over positions take them on their right.
+  static void store_rows(const Vector<C> (&square)[kLanes], Value* to, int64_t first) {
+    constexpr int64_t kRows = Operands::kRowsInOne;
+    for (int k = 0; k < kLanes; k += kRows) {
+      if constexpr (kRows == 1) {
+        store_vector(Operands::join(square[k]), to + (first + k) * kStep);
+      } else {
+        store_vector(Operands::join(square[k], square[k + 1]), to + (first + k) / kRows * kStep);
+      }
+    }
+  }
+
+  static void add_to(C* gradients, int64_t channels, int64_t positions, int64_t first,
+                     int64_t count, const C* block) {
+    if (gradients == nullptr) {
+      return;
+    }
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      C* to = gradients + channel * positions + first;
+      for (int64_t i = 0; i < count; ++i) {
+        to[i] += block[channel * kStep + i];
+      }
+    }
+  }
+
+  const AttentionBackward<T, C>& call_;
+  int64_t channels_, value_channels_;
+  Value *query_, *query_left_, *key_, *key_left_, *grad_output_, *grad_output_left_, *value_;
+  C *grad_query_, *grad_key_, *grad_value_;
+  C *logits_, *slopes_;
+  Value *weights_of_query_, *slopes_of_query_;
+  C *maximum_, *share_, *expected_;
+};
+
+template <typename T>
+void attention_backward(const AttentionBackward<T, Computed<T>>& call, AttentionRange keys,
+                        AttentionRange queries, Computed<T>* scratch) {
+#if VQE_FAST_LEVEL == 4
+  const Tiles tiles;
+#endif
+  AttentionGradients<T>(call, scratch).add(keys, queries);
+}
+
+// Sums over channels of output times its gradient, of the queries of a block.
+template <typename T>
+void attention_expected(const AttentionMap<T>& grad_output, const AttentionMap<T>& output,
+                        int64_t first, Computed<T>* sums, Computed<T>* scratch) {
+  using C = Computed<T>;
+  constexpr int64_t kStep = SmallBlock::step;
+  const int64_t count = std::min(SmallBlock::positions, output.positions - first);
+  const int64_t rows = attention_rows(output.channels);
+  C* grads = scratch;
+  C* results = scratch + rows * kStep;
+  Direct<T>::template pack_right<SmallBlock>(grad_output, first, grads);
+  Direct<T>::template pack_right<SmallBlock>(output, first, results);
+  std::fill_n(sums + first, count, C{});
+  for (int64_t channel = 0; channel < output.channels; ++channel) {
+    for (int64_t i = 0; i < count; ++i) {
+      sums[first + i] += grads[channel * kStep + i] * results[channel * kStep + i];
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// Attention of a block of queries to all keys. Compiled by simd/foreach_isa.h for every level.
+
+// Logits of one product's columns become weights, 2^((logit - maximum) power), and maximum and sum
+// so far those with these keys; what was summed up before is to be multiplied by factors. The
+// weights take the place of the logits.
+template <typename T>
+void soften(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale, Computed<T>* maximum,
+            Computed<T>* sum, Computed<T>* factors) {
+  using C = Computed<T>;
+  using Operands = OperandsOf<T>;
+  using Value = typename Operands::Value;
+  constexpr int64_t kLanes = VectorOf<C>::lanes, kStep = Operands::kColumns;
+  constexpr int64_t kSummed = 16;  // weights that are summed up before they are added to the rest
+  Value* weights = reinterpret_cast<Value*>(logits);
+  for (int64_t column = 0; column < kStep; column += kLanes) {
+    const auto logit = [&](int64_t key) -> Vector<C> {
+      return load_vector(logits + key * kStep + column) * scale.sign;
+    };
+    const Vector<C> before = load_vector(maximum + column);
+    Vector<C> largest = before;
+    for (int64_t key = 0; key < keys; ++key) {
+      largest = largest < logit(key) ? logit(key) : largest;
+    }
+    if constexpr (Operands::kSlack > 0) {
+      const C slack = std::min(Operands::kSlack / scale.power, std::numeric_limits<C>::max());
+      largest = largest > before + slack ? largest : before;
+    }
+    Vector<C> total{};
+    for (int64_t start = 0; start < keys; start += kSummed) {
+      const int64_t end = std::min(start + kSummed, keys);
+      Vector<C> part{};
+      const auto weight = [&](int64_t key) {
+        const Vector<C> power = (logit(key) - largest) * scale.power;
+        const Vector<C> result = power_of_two<kExponentialDegree<T>, C>(power);
+        part += result;
+        return result;
+      };
+      for (int64_t key = start; key < end; key += Operands::kRowsInOne) {
+        Value* row = weights + key / Operands::kRowsInOne * kStep + column;
+        if constexpr (Operands::kRowsInOne == 1) {
+          store_vector(Operands::join(weight(key)), row);
+        } else {
+          const Vector<C> first = weight(key);
+          const Vector<C> second = key + 1 < end ? weight(key + 1) : Vector<C>{};
+          store_vector(Operands::join(first, second), row);
+        }
+      }
+      total += part;
+    }
+    for (int64_t key = round_up(keys, Operands::kRowsInOne); key < round_up(keys, Operands::kDepth);
+         key += Operands::kRowsInOne) {
+      store_vector(Vector<Value>{}, weights + key / Operands::kRowsInOne * kStep + column);
+    }
+    const Vector<C> factor =
+        power_of_two<kExponentialDegree<T>, C>((before - largest) * scale.power);
+    store_vector<C>(load_vector(sum + column) * factor + total, sum + column);
+    store_vector(factor, factors + column);
+    store_vector(largest, maximum + column);
+  }
+}
+
+template <typename T>
+void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t first,
+                       Computed<T>* scratch) {
+#if VQE_FAST_LEVEL == 4
+  const Tiles tiles;
+#endif
+  using C = Computed<T>;
+  using Operands = OperandsOf<T>;
+  using Value = typename Operands::Value;
+  const int64_t channels = call.key.channels, value_channels = call.value.channels;
+  const int64_t count = std::min(LargeBlock::positions, call.query.positions - first);
+  const LogitScale<C> scale(call.scale);
+  const auto take = [&](int64_t elements) { return std::exchange(scratch, scratch + elements); };
+  C* output = take(attention_rows(value_channels) * LargeBlock::step);
+  C* maximum = take(LargeBlock::step);
+  C* sum = take(LargeBlock::step);
+  C* factors = take(LargeBlock::step);
+  C* logits = take(SmallBlock::positions * SmallBlock::step);
+  Value* query = reinterpret_cast<Value*>(take(attention_rows(channels) * LargeBlock::step));
+  Value* key = reinterpret_cast<Value*>(take(attention_rows(channels) * SmallBlock::step));
+  Value* value = reinterpret_cast<Value*>(take(attention_rows(value_channels) * SmallBlock::step));
+
+  Operands::template pack_right<LargeBlock>(call.query, first, query);
+  std::fill_n(output, attention_rows(value_channels) * LargeBlock::step, C{});
+  std::fill_n(maximum, LargeBlock::step, -std::numeric_limits<C>::infinity());
+  std::fill_n(sum, LargeBlock::step, C{});
+  for (int64_t start = 0; start < call.key.positions; start += SmallBlock::positions) {
+    const int64_t keys = std::min(SmallBlock::positions, call.key.positions - start);
+    Operands::pack_left_over_channels(call.key, start, key);
+    Operands::pack_left_over_positions(call.value, start, value);
+    constexpr int64_t kColumns = Operands::kColumns;
+    for (int64_t i = 0; i < count; i += kColumns) {
+      Operands::over_channels(key, channels, keys, query + i, LargeBlock::step, kColumns, logits,
+                              kColumns);
+      soften<T>(logits, keys, scale, maximum + i, sum + i, factors);
+      const Value* weights = reinterpret_cast<const Value*>(logits);
+      Operands::template over_positions<Into::scaled_sum>(value, value_channels, keys, weights,
+                                                          kColumns, kColumns, output + i,
+                                                          LargeBlock::step, factors);
+    }
+  }
+  for (int64_t channel = 0; channel < value_channels; ++channel) {
+    T* to = call.output + channel * call.query.positions + first;
+    for (int64_t i = 0; i < count; ++i) {
+      to[i] = static_cast<T>(output[channel * LargeBlock::step + i] / sum[i]);
+    }
+  }
+  std::copy_n(maximum, count, call.maximum + first);
+  std::copy_n(sum, count, call.sum + first);
+}

@@ -1,0 +1,210 @@
+// How the products of attention are computed from a type of map: what is copied of the maps, and
+// in which form. Compiled by simd/foreach_isa.h for every level.
+//
+// There are two kinds of products: over channels, of two blocks of positions, with a result for
+// each pair of positions (logits, and gradients of weights); and over positions, of the channels of
+// a block and a column for each position of another (outputs and gradients). What stands on the
+// right has its columns side by side in vectors.
+
+constexpr int64_t round_up(int64_t count, int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
+// exp(scale logit) = 2^(power sign logit). Differences of logits come before the power: that of
+// equal ones is 0 exactly, and the largest weight exactly 1.
+template <typename C>
+struct LogitScale {
+  C sign, power;
+
+  // The power is never 0: it is multiplied by -infinity, the maximum of no logits.
+  explicit LogitScale(double scale)
+      : sign(scale < 0 ? -1 : 1),
+        power(std::max(static_cast<C>(std::abs(scale) * 1.44269504088896340736),
+                       std::numeric_limits<C>::min())) {}
+};
+
+// A map without its first positions.
+template <typename T>
+inline Matrix<T> from(const AttentionMap<T>& map, int64_t first) {
+  return {map.matrix.at(0, first), map.matrix.row_step, map.matrix.column_step};
+}
+
+// Values as they are, or as float32; one copy serves everywhere.
+template <typename T>
+struct Direct {
+  using C = Computed<T>;
+  using Value = C;
+  static constexpr bool kOneForm = true;    // every pack_... makes the same
+  static constexpr int64_t kRowsInOne = 1;  // rows on the right that are stored as one
+  static constexpr int64_t kDepth = 1;      // positions that products over them take at once
+  static constexpr int64_t kColumns = product_columns<C>();
+  static constexpr float kSlack = 0;  // the power of two that a weight may reach
+
+  template <typename Block>
+  static void pack_right(const AttentionMap<T>& map, int64_t first, Value* to) {
+    pack<false>(Values<T>{from(map, first), map.channels, map.positions - first},
+                attention_rows(map.channels), Block::positions, to, Block::step);
+  }
+  static void pack_left_over_channels(const AttentionMap<T>& map, int64_t first, Value* to) {
+    pack_right<SmallBlock>(map, first, to);
+  }
+  static void pack_left_over_positions(const AttentionMap<T>& map, int64_t first, Value* to) {
+    pack_right<SmallBlock>(map, first, to);
+  }
+  static Vector<Value> join(Vector<C> row) { return row; }
+
+  static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
+                            int64_t right_step, int64_t columns, C* results, int64_t step) {
+    multiply<Into::nothing>({left, 1, SmallBlock::step}, rows, right, right_step, columns, channels,
+                            results, step);
+  }
+  template <Into kInto>
+  static void over_positions(const Value* left, int64_t channels, int64_t positions,
+                             const Value* right, int64_t right_step, int64_t columns, C* results,
+                             int64_t step, const C* factors = nullptr) {
+    multiply<kInto>({left, SmallBlock::step, 1}, channels, right, right_step, columns, positions,
+                    results, step, factors);
+  }
+};
+
+#if VQE_FAST_LEVEL >= 3
+
+// Pairs of bfloat16, of two channels or of two positions, that one instruction multiplies and adds
+// up.
+struct Pairs {
+  using C = float;
+  using Value = uint32_t;
+  static constexpr bool kOneForm = false;
+  static constexpr int64_t kRowsInOne = 2;
+
+  template <typename Block>
+  static void pack_right(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
+    pack<false>(channel_pairs(map, first), attention_rows(map.channels) / 2, Block::positions, to,
+                Block::step);
+  }
+  static void pack_left_over_positions(const AttentionMap<BFloat16>& map, int64_t first,
+                                       Value* to) {
+    const Matrix<BFloat16> rest = from(map, first);
+    const Matrix<BFloat16> transposed{rest.data, rest.column_step, rest.row_step};
+    pack<true>(RowPairs{transposed, map.positions - first, map.channels}, SmallBlock::positions / 2,
+               attention_rows(map.channels), to, kPairStep);
+  }
+  static Vector<Value> join(Vector<float> first, Vector<float> second) {
+    return round_to_bfloat16(first) >> 16 | round_to_bfloat16(second);
+  }
+
+ protected:
+  // From one channel to the next in pairs of positions.
+  static constexpr int64_t kPairStep = SmallBlock::positions / 2 + 16;
+
+  static RowPairs channel_pairs(const AttentionMap<BFloat16>& map, int64_t first) {
+    return {from(map, first), map.channels, map.positions - first};
+  }
+
+ private:
+  // In the upper half, zeros below.
+  static Vector<Value> round_to_bfloat16(Vector<float> values) {
+    const auto bits = reinterpret_cast<Vector<Value>>(values);
+    const Vector<Value> rounded = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    return values == values ? rounded : Vector<Value>{} + 0x7fc00000;
+  }
+};
+
+#endif
+
+#if VQE_FAST_LEVEL == 3
+
+// Pairs in vectors.
+struct VectorPairs : Pairs {
+  static constexpr int64_t kDepth = 2;
+  static constexpr int64_t kColumns = product_columns<float>();
+  static constexpr float kSlack = 0;
+
+  static void pack_left_over_channels(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
+    pack_right<SmallBlock>(map, first, to);
+  }
+
+  static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
+                            int64_t right_step, int64_t columns, float* results, int64_t step) {
+    multiply<Into::nothing>({left, 1, SmallBlock::step}, rows, right, right_step, columns,
+                            (channels + 1) / 2, results, step);
+  }
+  template <Into kInto>
+  static void over_positions(const Value* left, int64_t channels, int64_t positions,
+                             const Value* right, int64_t right_step, int64_t columns,
+                             float* results, int64_t step, const float* factors = nullptr) {
+    multiply<kInto>({left, kPairStep, 1}, channels, right, right_step, columns, (positions + 1) / 2,
+                    results, step, factors);
+  }
+};
+
+#elif VQE_FAST_LEVEL == 4
+
+// Pairs in tiles.
+struct TilePairs : Pairs {
+  static constexpr int64_t kDepth = 32;
+  static constexpr int64_t kColumns = kTileProduct;
+  // Tiles cannot be scaled: maxima stay what they are until they are wrong by a factor of 2^8.
+  static constexpr float kSlack = 8;
+
+  static void pack_left_over_channels(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
+    pack<true>(channel_pairs(map, first), attention_rows(map.channels) / 2, SmallBlock::positions,
+               to, channel_step(map.channels));
+  }
+
+  static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
+                            int64_t right_step, int64_t columns, float* results, int64_t step) {
+    multiply_tiles<Into::nothing>(left, channel_step(channels), rows, right, right_step, columns,
+                                  attention_rows(channels) / 2, results, step);
+  }
+  template <Into kInto>
+  static void over_positions(const Value* left, int64_t channels, int64_t positions,
+                             const Value* right, int64_t right_step, int64_t columns,
+                             float* results, int64_t step, const float* factors = nullptr) {
+    if constexpr (kInto == Into::scaled_sum) {
+      scale(factors, attention_rows(channels), columns, results, step);
+    }
+    constexpr Into kThen = kInto == Into::nothing ? Into::nothing : Into::sum;
+    multiply_tiles<kThen>(left, kPairStep, channels, right, right_step, columns,
+                          round_up(positions, kDepth) / 2, results, step);
+  }
+
+ private:
+  // From one position to the next in pairs of channels.
+  static int64_t channel_step(int64_t channels) { return attention_rows(channels) / 2 + 16; }
+
+  static void scale(const float* factors, int64_t rows, int64_t columns, float* results,
+                    int64_t step) {
+    constexpr int64_t kLanes = VectorOf<float>::lanes;
+    for (int64_t i = 0; i < columns; i += kLanes) {
+      const Vector<float> factor = load_vector(factors + i);
+      if (_mm512_cmp_ps_mask(factor, _mm512_set1_ps(1), _CMP_NEQ_UQ) == 0) {
+        continue;
+      }
+      for (int64_t row = 0; row < rows; ++row) {
+        float* at = results + row * step + i;
+        store_vector<float>(load_vector(at) * factor, at);
+      }
+    }
+  }
+};
+
+#endif
+
+// Degree 5 is exact enough for weights that are rounded to bfloat16.
+#if VQE_FAST_LEVEL == 4
+template <typename T>
+using OperandsOf = TilePairs;
+template <typename T>
+constexpr int kExponentialDegree = 5;
+#elif VQE_FAST_LEVEL == 3
+template <typename T>
+using OperandsOf = VectorPairs;
+template <typename T>
+constexpr int kExponentialDegree = 5;
+#else
+template <typename T>
+using OperandsOf = Direct<T>;
+template <typename T>
+constexpr int kExponentialDegree = std::is_same_v<T, double> ? 13 : 7;
+#endif

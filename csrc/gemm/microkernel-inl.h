@@ -1,0 +1,105 @@
+// Products of matrices whose results stay in registers while they are summed up. Compiled by
+// simd/foreach_isa.h for every level.
+
+// A few rows of a few vectors of results: as many as there are registers for.
+constexpr int kProductVectors = 3;
+#if VQE_FAST_LEVEL >= 2 || defined(__aarch64__)
+constexpr int kProductRows = 8;
+#else
+constexpr int kProductRows = 4;
+#endif
+
+template <typename C>
+constexpr int64_t product_columns() {
+  return kProductVectors * VectorOf<C>::lanes;
+}
+
+// What becomes of the results that are there already.
+enum class Into { nothing, sum, scaled_sum };
+
+// sums + value * row. Of pairs of bfloat16 both products are added.
+template <typename C>
+inline Vector<C> multiply_add(C value, Vector<C> row, Vector<C> sums) {
+  return sums + value * row;
+}
+#if VQE_FAST_LEVEL == 3
+inline Vector<float> multiply_add(uint32_t value, Vector<uint32_t> row, Vector<float> sums) {
+  const Vector<uint32_t> values = Vector<uint32_t>{} + value;
+  return _mm512_dpbf16_ps(sums, reinterpret_cast<__m512bh>(values),
+                          reinterpret_cast<__m512bh>(row));
+}
+#endif
+
+// c (kProductRows x product_columns) = a b, or c + a b, or c * factors + a b with a factor for
+// each column. The columns of b are contiguous.
+template <Into kInto, typename Value, typename C>
+__attribute__((noinline)) void product(Matrix<Value> a, const Value* b, int64_t b_step,
+                                       int64_t depth, C* c, int64_t c_step, const C* factors) {
+  constexpr int kLanes = VectorOf<C>::lanes;
+  Vector<C> sums[kProductRows][kProductVectors];
+#pragma GCC unroll 8
+  for (auto& row : sums) {
+#pragma GCC unroll 4
+    for (auto& sum : row) {
+      sum = Vector<C>{};
+    }
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector<Value> row[kProductVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kProductVectors; ++v) {
+      row[v] = load_vector(b + v * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kProductRows; ++r) {
+      const Value value = a.data[r * a.row_step];
+#pragma GCC unroll 4
+      for (int v = 0; v < kProductVectors; ++v) {
+        sums[r][v] = multiply_add(value, row[v], sums[r][v]);
+      }
+    }
+    a.data += a.column_step;
+    b += b_step;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kProductRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kProductVectors; ++v) {
+      C* to = c + r * c_step + v * kLanes;
+      // Added only now: a sum of few numbers at a time keeps more of their digits.
+      if constexpr (kInto == Into::sum) {
+        sums[r][v] += load_vector(to);
+      } else if constexpr (kInto == Into::scaled_sum) {
+        sums[r][v] += load_vector(to) * load_vector(factors + v * kLanes);
+      }
+      store_vector(sums[r][v], to);
+    }
+  }
+}
+
+// Numbers that are summed up before they are added to others: few enough for their sums to keep
+// their digits, and for the rows of b that they meet to stay in the nearest cache.
+constexpr int64_t kLongestSum = 192;
+
+// The same for as many rows and columns as are asked for, rounded up to whole products.
+template <Into kInto, typename Value, typename C>
+inline void multiply(Matrix<Value> a, int64_t rows, const Value* b, int64_t b_step, int64_t columns,
+                     int64_t depth, C* c, int64_t c_step, const C* factors = nullptr) {
+  const int64_t pieces = std::max<int64_t>((depth + kLongestSum - 1) / kLongestSum, 1);
+  for (int64_t i = 0; i < columns; i += product_columns<C>()) {
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t start = depth * piece / pieces, end = depth * (piece + 1) / pieces;
+      for (int64_t r = 0; r < rows; r += kProductRows) {
+        const Matrix<Value> from{a.at(r, start), a.row_step, a.column_step};
+        const Value* below = b + start * b_step + i;
+        C* to = c + r * c_step + i;
+        if (piece == 0) {
+          const C* scales = kInto == Into::scaled_sum ? factors + i : nullptr;
+          product<kInto>(from, below, b_step, end - start, to, c_step, scales);
+        } else {
+          product<Into::sum, Value, C>(from, below, b_step, end - start, to, c_step, nullptr);
+        }
+      }
+    }
+  }
+}
