@@ -1,8 +1,26 @@
-// Gradients of attention, of a range of queries and a range of keys. Compiled by simd/foreach_isa.h
-// for every level.
+// Gradients of attention, of a range of queries and a range of keys.
 //
 // With weights w = exp(logit - maximum) / sum, gradients g of the output, and e their sum over
 // channels times the output, the gradient of a logit is w (sum over channels of g value - e).
+#if defined(VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_
+#undef VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_
+#else
+#define VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "attention/attention.h"
+#include "attention/attention_operands-inl.h"
+#include "simd/exp2-inl.h"
+#include "simd/isa_level.h"
+#include "simd/transpose-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 template <typename T>
 class AttentionGradients {
@@ -199,3 +217,8 @@ void attention_expected(const AttentionMap<T>& grad_output, const AttentionMap<T
     }
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

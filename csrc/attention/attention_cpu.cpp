@@ -8,7 +8,7 @@
 #include "common/cpu.h"
 
 #define VQE_FAST_BFLOAT16_LEVELS
-#define VQE_FAST_KERNEL_BODY "attention/attention-inl.h"
+#define VQE_FAST_KERNELS "attention/attention-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

@@ -1,4 +1,23 @@
-// Attention of a block of queries to all keys. Compiled by simd/foreach_isa.h for every level.
+// Attention of a block of queries to all keys.
+#if defined(VQE_FAST_ATTENTION_ATTENTION_FORWARD_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_ATTENTION_ATTENTION_FORWARD_INL_H_
+#undef VQE_FAST_ATTENTION_ATTENTION_FORWARD_INL_H_
+#else
+#define VQE_FAST_ATTENTION_ATTENTION_FORWARD_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "attention/attention.h"
+#include "attention/attention_operands-inl.h"
+#include "simd/exp2-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // Logits of one product's columns become weights, 2^((logit - maximum) power), and maximum and sum
 // so far those with these keys; what was summed up before is to be multiplied by factors. The
@@ -109,3 +128,8 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
   std::copy_n(maximum, count, call.maximum + first);
   std::copy_n(sum, count, call.sum + first);
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -1,10 +1,33 @@
 // How the products of attention are computed from a type of map: what is copied of the maps, and
-// in which form. Compiled by simd/foreach_isa.h for every level.
+// in which form.
 //
 // There are two kinds of products: over channels, of two blocks of positions, with a result for
 // each pair of positions (logits, and gradients of weights); and over positions, of the channels of
 // a block and a column for each position of another (outputs and gradients). What stands on the
 // right has its columns side by side in vectors.
+#if defined(VQE_FAST_ATTENTION_ATTENTION_OPERANDS_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_ATTENTION_ATTENTION_OPERANDS_INL_H_
+#undef VQE_FAST_ATTENTION_ATTENTION_OPERANDS_INL_H_
+#else
+#define VQE_FAST_ATTENTION_ATTENTION_OPERANDS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "attention/attention.h"
+#include "common/strided_matrix.h"
+#include "gemm/amx-inl.h"
+#include "gemm/microkernel-inl.h"
+#include "gemm/pack-inl.h"
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 constexpr int64_t round_up(int64_t count, int64_t multiple) {
   return (count + multiple - 1) / multiple * multiple;
@@ -207,4 +230,9 @@ template <typename T>
 using OperandsOf = Direct<T>;
 template <typename T>
 constexpr int kExponentialDegree = std::is_same_v<T, double> ? 13 : 7;
+#endif
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
 #endif

@@ -1,4 +1,20 @@
-// Charbonnier kernels over a flat range; compiled by simd/foreach_isa.h for every level.
+// Charbonnier kernels over a flat range.
+#if defined(VQE_FAST_CHARBONNIER_CHARBONNIER_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_CHARBONNIER_CHARBONNIER_INL_H_
+#undef VQE_FAST_CHARBONNIER_CHARBONNIER_INL_H_
+#else
+#define VQE_FAST_CHARBONNIER_CHARBONNIER_INL_H_
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 template <typename C>
 inline void charbonnier_values(const C* input, const C* target, C squared_eps, C* values) {
@@ -94,3 +110,8 @@ void charbonnier_gradient(const T* grad_output, double grad, const T* input, con
     store(values, count - i, grad_input + i);
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

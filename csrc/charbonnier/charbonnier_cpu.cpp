@@ -5,7 +5,7 @@
 
 #include "common/cpu.h"
 
-#define VQE_FAST_KERNEL_BODY "charbonnier/charbonnier-inl.h"
+#define VQE_FAST_KERNELS "charbonnier/charbonnier-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

@@ -1,10 +1,29 @@
 // Sums over square windows that are clipped at the border, of two maps at once, in float64.
-// Compiled by simd/foreach_isa.h for every level.
 //
 // Down a strip of columns, the sums of each column gain the row that enters the window and lose
 // the one that leaves it; along a row, a window is put together from stretches of 1, 4, 16 and 64
 // columns. What is infinite or not a number would stay in the sums of a column for good: when such
 // a row leaves, the sums start anew.
+#if defined(VQE_FAST_FUSION_BOX_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_FUSION_BOX_INL_H_
+#undef VQE_FAST_FUSION_BOX_INL_H_
+#else
+#define VQE_FAST_FUSION_BOX_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "common/tile.h"
+#include "fusion/box.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 constexpr int64_t kBoxColumns = 512;
 // Elements from one row to the next: whole cache lines, not a whole number of pages.
@@ -206,3 +225,8 @@ class BoxSums {
   double* sums_[2][kStretches];
   WindowSums windows_[2];
 };
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 
+#include "fusion/box.h"
 #include "fusion/columns_kernel.cuh"
-#include "fusion/fusion.h"
 
 namespace vqe_fast {
 

@@ -1,10 +1,30 @@
-// Fusion kernels. Compiled by simd/foreach_isa.h for every level.
+// Fusion kernels.
+#if defined(VQE_FAST_FUSION_FUSION_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_FUSION_FUSION_INL_H_
+#undef VQE_FAST_FUSION_FUSION_INL_H_
+#else
+#define VQE_FAST_FUSION_FUSION_INL_H_
+#endif
 
-// clang-format off: each needs those before it.
-#include "simd/rows-inl.h"
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "common/strided_matrix.h"
+#include "common/tile.h"
 #include "fusion/box-inl.h"
+#include "fusion/fusion.h"
+#include "fusion/fusion_tile.h"
 #include "fusion/sharpen-inl.h"
-// clang-format on
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+#include "simd/rows-inl.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 constexpr int64_t kRowsAhead = 4;  // that are fetched before they are needed
 
@@ -344,3 +364,8 @@ void fuse_gradient_tile(const Matrix<T>& grad_output, const Computed<T>* varianc
       },
       scratch);
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -3,28 +3,16 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define VQE_FAST_HOST_DEVICE __host__ __device__
-#else
-#define VQE_FAST_HOST_DEVICE
-#endif
+#include "common/host_device.h"
 
 namespace vqe_fast {
 
-constexpr int64_t kMaxRadius = 63;  // of a window of variances
-constexpr int64_t kMaxTaps = 33;    // of a blur
-constexpr int kMaxNeighbours = 2;   // of a frame whose variances are put between their bounds
+constexpr int64_t kMaxTaps = 33;   // of a blur
+constexpr int kMaxNeighbours = 2;  // of a frame whose variances are put between their bounds
 
 // Luma of red, green and blue by BT.601.
 VQE_FAST_HOST_DEVICE inline double luma_weight(int64_t channel) {
   return channel == 0 ? 0.299 : channel == 1 ? 0.587 : 0.114;
-}
-
-// Pixels along one side of a window around a place, as far as they lie in the image.
-VQE_FAST_HOST_DEVICE inline int64_t window_side(int64_t place, int64_t radius, int64_t size) {
-  const int64_t begin = place > radius ? place - radius : 0;
-  const int64_t end = place + radius < size ? place + radius + 1 : size;
-  return end - begin;
 }
 
 // A difference mean(x^2) - mean(x)^2 below this share of mean(x^2) is nothing but rounding.

@@ -5,10 +5,12 @@
 
 #include "common/cpu.h"
 #include "common/planes.h"
+#include "common/tile.h"
+#include "fusion/box.h"
 #include "fusion/fusion_ops.h"
 #include "fusion/fusion_tile.h"
 
-#define VQE_FAST_KERNEL_BODY "fusion/fusion-inl.h"
+#define VQE_FAST_KERNELS "fusion/fusion-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/tensor.h"
+#include "fusion/box.h"
 #include "fusion/fusion.h"
 
 namespace vqe_fast {

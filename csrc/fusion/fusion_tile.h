@@ -4,8 +4,6 @@
 #include <cstdint>
 
 #include "common/strided_matrix.h"
-#include "common/tile.h"
-#include "fusion/fusion.h"
 
 namespace vqe_fast {
 

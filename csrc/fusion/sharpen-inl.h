@@ -1,4 +1,22 @@
-// Rows of an image that is sharpened. Compiled by simd/foreach_isa.h for every level.
+// Rows of an image that is sharpened.
+#if defined(VQE_FAST_FUSION_SHARPEN_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_FUSION_SHARPEN_INL_H_
+#undef VQE_FAST_FUSION_SHARPEN_INL_H_
+#else
+#define VQE_FAST_FUSION_SHARPEN_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/tile.h"
+#include "fusion/fusion.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 constexpr int64_t kSharpColumns = 512;
 constexpr int64_t kSharpRows = 32;
@@ -79,3 +97,8 @@ void sharpened(const Sharpening<C>& filter, int64_t height, int64_t width, const
     sink(row, result);
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

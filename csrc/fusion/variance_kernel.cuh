@@ -2,9 +2,12 @@
 // fusion/fusion-inl.h; of frames that are not float64, luma is float32.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "fusion/box_kernel.cuh"
+#include "fusion/columns_kernel.cuh"
+#include "fusion/fusion.h"
 
 namespace vqe_fast {
 

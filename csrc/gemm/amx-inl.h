@@ -1,5 +1,20 @@
-// Products of pairs of bfloat16 in tiles (AMX). Compiled by simd/foreach_isa.h for the level that
-// has them.
+// Products of pairs of bfloat16 in tiles (AMX), at the level that has them.
+#if defined(VQE_FAST_GEMM_AMX_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_GEMM_AMX_INL_H_
+#undef VQE_FAST_GEMM_AMX_INL_H_
+#else
+#define VQE_FAST_GEMM_AMX_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "gemm/microkernel-inl.h"
+#include "simd/isa_level.h"
+
+#if VQE_FAST_LEVEL == 4
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // The compiler knows neither that a load of tiles reads memory nor how much of it a configuration
 // is: what was stored before must be there.
@@ -72,3 +87,10 @@ inline void multiply_tiles(const uint32_t* a, int64_t a_step, int64_t rows, cons
     }
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif
+
+#endif

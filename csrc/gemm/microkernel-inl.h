@@ -1,5 +1,20 @@
-// Products of matrices whose results stay in registers while they are summed up. Compiled by
-// simd/foreach_isa.h for every level.
+// Products of matrices whose results stay in registers while they are summed up.
+#if defined(VQE_FAST_GEMM_MICROKERNEL_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_GEMM_MICROKERNEL_INL_H_
+#undef VQE_FAST_GEMM_MICROKERNEL_INL_H_
+#else
+#define VQE_FAST_GEMM_MICROKERNEL_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/strided_matrix.h"
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // A few rows of a few vectors of results: as many as there are registers for.
 constexpr int kProductVectors = 3;
@@ -103,3 +118,8 @@ inline void multiply(Matrix<Value> a, int64_t rows, const Value* b, int64_t b_st
     }
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -1,5 +1,23 @@
-// Copies of matrices in the form in which products read them. Compiled by simd/foreach_isa.h for
-// every level.
+// Copies of matrices in the form in which products read them.
+#if defined(VQE_FAST_GEMM_PACK_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_GEMM_PACK_INL_H_
+#undef VQE_FAST_GEMM_PACK_INL_H_
+#else
+#define VQE_FAST_GEMM_PACK_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "common/strided_matrix.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+#include "simd/transpose-inl.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // The values of a matrix in the type they are computed in.
 template <typename T>
@@ -97,3 +115,8 @@ void pack(const Source& source, int64_t rows, int64_t columns, typename Source::
     }
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

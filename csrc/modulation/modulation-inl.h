@@ -1,4 +1,20 @@
-// Modulation of one part of a plane; compiled by simd/foreach_isa.h for every level.
+// Modulation of one part of a plane.
+#if defined(VQE_FAST_MODULATION_MODULATION_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_MODULATION_MODULATION_INL_H_
+#undef VQE_FAST_MODULATION_MODULATION_INL_H_
+#else
+#define VQE_FAST_MODULATION_MODULATION_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "modulation/modulation.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // What activation makes of a feature's value, or of a gradient on its way back to a feature.
 template <typename C>
@@ -164,3 +180,8 @@ void modulate_backward(const Modulation<T, Computed<T>>& call, const ModulationP
     }
   });
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -6,7 +6,7 @@
 #include "common/cpu.h"
 #include "modulation/modulation.h"
 
-#define VQE_FAST_KERNEL_BODY "modulation/modulation-inl.h"
+#define VQE_FAST_KERNELS "modulation/modulation-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

@@ -1,7 +1,22 @@
-// Gains of QPs, and the gradients of what they come from, in float64; compiled by
-// simd/foreach_isa.h for every level.
+// Gains of QPs, and the gradients of what they come from, in float64.
+#if defined(VQE_FAST_MODULATION_MODULATION_GAINS_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_MODULATION_MODULATION_GAINS_INL_H_
+#undef VQE_FAST_MODULATION_MODULATION_GAINS_INL_H_
+#else
+#define VQE_FAST_MODULATION_MODULATION_GAINS_INL_H_
+#endif
 
+#include <algorithm>
+#include <cstdint>
+
+#include "modulation/modulation.h"
+#include "simd/blocks-inl.h"
 #include "simd/exp2-inl.h"
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // log(1 + y) for 0 <= y <= 1: twice the series of artanh at s = y / (2 + y), s <= 1/3.
 template <int kTerms>
@@ -115,3 +130,8 @@ void qp_gains_backward(const QPGains<T>& call, int64_t channel, const T* grad_ou
   }
   grad_bias[channel] = static_cast<T>(static_cast<C>(total));
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

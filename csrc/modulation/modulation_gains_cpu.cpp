@@ -6,7 +6,7 @@
 #include "common/cpu.h"
 #include "modulation/modulation.h"
 
-#define VQE_FAST_KERNEL_BODY "modulation/modulation_gains-inl.h"
+#define VQE_FAST_KERNELS "modulation/modulation_gains-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

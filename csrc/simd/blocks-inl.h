@@ -1,6 +1,24 @@
 // Fixed-size blocks of values in the type they are computed in: float64 for float64, float32 for
-// the rest. Compiled by simd/foreach_isa.h for every level; the number of values in a block does
-// not depend on the level, so that sums come out in the same order everywhere.
+// the rest. The number of values in a block does not depend on the level, so that sums come out in
+// the same order everywhere.
+#if defined(VQE_FAST_SIMD_BLOCKS_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SIMD_BLOCKS_INL_H_
+#undef VQE_FAST_SIMD_BLOCKS_INL_H_
+#else
+#define VQE_FAST_SIMD_BLOCKS_INL_H_
+#endif
+
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 using torch::headeronly::BFloat16;
 using torch::headeronly::Half;
@@ -101,3 +119,8 @@ inline void store(const Computed<T>* from, int64_t count, T* to) {
   store_block(from, padded);
   std::memcpy(static_cast<void*>(to), padded, count * sizeof(T));
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -1,4 +1,20 @@
-// Powers of two of a vector. Compiled by simd/foreach_isa.h for every level.
+// Powers of two of a vector.
+#if defined(VQE_FAST_SIMD_EXP2_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SIMD_EXP2_INL_H_
+#undef VQE_FAST_SIMD_EXP2_INL_H_
+#else
+#define VQE_FAST_SIMD_EXP2_INL_H_
+#endif
+
+#include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+#include "simd/isa_level.h"
+#include "simd/vector-inl.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // 2^x for x <= 0, and a little above; 0 below the normal numbers. With x = n + f, |f| <= 1/2, it is
 // 2^n times the Taylor polynomial of 2^f of degree kDegree; its relative error is below 3e-6 for
@@ -39,3 +55,8 @@ inline Vector<C> power_of_two(Vector<C> x) {
   power *= reinterpret_cast<Vector<C>>(exponent);
   return x < static_cast<C>(1 - kBias) ? Vector<C>{} : power;
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

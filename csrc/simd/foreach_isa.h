@@ -1,122 +1,42 @@
-// Compiles the file VQE_FAST_KERNEL_BODY once for every ISA level, each time in a namespace of
-// that level's name and under that level's compiler target; VQE_FAST_CALL then runs the one for
-// this machine. Included once by each <op>_cpu.cpp, after every other header: whatever a body
-// includes by itself would be compiled for the wrong target. VQE_FAST_BFLOAT16_LEVELS, defined
-// before it, adds the levels that have instructions for bfloat16, for VQE_FAST_CALL_BFLOAT16.
-#include <torch/headeronly/util/BFloat16.h>
-#include <torch/headeronly/util/Half.h>
-
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <iterator>
-#include <limits>
-#include <type_traits>
-#include <utility>
+// Compiles the file VQE_FAST_KERNELS once for every ISA level: VQE_FAST_CALL then runs the function
+// of the one for this machine. VQE_FAST_BFLOAT16_LEVELS, defined before it, adds the levels that
+// have instructions for bfloat16, for VQE_FAST_CALL_BFLOAT16.
+#pragma once
 
 #include "simd/isa.h"
+#include "simd/isa_level.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if !defined(VQE_FAST_KERNELS)
+#define VQE_FAST_KERNELS "simd/blocks-inl.h"  // where this file is opened by itself
 #endif
 
+#undef VQE_FAST_LEVEL
 #define VQE_FAST_LEVEL 0
-namespace vqe_fast::baseline {
-#include "simd/blocks-inl.h"
-#include "simd/vector-inl.h"
-#include VQE_FAST_KERNEL_BODY
-}  // namespace vqe_fast::baseline
-#undef VQE_FAST_LEVEL
+#include VQE_FAST_KERNELS
 
 #if defined(__x86_64__)
 
+#define VQE_FAST_LEVEL_TOGGLE
+#undef VQE_FAST_LEVEL
 #define VQE_FAST_LEVEL 1
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c")
-#endif
-namespace vqe_fast::avx2 {
-#include "simd/blocks-inl.h"
-#include "simd/vector-inl.h"
-#include VQE_FAST_KERNEL_BODY
-}  // namespace vqe_fast::avx2
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#undef VQE_FAST_LEVEL
+#include VQE_FAST_KERNELS
 
-#define VQE_FAST_LEVEL 2
-#if defined(__clang__)
-#pragma clang attribute push(                                                    \
-    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
-    apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
-namespace vqe_fast::avx512 {
-#include "simd/blocks-inl.h"
-#include "simd/vector-inl.h"
-#include VQE_FAST_KERNEL_BODY
-}  // namespace vqe_fast::avx512
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#undef VQE_FAST_LEVEL_TOGGLE
 #undef VQE_FAST_LEVEL
+#define VQE_FAST_LEVEL 2
+#include VQE_FAST_KERNELS
 
 #if defined(VQE_FAST_BFLOAT16_LEVELS)
 
+#define VQE_FAST_LEVEL_TOGGLE
+#undef VQE_FAST_LEVEL
 #define VQE_FAST_LEVEL 3
-#if defined(__clang__)
-#pragma clang attribute push(                                                               \
-    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"))), \
-    apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
-#pragma GCC target("prefer-vector-width=512")
-#endif
-namespace vqe_fast::avx512_bf16 {
-#include "simd/blocks-inl.h"
-#include "simd/vector-inl.h"
-#include VQE_FAST_KERNEL_BODY
-}  // namespace vqe_fast::avx512_bf16
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#undef VQE_FAST_LEVEL
+#include VQE_FAST_KERNELS
 
-#define VQE_FAST_LEVEL 4
-#if defined(__clang__)
-#pragma clang attribute push(                                                                      \
-    __attribute__((                                                                                \
-        target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16"))), \
-    apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
-#pragma GCC target("amx-tile,amx-bf16,prefer-vector-width=512")
-#endif
-namespace vqe_fast::amx {
-#include "simd/blocks-inl.h"
-#include "simd/vector-inl.h"
-#include VQE_FAST_KERNEL_BODY
-}  // namespace vqe_fast::amx
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#undef VQE_FAST_LEVEL_TOGGLE
 #undef VQE_FAST_LEVEL
+#define VQE_FAST_LEVEL 4
+#include VQE_FAST_KERNELS
 
 #endif
 

@@ -1,4 +1,21 @@
-// Rows of planes that lie anyhow. Compiled by simd/foreach_isa.h for every level.
+// Rows of planes that lie anyhow.
+#if defined(VQE_FAST_SIMD_ROWS_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SIMD_ROWS_INL_H_
+#undef VQE_FAST_SIMD_ROWS_INL_H_
+#else
+#define VQE_FAST_SIMD_ROWS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "common/strided_matrix.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // count values of a row in the type they are computed in: where they are, or in buffer. Rows of a
 // tile are too short for the processor to see the next ones coming: the row that is kAhead further
@@ -30,3 +47,8 @@ inline const Computed<T>* load_row(const Matrix<T>& plane, int64_t row, int64_t 
   }
   return buffer;
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

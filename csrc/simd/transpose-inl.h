@@ -1,4 +1,19 @@
-// Transposes squares of lanes by lanes values. Compiled by simd/foreach_isa.h for every level.
+// Transposes squares of lanes by lanes values.
+#if defined(VQE_FAST_SIMD_TRANSPOSE_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SIMD_TRANSPOSE_INL_H_
+#undef VQE_FAST_SIMD_TRANSPOSE_INL_H_
+#else
+#define VQE_FAST_SIMD_TRANSPOSE_INL_H_
+#endif
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // The elements of a and b, one after the other, that the indices name.
 template <typename V, int... kIndex>
@@ -41,3 +56,8 @@ inline void transpose(V (&rows)[kLanes]) {
     }
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

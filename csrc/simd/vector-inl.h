@@ -1,4 +1,20 @@
-// The widest vectors of each ISA level. Compiled by simd/foreach_isa.h for every level.
+// The widest vectors of each ISA level.
+#if defined(VQE_FAST_SIMD_VECTOR_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SIMD_VECTOR_INL_H_
+#undef VQE_FAST_SIMD_VECTOR_INL_H_
+#else
+#define VQE_FAST_SIMD_VECTOR_INL_H_
+#endif
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 #if VQE_FAST_LEVEL >= 2
 constexpr int kVectorBytes = 64;
@@ -95,3 +111,8 @@ class SlidingVector {
   const C* row_;
   Vector<C> current_, next_;
 };
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

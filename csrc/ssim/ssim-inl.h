@@ -1,4 +1,4 @@
-// SSIM over a tile, and its gradient; compiled by simd/foreach_isa.h for every level.
+// SSIM over a tile, and its gradient.
 //
 // The moments are those of the sum s = x + y and the difference d = x - y of the images x and y:
 // four instead of five. With their means m and variances v under the window, SSIM = l c, where
@@ -11,8 +11,30 @@
 //
 // A tile goes through a few rows at a time: pixels -> moments along the row -> moments ->
 // similarity and its slopes by the moments -> these along the row -> gradient.
+#if defined(VQE_FAST_SSIM_SSIM_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_SSIM_SSIM_INL_H_
+#undef VQE_FAST_SSIM_SSIM_INL_H_
+#else
+#define VQE_FAST_SSIM_SSIM_INL_H_
+#endif
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "common/strided_matrix.h"
+#include "common/tile.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
 #include "simd/rows-inl.h"
+#include "simd/vector-inl.h"
+#include "ssim/ssim.h"
+#include "ssim/ssim_tile.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // A stretch of consecutive rows, [row][map][column], that moves down.
 template <typename C, int kMaps>
@@ -514,3 +536,8 @@ void ssim_tile(const Matrix<T>& input, const Matrix<T>& target,
     SsimTileRun<T, 0>(input, target, geometry, tile, work, scratch).run();
   }
 }
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -8,7 +8,7 @@
 #include "ssim/ssim_ops.h"
 #include "ssim/ssim_tile.h"
 
-#define VQE_FAST_KERNEL_BODY "ssim/ssim-inl.h"
+#define VQE_FAST_KERNELS "ssim/ssim-inl.h"
 #include "simd/foreach_isa.h"
 
 namespace vqe_fast {

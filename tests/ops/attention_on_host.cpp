@@ -3,7 +3,7 @@
 #include "attention/attention.h"
 
 #define VQE_FAST_BFLOAT16_LEVELS
-#define VQE_FAST_KERNEL_BODY "attention/attention-inl.h"
+#define VQE_FAST_KERNELS "attention/attention-inl.h"
 #include "simd/foreach_isa.h"
 
 using namespace vqe_fast;
