@@ -28,10 +28,10 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   library.def(
       "ssim_map_backward(Tensor grad_output, Tensor input, Tensor target, int window_size, "
       "float[] constants, bool[] choices) -> (Tensor, Tensor)");
-  // For every query the mean of the values, weighted by exp(scale * query * key); and what the
-  // backward needs. On a CPU two numbers: about the largest query * key (of its negative for a
-  // scale below 0), and the sum of exp(scale * query * key - |scale| * largest). On a GPU one: the
-  // logarithm to base 2 of the sum of exp(scale * query * key).
+  // For every query the mean of the values, weighted by exp(scale * query * key); and lse, which
+  // the backward needs. On a CPU that is two numbers: about the largest query * key (of its
+  // negative for a scale below 0), and the sum of exp(scale * query * key - |scale| * largest). On
+  // a GPU it is one: the logarithm to base 2 of the sum of exp(scale * query * key).
   library.def(
       "cross_frame_attention(Tensor query, Tensor key, Tensor value, float scale) "
       "-> (Tensor, Tensor)");
@@ -39,7 +39,7 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   // float64.
   library.def(
       "cross_frame_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, "
-      "Tensor output, Tensor statistics, float scale, bool[] needed) -> (Tensor, Tensor, Tensor)");
+      "Tensor output, Tensor lse, float scale, bool[] needed) -> (Tensor, Tensor, Tensor)");
   // Variance of the luma of frames (B, 1 or 3, H, W) over the windows of a radius around each
   // pixel, as far as they lie in the frame, in float32 or float64; and the least and the largest of
   // it, (B, 2), in each frame and its neighbours, of which there are at most two.

@@ -120,13 +120,13 @@ def cross_frame_attention_backward(
         return tuple(gradient.zero_() for gradient in gradients)
     device = device or _current_device()
     output, lse = output.contiguous(), lse.contiguous()
-    expected = torch.empty_like(lse)
+    delta = torch.empty_like(lse)
     with torch.cuda.device_of(query):
         maps = [*_copies(query, key, value, scale), _copied(grad_output)]
-        kernels.expected_kernel[(triton.cdiv(queries, 64), batch)](
+        kernels.delta_kernel[(triton.cdiv(queries, 64), batch)](
             maps[3],
             output,
-            expected,
+            delta,
             value_channels,
             queries,
             C=padded(value_channels),
@@ -138,9 +138,9 @@ def cross_frame_attention_backward(
         for index, name in enumerate(("grad_query", "grad_key", "grad_value")):
             if needed[index]:
                 chosen = _chosen(name, query, value_channels, device)
-                statistics = (lse, expected)
+                lse_delta = (lse, delta)
                 gradients[index] = _gradient(
-                    name, chosen, maps, statistics, gradients[index], scale, device
+                    name, chosen, maps, lse_delta, gradients[index], scale, device
                 )
     return tuple(gradients)
 
@@ -149,7 +149,7 @@ def _gradient(
     name: str,
     chosen: Plan,
     maps: list[Tensor],
-    statistics: tuple[Tensor, Tensor],
+    lse_delta: tuple[Tensor, Tensor],
     gradient: Tensor,
     scale: float,
     device: Device,
@@ -178,7 +178,7 @@ def _gradient(
         _argument(maps[1], chosen, "BLOCK_N", "BLOCK_D"),
         _argument(maps[2], chosen, "BLOCK_N", "BLOCK_C"),
         _argument(maps[3], chosen, "BLOCK_M", "BLOCK_C"),
-        *statistics,
+        *lse_delta,
         partial,
         batch,
         queries,

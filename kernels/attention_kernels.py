@@ -391,15 +391,15 @@ def combine_kernel(
     m_query = o_query < queries
     o_channel = first_channel + tl.arange(0, BLOCK_C)
     o_lse = i_batch * queries + o_query
-    split_step = queries.to(tl.int64) * batch
+    split_stride = queries.to(tl.int64) * batch
     b_maximum = tl.full([BLOCK_M], float("-inf"), dtype=p_lse.dtype.element_ty)
     for i_split in range(splits):
-        p_split = p_partial_lse + i_split * split_step
+        p_split = p_partial_lse + i_split * split_stride
         b_maximum = tl.maximum(b_maximum, tl.load(p_split + o_lse, mask=m_query, other=0.0))
     b_sum = tl.zeros_like(b_maximum)
     b_output = tl.zeros([BLOCK_M, BLOCK_C], dtype=p_partial.dtype.element_ty)
     for i_split in range(splits):
-        o_split = i_split * split_step + o_lse
+        o_split = i_split * split_stride + o_lse
         b_lse = tl.load(p_partial_lse + o_split, mask=m_query, other=0.0)
         b_weight = tl.exp2(b_lse - b_maximum)
         b_sum += b_weight
@@ -414,10 +414,10 @@ def combine_kernel(
 
 
 @triton.jit(do_not_specialize=SIZES)
-def expected_kernel(
+def delta_kernel(
     p_grad_output,  # [B, queries, PARTS * C]
     p_output,  # [B, value_channels, queries], contiguous
-    p_expected,  # [B, queries], contiguous
+    p_delta,  # [B, queries], contiguous
     value_channels,
     queries,
     C: tl.constexpr,
@@ -453,8 +453,8 @@ def expected_kernel(
         p_tile = p_output + o_channel.to(tl.int64)[None, :] * queries + o_query[:, None]
         m_tile = m_query[:, None] & (o_channel < value_channels)[None, :]
         b_sum += tl.sum(b_grad * tl.load(p_tile, mask=m_tile, other=0.0).to(ACC), 1)
-    p_expected += i_batch.to(tl.int64) * queries
-    tl.store(p_expected + o_query, b_sum, mask=m_query)
+    p_delta += i_batch.to(tl.int64) * queries
+    tl.store(p_delta + o_query, b_sum, mask=m_query)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -464,7 +464,7 @@ def grad_query_kernel(
     value,  # map [B, keys, PARTS * C]
     grad_output,  # map [B, queries, PARTS * C]
     p_lse,  # [B, queries], contiguous
-    p_expected,  # [B, queries], contiguous
+    p_delta,  # [B, queries], contiguous
     p_partial,  # gradient of the query [splits, B, queries, D], contiguous
     batch,
     queries,
@@ -501,9 +501,9 @@ def grad_query_kernel(
     if BLOCK_C == C:
         b_grad = _parts(grad_output, i_batch, first_query, 0, queries, C, BLOCK_M, C, PARTS, TMA)
     o_query = first_query + tl.arange(0, BLOCK_M)
-    o_statistic = i_batch.to(tl.int64) * queries + o_query
-    b_lse = tl.load(p_lse + o_statistic, mask=o_query < queries, other=0.0)
-    b_expected = tl.load(p_expected + o_statistic, mask=o_query < queries, other=0.0)
+    o_lse = i_batch.to(tl.int64) * queries + o_query
+    b_lse = tl.load(p_lse + o_lse, mask=o_query < queries, other=0.0)
+    b_delta = tl.load(p_delta + o_lse, mask=o_query < queries, other=0.0)
     b_grad_query = tl.zeros([BLOCK_M, BLOCK_D], dtype=ACC)
     for MASKED in tl.static_range(1 - TAIL, 2):
         begin = whole if MASKED else first_key
@@ -555,7 +555,7 @@ def grad_query_kernel(
                 TMA,
                 ACC,
             )
-            b_slope = _split(b_weight * (b_slope - b_expected[:, None]), DTYPE, PARTS)
+            b_slope = _split(b_weight * (b_slope - b_delta[:, None]), DTYPE, PARTS)
             b_grad_query = _add_product(b_slope, b_key, b_grad_query, PARTS)
     b_grad_query *= factor
     i_image = tl.program_id(2)
@@ -571,7 +571,7 @@ def grad_reference_kernel(
     value,  # map [B, keys, PARTS * C]
     grad_output,  # map [B, queries, PARTS * C]
     p_lse,  # [B, queries], contiguous
-    p_expected,  # [B, queries], contiguous
+    p_delta,  # [B, queries], contiguous
     p_partial,  # gradient of the key [splits, B, keys, D] or of the value, contiguous
     batch,
     queries,
@@ -611,7 +611,7 @@ def grad_reference_kernel(
     if BLOCK_C == C and not OF_VALUE:
         b_value = _parts(value, i_batch, first_key, 0, keys, C, BLOCK_N, C, PARTS, TMA)
     p_lse += i_batch.to(tl.int64) * queries
-    p_expected += i_batch.to(tl.int64) * queries
+    p_delta += i_batch.to(tl.int64) * queries
     b_sum = tl.zeros([BLOCK_N, BLOCK], dtype=ACC)
     for i_query in range(begin, end, BLOCK_M):
         o_query = i_query + tl.arange(0, BLOCK_M)
@@ -668,8 +668,8 @@ def grad_reference_kernel(
                 TMA,
                 ACC,
             )
-            b_expected = tl.load(p_expected + o_query, mask=o_query < queries, other=0.0)
-            b_slope = _split(b_weight * (b_slope - b_expected[None, :]), DTYPE, PARTS)
+            b_delta = tl.load(p_delta + o_query, mask=o_query < queries, other=0.0)
+            b_slope = _split(b_weight * (b_slope - b_delta[None, :]), DTYPE, PARTS)
             b_sum = _add_product(b_slope, b_query, b_sum, PARTS)
     CHANNELS: tl.constexpr = C if OF_VALUE else D
     b_sum *= factor

@@ -103,7 +103,7 @@ def modulate_kernel(
     m_row, m_column = o_row < rows - first_row, o_column < columns - first_column
     m_tile = m_row[:, None] & m_column[None, :]
 
-    gain_step = columns if COLUMNS == "each" else column_gains
+    gain_stride = columns if COLUMNS == "each" else column_gains
     first_gain = _gain_of(first_row, row_gains, row_size, ROWS, INDEX)
     o_gain_row = _gain_of(first_row + o_row, row_gains, row_size, ROWS, INDEX) - first_gain
     o_gain_column = _gain_of(first_column + o_column, column_gains, columns, COLUMNS, INDEX)
@@ -111,13 +111,13 @@ def modulate_kernel(
     if ROWS == "blocks" and COLUMNS == "each":
         i_batch, i_outer_row = _split(i_outer, outer)
         i_outer_gain = _gain_of(i_outer_row, outer_gains, outer, ROWS, INDEX) * row_gains
-    p_gains += (i_batch.to(tl.int64) * batch_gain_rows + i_outer_gain + first_gain) * gain_step
+    p_gains += (i_batch.to(tl.int64) * batch_gain_rows + i_outer_gain + first_gain) * gain_stride
     if ROWS == "one":
         b_gain = tl.load(p_gains + o_gain_column[None, :], mask=m_column[None, :], other=0.0)
     elif COLUMNS == "one":
-        b_gain = tl.load(p_gains + (o_gain_row * gain_step)[:, None], m_row[:, None], other=0.0)
+        b_gain = tl.load(p_gains + (o_gain_row * gain_stride)[:, None], m_row[:, None], other=0.0)
     else:
-        o_gain = (o_gain_row * gain_step)[:, None] + o_gain_column[None, :]
+        o_gain = (o_gain_row * gain_stride)[:, None] + o_gain_column[None, :]
         b_gain = tl.load(p_gains + o_gain, mask=m_tile, other=0.0)
 
     o_first = (i_outer.to(tl.int64) * rows + first_row) * columns + first_column

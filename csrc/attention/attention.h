@@ -8,10 +8,10 @@
 
 namespace vqe_fast {
 
-// A map of one image: a row for each channel, a column for each position. One of the steps is 1.
+// A map of one image: a row for each channel, a column for each position. One of the strides is 1.
 template <typename T>
 struct AttentionMap {
-  Matrix<T> matrix;
+  StridedMatrix<T> matrix;
   int64_t channels, positions;
 };
 
@@ -20,8 +20,8 @@ struct AttentionMap {
 template <int64_t kPositions>
 struct AttentionBlock {
   static constexpr int64_t positions = kPositions;
-  static constexpr int64_t step = kPositions + 16;
-  static_assert(positions % 96 == 0 && step / 16 % 2 == 1);
+  static constexpr int64_t stride = kPositions + 16;
+  static_assert(positions % 96 == 0 && stride / 16 % 2 == 1);
 };
 
 // In the forward many queries share what is copied of a block of keys.
@@ -44,19 +44,19 @@ struct AttentionForward {
 // Elements of scratch memory: query and output, key and value, logits, three numbers a query.
 constexpr int64_t attention_forward_scratch(int64_t channels, int64_t value_channels) {
   const int64_t rows = attention_rows(channels) + attention_rows(value_channels);
-  return (rows + 3) * LargeBlock::step + (rows + SmallBlock::positions) * SmallBlock::step;
+  return (rows + 3) * LargeBlock::stride + (rows + SmallBlock::positions) * SmallBlock::stride;
 }
 
 template <typename T, typename C>
 struct AttentionBackward {
   AttentionMap<T> query, key, value, grad_output;
   double scale;
-  const C* maximum;   // [query.positions], of the forward
-  const C* sum;       // [query.positions], of the forward
-  const C* expected;  // [query.positions]: output times its gradient, summed over channels
-  C* grad_query;      // [query.channels, query.positions], added to; null if nobody asks for it
-  C* grad_key;        // [key.channels, key.positions], the same
-  C* grad_value;      // [value.channels, key.positions], the same
+  const C* maximum;  // [query.positions], of the forward
+  const C* sum;      // [query.positions], of the forward
+  const C* delta;    // [query.positions]: output times its gradient, summed over channels
+  C* grad_query;     // [query.channels, query.positions], added to; null if nobody asks for it
+  C* grad_key;       // [key.channels, key.positions], the same
+  C* grad_value;     // [value.channels, key.positions], the same
 };
 
 // Positions from begin to end.
@@ -70,7 +70,7 @@ struct AttentionRange {
 constexpr int64_t attention_backward_scratch(int64_t channels, int64_t value_channels) {
   return (6 * attention_rows(channels) + 4 * attention_rows(value_channels) +
           4 * SmallBlock::positions + 3) *
-         SmallBlock::step;
+         SmallBlock::stride;
 }
 
 }  // namespace vqe_fast

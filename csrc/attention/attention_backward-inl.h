@@ -1,7 +1,8 @@
 // Gradients of attention, of a range of queries and a range of keys.
 //
-// With weights w = exp(logit - maximum) / sum, gradients g of the output, and e their sum over
-// channels times the output, the gradient of a logit is w (sum over channels of g value - e).
+// With weights w = exp(logit - maximum) / sum, gradients g of the output, and delta their sum
+// over channels times the output, the gradient of a logit is w (sum over channels of g value -
+// delta).
 #if defined(VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
 #ifdef VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_
 #undef VQE_FAST_ATTENTION_ATTENTION_BACKWARD_INL_H_
@@ -27,7 +28,7 @@ class AttentionGradients {
   using Operands = OperandsOf<T>;
   using C = typename Operands::C;
   using Value = typename Operands::Value;
-  static constexpr int64_t kPositions = SmallBlock::positions, kStep = SmallBlock::step;
+  static constexpr int64_t kPositions = SmallBlock::positions, kStride = SmallBlock::stride;
   static constexpr int64_t kLanes = VectorOf<C>::lanes;
 
  public:
@@ -35,7 +36,7 @@ class AttentionGradients {
       : call_(call), channels_(call.key.channels), value_channels_(call.value.channels) {
     const int64_t rows = attention_rows(channels_), value_rows = attention_rows(value_channels_);
     const auto take = [&](int64_t count) {
-      return std::exchange(scratch, scratch + count * kStep);
+      return std::exchange(scratch, scratch + count * kStride);
     };
     // What is on the left over positions may be what is elsewhere in a product already.
     const auto take_left = [&](Value* other, int64_t count) {
@@ -55,7 +56,7 @@ class AttentionGradients {
     slopes_ = take(kPositions);
     weights_of_query_ = reinterpret_cast<Value*>(take(kPositions));
     slopes_of_query_ = reinterpret_cast<Value*>(take(kPositions));
-    for (C** row : {&maximum_, &share_, &expected_}) {
+    for (C** row : {&maximum_, &share_, &delta_}) {
       *row = take(1);
     }
   }
@@ -63,13 +64,13 @@ class AttentionGradients {
   void add(AttentionRange keys, AttentionRange queries) {
     for (int64_t key = keys.begin; key < keys.end; key += kPositions) {
       const int64_t count = std::min(kPositions, keys.end - key);
-      Operands::pack_left_over_channels(call_.key, key, key_);
-      Operands::pack_left_over_channels(call_.value, key, value_);
+      Operands::pack_left_operand_over_channels(call_.key, key, key_);
+      Operands::pack_left_operand_over_channels(call_.value, key, value_);
       if (!Operands::kOneForm && call_.grad_query != nullptr) {
-        Operands::pack_left_over_positions(call_.key, key, key_left_);
+        Operands::pack_left_operand_over_positions(call_.key, key, key_left_);
       }
-      std::fill_n(grad_key_, attention_rows(channels_) * kStep, C{});
-      std::fill_n(grad_value_, attention_rows(value_channels_) * kStep, C{});
+      std::fill_n(grad_key_, attention_rows(channels_) * kStride, C{});
+      std::fill_n(grad_value_, attention_rows(value_channels_) * kStride, C{});
       for (int64_t query = queries.begin; query < queries.end; query += kPositions) {
         add_block(count, query, std::min(kPositions, queries.end - query));
       }
@@ -81,42 +82,42 @@ class AttentionGradients {
  private:
   void add_block(int64_t keys, int64_t first, int64_t queries) {
     const bool of_logits = call_.grad_query != nullptr || call_.grad_key != nullptr;
-    Operands::template pack_right<SmallBlock>(call_.query, first, query_);
+    Operands::template pack_right_operand<SmallBlock>(call_.query, first, query_);
     if (of_logits || Operands::kOneForm) {
-      Operands::template pack_right<SmallBlock>(call_.grad_output, first, grad_output_);
+      Operands::template pack_right_operand<SmallBlock>(call_.grad_output, first, grad_output_);
     }
     for (int64_t i = 0; i < kPositions; ++i) {
       maximum_[i] = i < queries ? call_.maximum[first + i] : 0;
       share_[i] = i < queries ? 1 / call_.sum[first + i] : 0;
-      expected_[i] = i < queries ? call_.expected[first + i] : 0;
+      delta_[i] = i < queries ? call_.delta[first + i] : 0;
     }
-    Operands::over_channels(key_, channels_, keys, query_, kStep, queries, logits_, kStep);
+    Operands::over_channels(key_, channels_, keys, query_, kStride, queries, logits_, kStride);
     if (of_logits) {
-      Operands::over_channels(value_, value_channels_, keys, grad_output_, kStep, queries, slopes_,
-                              kStep);
+      Operands::over_channels(value_, value_channels_, keys, grad_output_, kStride, queries,
+                              slopes_, kStride);
       weigh<true>(keys, queries);
     } else {
       weigh<false>(keys, queries);
     }
     if (call_.grad_value != nullptr) {
       if (!Operands::kOneForm) {
-        Operands::pack_left_over_positions(call_.grad_output, first, grad_output_left_);
+        Operands::pack_left_operand_over_positions(call_.grad_output, first, grad_output_left_);
       }
-      Operands::template over_positions<Into::sum>(grad_output_left_, value_channels_, queries,
-                                                   weights_of_query_, kStep, keys, grad_value_,
-                                                   kStep);
+      Operands::template over_positions<Epilogue::add>(grad_output_left_, value_channels_, queries,
+                                                       weights_of_query_, kStride, keys,
+                                                       grad_value_, kStride);
     }
     if (call_.grad_key != nullptr) {
       if (!Operands::kOneForm) {
-        Operands::pack_left_over_positions(call_.query, first, query_left_);
+        Operands::pack_left_operand_over_positions(call_.query, first, query_left_);
       }
-      Operands::template over_positions<Into::sum>(query_left_, channels_, queries,
-                                                   slopes_of_query_, kStep, keys, grad_key_, kStep);
+      Operands::template over_positions<Epilogue::add>(
+          query_left_, channels_, queries, slopes_of_query_, kStride, keys, grad_key_, kStride);
     }
     if (call_.grad_query != nullptr) {
-      Operands::template over_positions<Into::nothing>(key_left_, channels_, keys,
-                                                       reinterpret_cast<const Value*>(slopes_),
-                                                       kStep, queries, grad_query_, kStep);
+      Operands::template over_positions<Epilogue::store>(key_left_, channels_, keys,
+                                                         reinterpret_cast<const Value*>(slopes_),
+                                                         kStride, queries, grad_query_, kStride);
       add_to(call_.grad_query, channels_, call_.query.positions, first, queries, grad_query_);
     }
   }
@@ -131,19 +132,19 @@ class AttentionGradients {
     const int64_t rows = round_up(keys, Operands::kDepth);
     for (int64_t i = 0; i < columns; i += kLanes) {
       const Vector<C> maximum = load_vector(maximum_ + i), share = load_vector(share_ + i);
-      const Vector<C> expected = load_vector(expected_ + i);
+      const Vector<C> delta = load_vector(delta_ + i);
       for (int64_t key = 0; key < rows; key += kLanes) {
         Vector<C> weights[kLanes] = {};
         for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
-          const Vector<C> logit = load_vector(logits_ + (key + k) * kStep + i) * powers.sign;
+          const Vector<C> logit = load_vector(logits_ + (key + k) * kStride + i) * powers.sign;
           const Vector<C> power = (logit - maximum) * powers.power;
-          weights[k] = power_of_two<kExponentialDegree<T>, C>(power) * share;
+          weights[k] = exp2<kExp2Degree<T>, C>(power) * share;
         }
         if constexpr (kOfLogits) {
           Vector<C> slopes[kLanes] = {};
           for (int k = 0; k < std::min(kLanes, keys - key); ++k) {
-            const C* slope = slopes_ + (key + k) * kStep + i;
-            slopes[k] = weights[k] * (load_vector(slope) - expected) * scale;
+            const C* slope = slopes_ + (key + k) * kStride + i;
+            slopes[k] = weights[k] * (load_vector(slope) - delta) * scale;
           }
           store_rows(slopes, reinterpret_cast<Value*>(slopes_) + i, key);
           transpose(slopes);
@@ -160,9 +161,9 @@ class AttentionGradients {
     constexpr int64_t kRows = Operands::kRowsInOne;
     for (int k = 0; k < kLanes; k += kRows) {
       if constexpr (kRows == 1) {
-        store_vector(Operands::join(square[k]), to + (first + k) * kStep);
+        store_vector(Operands::join(square[k]), to + (first + k) * kStride);
       } else {
-        store_vector(Operands::join(square[k], square[k + 1]), to + (first + k) / kRows * kStep);
+        store_vector(Operands::join(square[k], square[k + 1]), to + (first + k) / kRows * kStride);
       }
     }
   }
@@ -175,7 +176,7 @@ class AttentionGradients {
     for (int64_t channel = 0; channel < channels; ++channel) {
       C* to = gradients + channel * positions + first;
       for (int64_t i = 0; i < count; ++i) {
-        to[i] += block[channel * kStep + i];
+        to[i] += block[channel * kStride + i];
       }
     }
   }
@@ -186,7 +187,7 @@ class AttentionGradients {
   C *grad_query_, *grad_key_, *grad_value_;
   C *logits_, *slopes_;
   Value *weights_of_query_, *slopes_of_query_;
-  C *maximum_, *share_, *expected_;
+  C *maximum_, *share_, *delta_;
 };
 
 template <typename T>
@@ -200,20 +201,20 @@ void attention_backward(const AttentionBackward<T, Computed<T>>& call, Attention
 
 // Sums over channels of output times its gradient, of the queries of a block.
 template <typename T>
-void attention_expected(const AttentionMap<T>& grad_output, const AttentionMap<T>& output,
-                        int64_t first, Computed<T>* sums, Computed<T>* scratch) {
+void attention_delta(const AttentionMap<T>& grad_output, const AttentionMap<T>& output,
+                     int64_t first, Computed<T>* sums, Computed<T>* scratch) {
   using C = Computed<T>;
-  constexpr int64_t kStep = SmallBlock::step;
+  constexpr int64_t kStride = SmallBlock::stride;
   const int64_t count = std::min(SmallBlock::positions, output.positions - first);
   const int64_t rows = attention_rows(output.channels);
   C* grads = scratch;
-  C* results = scratch + rows * kStep;
-  Direct<T>::template pack_right<SmallBlock>(grad_output, first, grads);
-  Direct<T>::template pack_right<SmallBlock>(output, first, results);
+  C* results = scratch + rows * kStride;
+  Direct<T>::template pack_right_operand<SmallBlock>(grad_output, first, grads);
+  Direct<T>::template pack_right_operand<SmallBlock>(output, first, results);
   std::fill_n(sums + first, count, C{});
   for (int64_t channel = 0; channel < output.channels; ++channel) {
     for (int64_t i = 0; i < count; ++i) {
-      sums[first + i] += grads[channel * kStep + i] * results[channel * kStep + i];
+      sums[first + i] += grads[channel * kStride + i] * results[channel * kStride + i];
     }
   }
 }

@@ -22,29 +22,29 @@ ScalarType computed_type(const Tensor& tensor) {
 
 int64_t positions_of(const Tensor& map) { return map.size(2) * map.size(3); }
 
-// The step from one position to the next, where one number is enough.
-bool position_step(const Tensor& map, int64_t& step) {
+// The stride from one position to the next, where one number is enough.
+bool position_stride(const Tensor& map, int64_t& stride) {
   const int64_t height = map.size(2), width = map.size(3);
-  step = width > 1 ? map.stride(3) : height > 1 ? map.stride(2) : 1;
+  stride = width > 1 ? map.stride(3) : height > 1 ? map.stride(2) : 1;
   return height <= 1 || width <= 1 || map.stride(2) == width * map.stride(3);
 }
 
 // The map itself if the kernels can read it as it lies, else a copy.
 Tensor readable(const Tensor& map) {
-  int64_t step;
-  const bool even = position_step(map, step);
-  const bool contiguous = step == 1 || map.size(1) <= 1 || map.stride(1) == 1;
+  int64_t stride;
+  const bool even = position_stride(map, stride);
+  const bool contiguous = stride == 1 || map.size(1) <= 1 || map.stride(1) == 1;
   return even && contiguous ? map : torch::stable::contiguous(map);
 }
 
 // One image of a readable map.
 template <typename T>
 AttentionMap<T> image(const Tensor& map, int64_t index) {
-  int64_t step;
-  position_step(map, step);
-  const int64_t channel_step = map.size(1) > 1 ? map.stride(1) : 1;
+  int64_t stride;
+  position_stride(map, stride);
+  const int64_t channel_stride = map.size(1) > 1 ? map.stride(1) : 1;
   const T* data = map.const_data_ptr<T>() + index * map.stride(0);
-  return {{data, channel_step, step}, map.size(1), positions_of(map)};
+  return {{data, channel_stride, stride}, map.size(1), positions_of(map)};
 }
 
 // Calls a kernel of T on this machine's best level for it.
@@ -59,17 +59,17 @@ AttentionMap<T> image(const Tensor& map, int64_t index) {
 
 template <typename T>
 void forward(const Tensor& query, const Tensor& key, const Tensor& value, double scale,
-             Tensor& output, Tensor& statistics) {
+             Tensor& output, Tensor& max_sum) {
   using C = Computed<T>;
   const int64_t positions = positions_of(query), value_channels = value.size(1);
   const int64_t blocks = (positions + LargeBlock::positions - 1) / LargeBlock::positions;
   T* results = output.mutable_data_ptr<T>();
-  C* numbers = statistics.mutable_data_ptr<C>();
+  C* maxima = max_sum.mutable_data_ptr<C>();
   torch::stable::parallel_for(0, query.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
     const Scratch<C> scratch(attention_forward_scratch(query.size(1), value_channels));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t batch = i / blocks, first = i % blocks * LargeBlock::positions;
-      C* maximum = numbers + batch * 2 * positions;
+      C* maximum = maxima + batch * 2 * positions;
       const AttentionForward<T, C> call{image<T>(query, batch),
                                         image<T>(key, batch),
                                         image<T>(value, batch),
@@ -86,12 +86,12 @@ std::tuple<Tensor, Tensor> cross_frame_attention(const Tensor& query, const Tens
                                                  const Tensor& value, double scale) {
   const Tensor q = readable(query), k = readable(key), v = readable(value);
   Tensor output = torch::stable::new_empty(v, {q.size(0), v.size(1), q.size(2), q.size(3)});
-  Tensor statistics =
+  Tensor max_sum =
       torch::stable::new_empty(q, {q.size(0), 2, q.size(2), q.size(3)}, computed_type(q));
   THO_DISPATCH_V2(q.scalar_type(), "cross_frame_attention",
-                  AT_WRAP([&] { forward<scalar_t>(q, k, v, scale, output, statistics); }),
+                  AT_WRAP([&] { forward<scalar_t>(q, k, v, scale, output, max_sum); }),
                   VQE_FAST_FLOAT_TYPES);
-  return {output, statistics};
+  return {output, max_sum};
 }
 
 // Groups of blocks of positions; their number does not depend on that of the threads, lest sums do.
@@ -123,21 +123,21 @@ struct AttentionGradientMaps {
 
 template <typename T>
 void backward(const Tensor& grad_output, const Tensor& query, const Tensor& key,
-              const Tensor& value, const Tensor& output, const Tensor& statistics, double scale,
+              const Tensor& value, const Tensor& output, const Tensor& max_sum, double scale,
               AttentionGradientMaps& gradients) {
   using C = Computed<T>;
   const int64_t batches = query.size(0), channels = query.size(1), value_channels = value.size(1);
   const int64_t positions = positions_of(query);
-  const C* numbers = statistics.const_data_ptr<C>();
-  Tensor expected = torch::stable::new_empty(statistics, {batches, positions});
-  C* sums = expected.mutable_data_ptr<C>();
+  const C* maxima = max_sum.const_data_ptr<C>();
+  Tensor delta = torch::stable::new_empty(max_sum, {batches, positions});
+  C* sums = delta.mutable_data_ptr<C>();
   const int64_t blocks = (positions + SmallBlock::positions - 1) / SmallBlock::positions;
   torch::stable::parallel_for(0, batches * blocks, 1, [&](int64_t begin, int64_t end) {
     const Scratch<C> scratch(attention_backward_scratch(channels, value_channels));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t batch = i / blocks, first = i % blocks * SmallBlock::positions;
       const auto grads = image<T>(grad_output, batch), results = image<T>(output, batch);
-      VQE_FAST_CALL(attention_expected<T>, grads, results, first, sums + batch * positions,
+      VQE_FAST_CALL(attention_delta<T>, grads, results, first, sums + batch * positions,
                     scratch.get());
     }
   });
@@ -155,7 +155,7 @@ void backward(const Tensor& grad_output, const Tensor& query, const Tensor& key,
         if (partner >= keys.count()) {
           continue;
         }
-        const C* maximum = numbers + batch * 2 * positions;
+        const C* maximum = maxima + batch * 2 * positions;
         const AttentionBackward<T, C> call{image<T>(query, batch),
                                            image<T>(key, batch),
                                            image<T>(value, batch),
@@ -176,7 +176,7 @@ void backward(const Tensor& grad_output, const Tensor& query, const Tensor& key,
 
 std::tuple<Tensor, Tensor, Tensor> cross_frame_attention_backward(
     const Tensor& grad_output, const Tensor& query, const Tensor& key, const Tensor& value,
-    const Tensor& output, const Tensor& statistics, double scale, const std::vector<bool>& needed) {
+    const Tensor& output, const Tensor& max_sum, double scale, const std::vector<bool>& needed) {
   STD_TORCH_CHECK(needed.size() == 3, "cross_frame_attention_backward has three gradients");
   const Tensor g = readable(grad_output);
   const Tensor q = readable(query), k = readable(key), v = readable(value);
@@ -188,7 +188,7 @@ std::tuple<Tensor, Tensor, Tensor> cross_frame_attention_backward(
   AttentionGradientMaps gradients{zeros(q, needed[0]), zeros(k, needed[1]), zeros(v, needed[2])};
   THO_DISPATCH_V2(q.scalar_type(), "cross_frame_attention_backward", AT_WRAP([&] {
                     backward<scalar_t>(g, q, k, v, readable(output),
-                                       torch::stable::contiguous(statistics), scale, gradients);
+                                       torch::stable::contiguous(max_sum), scale, gradients);
                   }),
                   VQE_FAST_FLOAT_TYPES);
   return {gradients.query, gradients.key, gradients.value};

@@ -19,21 +19,21 @@
 VQE_FAST_OPEN_LEVEL();
 namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
-// Logits of one product's columns become weights, 2^((logit - maximum) power), and maximum and sum
-// so far those with these keys; what was summed up before is to be multiplied by factors. The
-// weights take the place of the logits.
+// Online softmax: logits of one product's columns become weights, 2^((logit - maximum) power), and
+// maximum and sum so far those with these keys; what was summed up before is to be multiplied by
+// factors. The weights take the place of the logits.
 template <typename T>
-void soften(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale, Computed<T>* maximum,
-            Computed<T>* sum, Computed<T>* factors) {
+void online_softmax(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale,
+                    Computed<T>* maximum, Computed<T>* sum, Computed<T>* factors) {
   using C = Computed<T>;
   using Operands = OperandsOf<T>;
   using Value = typename Operands::Value;
-  constexpr int64_t kLanes = VectorOf<C>::lanes, kStep = Operands::kColumns;
+  constexpr int64_t kLanes = VectorOf<C>::lanes, kStride = Operands::kColumns;
   constexpr int64_t kSummed = 16;  // weights that are summed up before they are added to the rest
   Value* weights = reinterpret_cast<Value*>(logits);
-  for (int64_t column = 0; column < kStep; column += kLanes) {
+  for (int64_t column = 0; column < kStride; column += kLanes) {
     const auto logit = [&](int64_t key) -> Vector<C> {
-      return load_vector(logits + key * kStep + column) * scale.sign;
+      return load_vector(logits + key * kStride + column) * scale.sign;
     };
     const Vector<C> before = load_vector(maximum + column);
     Vector<C> largest = before;
@@ -50,12 +50,12 @@ void soften(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale, Co
       Vector<C> part{};
       const auto weight = [&](int64_t key) {
         const Vector<C> power = (logit(key) - largest) * scale.power;
-        const Vector<C> result = power_of_two<kExponentialDegree<T>, C>(power);
+        const Vector<C> result = exp2<kExp2Degree<T>, C>(power);
         part += result;
         return result;
       };
       for (int64_t key = start; key < end; key += Operands::kRowsInOne) {
-        Value* row = weights + key / Operands::kRowsInOne * kStep + column;
+        Value* row = weights + key / Operands::kRowsInOne * kStride + column;
         if constexpr (Operands::kRowsInOne == 1) {
           store_vector(Operands::join(weight(key)), row);
         } else {
@@ -68,10 +68,9 @@ void soften(Computed<T>* logits, int64_t keys, LogitScale<Computed<T>> scale, Co
     }
     for (int64_t key = round_up(keys, Operands::kRowsInOne); key < round_up(keys, Operands::kDepth);
          key += Operands::kRowsInOne) {
-      store_vector(Vector<Value>{}, weights + key / Operands::kRowsInOne * kStep + column);
+      store_vector(Vector<Value>{}, weights + key / Operands::kRowsInOne * kStride + column);
     }
-    const Vector<C> factor =
-        power_of_two<kExponentialDegree<T>, C>((before - largest) * scale.power);
+    const Vector<C> factor = exp2<kExp2Degree<T>, C>((before - largest) * scale.power);
     store_vector<C>(load_vector(sum + column) * factor + total, sum + column);
     store_vector(factor, factors + column);
     store_vector(largest, maximum + column);
@@ -91,38 +90,39 @@ void attention_forward(const AttentionForward<T, Computed<T>>& call, int64_t fir
   const int64_t count = std::min(LargeBlock::positions, call.query.positions - first);
   const LogitScale<C> scale(call.scale);
   const auto take = [&](int64_t elements) { return std::exchange(scratch, scratch + elements); };
-  C* output = take(attention_rows(value_channels) * LargeBlock::step);
-  C* maximum = take(LargeBlock::step);
-  C* sum = take(LargeBlock::step);
-  C* factors = take(LargeBlock::step);
-  C* logits = take(SmallBlock::positions * SmallBlock::step);
-  Value* query = reinterpret_cast<Value*>(take(attention_rows(channels) * LargeBlock::step));
-  Value* key = reinterpret_cast<Value*>(take(attention_rows(channels) * SmallBlock::step));
-  Value* value = reinterpret_cast<Value*>(take(attention_rows(value_channels) * SmallBlock::step));
+  C* output = take(attention_rows(value_channels) * LargeBlock::stride);
+  C* maximum = take(LargeBlock::stride);
+  C* sum = take(LargeBlock::stride);
+  C* factors = take(LargeBlock::stride);
+  C* logits = take(SmallBlock::positions * SmallBlock::stride);
+  Value* query = reinterpret_cast<Value*>(take(attention_rows(channels) * LargeBlock::stride));
+  Value* key = reinterpret_cast<Value*>(take(attention_rows(channels) * SmallBlock::stride));
+  Value* value =
+      reinterpret_cast<Value*>(take(attention_rows(value_channels) * SmallBlock::stride));
 
-  Operands::template pack_right<LargeBlock>(call.query, first, query);
-  std::fill_n(output, attention_rows(value_channels) * LargeBlock::step, C{});
-  std::fill_n(maximum, LargeBlock::step, -std::numeric_limits<C>::infinity());
-  std::fill_n(sum, LargeBlock::step, C{});
+  Operands::template pack_right_operand<LargeBlock>(call.query, first, query);
+  std::fill_n(output, attention_rows(value_channels) * LargeBlock::stride, C{});
+  std::fill_n(maximum, LargeBlock::stride, -std::numeric_limits<C>::infinity());
+  std::fill_n(sum, LargeBlock::stride, C{});
   for (int64_t start = 0; start < call.key.positions; start += SmallBlock::positions) {
     const int64_t keys = std::min(SmallBlock::positions, call.key.positions - start);
-    Operands::pack_left_over_channels(call.key, start, key);
-    Operands::pack_left_over_positions(call.value, start, value);
+    Operands::pack_left_operand_over_channels(call.key, start, key);
+    Operands::pack_left_operand_over_positions(call.value, start, value);
     constexpr int64_t kColumns = Operands::kColumns;
     for (int64_t i = 0; i < count; i += kColumns) {
-      Operands::over_channels(key, channels, keys, query + i, LargeBlock::step, kColumns, logits,
+      Operands::over_channels(key, channels, keys, query + i, LargeBlock::stride, kColumns, logits,
                               kColumns);
-      soften<T>(logits, keys, scale, maximum + i, sum + i, factors);
+      online_softmax<T>(logits, keys, scale, maximum + i, sum + i, factors);
       const Value* weights = reinterpret_cast<const Value*>(logits);
-      Operands::template over_positions<Into::scaled_sum>(value, value_channels, keys, weights,
-                                                          kColumns, kColumns, output + i,
-                                                          LargeBlock::step, factors);
+      Operands::template over_positions<Epilogue::scale_add>(value, value_channels, keys, weights,
+                                                             kColumns, kColumns, output + i,
+                                                             LargeBlock::stride, factors);
     }
   }
   for (int64_t channel = 0; channel < value_channels; ++channel) {
     T* to = call.output + channel * call.query.positions + first;
     for (int64_t i = 0; i < count; ++i) {
-      to[i] = static_cast<T>(output[channel * LargeBlock::step + i] / sum[i]);
+      to[i] = static_cast<T>(output[channel * LargeBlock::stride + i] / sum[i]);
     }
   }
   std::copy_n(maximum, count, call.maximum + first);

@@ -48,8 +48,8 @@ struct LogitScale {
 
 // A map without its first positions.
 template <typename T>
-inline Matrix<T> from(const AttentionMap<T>& map, int64_t first) {
-  return {map.matrix.at(0, first), map.matrix.row_step, map.matrix.column_step};
+inline StridedMatrix<T> from(const AttentionMap<T>& map, int64_t first) {
+  return {map.matrix.at(0, first), map.matrix.row_stride, map.matrix.column_stride};
 }
 
 // Values as they are, or as float32; one copy serves everywhere.
@@ -60,33 +60,35 @@ struct Direct {
   static constexpr bool kOneForm = true;    // every pack_... makes the same
   static constexpr int64_t kRowsInOne = 1;  // rows on the right that are stored as one
   static constexpr int64_t kDepth = 1;      // positions that products over them take at once
-  static constexpr int64_t kColumns = product_columns<C>();
+  static constexpr int64_t kColumns = microkernel_columns<C>();
   static constexpr float kSlack = 0;  // the power of two that a weight may reach
 
   template <typename Block>
-  static void pack_right(const AttentionMap<T>& map, int64_t first, Value* to) {
+  static void pack_right_operand(const AttentionMap<T>& map, int64_t first, Value* to) {
     pack<false>(Values<T>{from(map, first), map.channels, map.positions - first},
-                attention_rows(map.channels), Block::positions, to, Block::step);
+                attention_rows(map.channels), Block::positions, to, Block::stride);
   }
-  static void pack_left_over_channels(const AttentionMap<T>& map, int64_t first, Value* to) {
-    pack_right<SmallBlock>(map, first, to);
+  static void pack_left_operand_over_channels(const AttentionMap<T>& map, int64_t first,
+                                              Value* to) {
+    pack_right_operand<SmallBlock>(map, first, to);
   }
-  static void pack_left_over_positions(const AttentionMap<T>& map, int64_t first, Value* to) {
-    pack_right<SmallBlock>(map, first, to);
+  static void pack_left_operand_over_positions(const AttentionMap<T>& map, int64_t first,
+                                               Value* to) {
+    pack_right_operand<SmallBlock>(map, first, to);
   }
   static Vector<Value> join(Vector<C> row) { return row; }
 
   static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
-                            int64_t right_step, int64_t columns, C* results, int64_t step) {
-    multiply<Into::nothing>({left, 1, SmallBlock::step}, rows, right, right_step, columns, channels,
-                            results, step);
+                            int64_t right_stride, int64_t columns, C* results, int64_t stride) {
+    gemm<Epilogue::store>({left, 1, SmallBlock::stride}, rows, right, right_stride, columns,
+                          channels, results, stride);
   }
-  template <Into kInto>
+  template <Epilogue kEpilogue>
   static void over_positions(const Value* left, int64_t channels, int64_t positions,
-                             const Value* right, int64_t right_step, int64_t columns, C* results,
-                             int64_t step, const C* factors = nullptr) {
-    multiply<kInto>({left, SmallBlock::step, 1}, channels, right, right_step, columns, positions,
-                    results, step, factors);
+                             const Value* right, int64_t right_stride, int64_t columns, C* results,
+                             int64_t stride, const C* factors = nullptr) {
+    gemm<kEpilogue>({left, SmallBlock::stride, 1}, channels, right, right_stride, columns,
+                    positions, results, stride, factors);
   }
 };
 
@@ -101,16 +103,16 @@ struct Pairs {
   static constexpr int64_t kRowsInOne = 2;
 
   template <typename Block>
-  static void pack_right(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
+  static void pack_right_operand(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
     pack<false>(channel_pairs(map, first), attention_rows(map.channels) / 2, Block::positions, to,
-                Block::step);
+                Block::stride);
   }
-  static void pack_left_over_positions(const AttentionMap<BFloat16>& map, int64_t first,
-                                       Value* to) {
-    const Matrix<BFloat16> rest = from(map, first);
-    const Matrix<BFloat16> transposed{rest.data, rest.column_step, rest.row_step};
+  static void pack_left_operand_over_positions(const AttentionMap<BFloat16>& map, int64_t first,
+                                               Value* to) {
+    const StridedMatrix<BFloat16> rest = from(map, first);
+    const StridedMatrix<BFloat16> transposed{rest.data, rest.column_stride, rest.row_stride};
     pack<true>(RowPairs{transposed, map.positions - first, map.channels}, SmallBlock::positions / 2,
-               attention_rows(map.channels), to, kPairStep);
+               attention_rows(map.channels), to, kPairStride);
   }
   static Vector<Value> join(Vector<float> first, Vector<float> second) {
     return round_to_bfloat16(first) >> 16 | round_to_bfloat16(second);
@@ -118,7 +120,7 @@ struct Pairs {
 
  protected:
   // From one channel to the next in pairs of positions.
-  static constexpr int64_t kPairStep = SmallBlock::positions / 2 + 16;
+  static constexpr int64_t kPairStride = SmallBlock::positions / 2 + 16;
 
   static RowPairs channel_pairs(const AttentionMap<BFloat16>& map, int64_t first) {
     return {from(map, first), map.channels, map.positions - first};
@@ -140,24 +142,25 @@ struct Pairs {
 // Pairs in vectors.
 struct VectorPairs : Pairs {
   static constexpr int64_t kDepth = 2;
-  static constexpr int64_t kColumns = product_columns<float>();
+  static constexpr int64_t kColumns = microkernel_columns<float>();
   static constexpr float kSlack = 0;
 
-  static void pack_left_over_channels(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
-    pack_right<SmallBlock>(map, first, to);
+  static void pack_left_operand_over_channels(const AttentionMap<BFloat16>& map, int64_t first,
+                                              Value* to) {
+    pack_right_operand<SmallBlock>(map, first, to);
   }
 
   static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
-                            int64_t right_step, int64_t columns, float* results, int64_t step) {
-    multiply<Into::nothing>({left, 1, SmallBlock::step}, rows, right, right_step, columns,
-                            (channels + 1) / 2, results, step);
+                            int64_t right_stride, int64_t columns, float* results, int64_t stride) {
+    gemm<Epilogue::store>({left, 1, SmallBlock::stride}, rows, right, right_stride, columns,
+                          (channels + 1) / 2, results, stride);
   }
-  template <Into kInto>
+  template <Epilogue kEpilogue>
   static void over_positions(const Value* left, int64_t channels, int64_t positions,
-                             const Value* right, int64_t right_step, int64_t columns,
-                             float* results, int64_t step, const float* factors = nullptr) {
-    multiply<kInto>({left, kPairStep, 1}, channels, right, right_step, columns, (positions + 1) / 2,
-                    results, step, factors);
+                             const Value* right, int64_t right_stride, int64_t columns,
+                             float* results, int64_t stride, const float* factors = nullptr) {
+    gemm<kEpilogue>({left, kPairStride, 1}, channels, right, right_stride, columns,
+                    (positions + 1) / 2, results, stride, factors);
   }
 };
 
@@ -166,38 +169,39 @@ struct VectorPairs : Pairs {
 // Pairs in tiles.
 struct TilePairs : Pairs {
   static constexpr int64_t kDepth = 32;
-  static constexpr int64_t kColumns = kTileProduct;
+  static constexpr int64_t kColumns = kTileMicrokernel;
   // Tiles cannot be scaled: maxima stay what they are until they are wrong by a factor of 2^8.
   static constexpr float kSlack = 8;
 
-  static void pack_left_over_channels(const AttentionMap<BFloat16>& map, int64_t first, Value* to) {
+  static void pack_left_operand_over_channels(const AttentionMap<BFloat16>& map, int64_t first,
+                                              Value* to) {
     pack<true>(channel_pairs(map, first), attention_rows(map.channels) / 2, SmallBlock::positions,
-               to, channel_step(map.channels));
+               to, channel_stride(map.channels));
   }
 
   static void over_channels(const Value* left, int64_t channels, int64_t rows, const Value* right,
-                            int64_t right_step, int64_t columns, float* results, int64_t step) {
-    multiply_tiles<Into::nothing>(left, channel_step(channels), rows, right, right_step, columns,
-                                  attention_rows(channels) / 2, results, step);
+                            int64_t right_stride, int64_t columns, float* results, int64_t stride) {
+    gemm_tiles<Epilogue::store>(left, channel_stride(channels), rows, right, right_stride, columns,
+                                attention_rows(channels) / 2, results, stride);
   }
-  template <Into kInto>
+  template <Epilogue kEpilogue>
   static void over_positions(const Value* left, int64_t channels, int64_t positions,
-                             const Value* right, int64_t right_step, int64_t columns,
-                             float* results, int64_t step, const float* factors = nullptr) {
-    if constexpr (kInto == Into::scaled_sum) {
-      scale(factors, attention_rows(channels), columns, results, step);
+                             const Value* right, int64_t right_stride, int64_t columns,
+                             float* results, int64_t stride, const float* factors = nullptr) {
+    if constexpr (kEpilogue == Epilogue::scale_add) {
+      scale(factors, attention_rows(channels), columns, results, stride);
     }
-    constexpr Into kThen = kInto == Into::nothing ? Into::nothing : Into::sum;
-    multiply_tiles<kThen>(left, kPairStep, channels, right, right_step, columns,
-                          round_up(positions, kDepth) / 2, results, step);
+    constexpr Epilogue kThen = kEpilogue == Epilogue::store ? Epilogue::store : Epilogue::add;
+    gemm_tiles<kThen>(left, kPairStride, channels, right, right_stride, columns,
+                      round_up(positions, kDepth) / 2, results, stride);
   }
 
  private:
   // From one position to the next in pairs of channels.
-  static int64_t channel_step(int64_t channels) { return attention_rows(channels) / 2 + 16; }
+  static int64_t channel_stride(int64_t channels) { return attention_rows(channels) / 2 + 16; }
 
   static void scale(const float* factors, int64_t rows, int64_t columns, float* results,
-                    int64_t step) {
+                    int64_t stride) {
     constexpr int64_t kLanes = VectorOf<float>::lanes;
     for (int64_t i = 0; i < columns; i += kLanes) {
       const Vector<float> factor = load_vector(factors + i);
@@ -205,7 +209,7 @@ struct TilePairs : Pairs {
         continue;
       }
       for (int64_t row = 0; row < rows; ++row) {
-        float* at = results + row * step + i;
+        float* at = results + row * stride + i;
         store_vector<float>(load_vector(at) * factor, at);
       }
     }
@@ -219,17 +223,17 @@ struct TilePairs : Pairs {
 template <typename T>
 using OperandsOf = TilePairs;
 template <typename T>
-constexpr int kExponentialDegree = 5;
+constexpr int kExp2Degree = 5;
 #elif VQE_FAST_LEVEL == 3
 template <typename T>
 using OperandsOf = VectorPairs;
 template <typename T>
-constexpr int kExponentialDegree = 5;
+constexpr int kExp2Degree = 5;
 #else
 template <typename T>
 using OperandsOf = Direct<T>;
 template <typename T>
-constexpr int kExponentialDegree = std::is_same_v<T, double> ? 13 : 7;
+constexpr int kExp2Degree = std::is_same_v<T, double> ? 13 : 7;
 #endif
 
 }  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE

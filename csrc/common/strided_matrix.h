@@ -5,14 +5,14 @@
 
 namespace vqe_fast {
 
-// Row r, column c is at data[r * row_step + c * column_step].
+// Row r, column c is at data[r * row_stride + c * column_stride].
 template <typename T>
-struct Matrix {
+struct StridedMatrix {
   const T* data;
-  int64_t row_step, column_step;
+  int64_t row_stride, column_stride;
 
   const T* at(int64_t row, int64_t column) const {
-    return data + row * row_step + column * column_step;
+    return data + row * row_stride + column * column_stride;
   }
 };
 

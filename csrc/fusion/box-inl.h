@@ -27,10 +27,10 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 constexpr int64_t kBoxColumns = 512;
 // Elements from one row to the next: whole cache lines, not a whole number of pages.
-constexpr int64_t kBoxStep = 720;
-static_assert(kBoxStep >= kBoxColumns + 2 * kMaxRadius + kBlock);
+constexpr int64_t kBoxStride = 720;
+static_assert(kBoxStride >= kBoxColumns + 2 * kMaxRadius + kBlock);
 constexpr int kStretches = 4;
-constexpr int64_t kBoxScratch = 2 * kStretches * kBoxStep;
+constexpr int64_t kBoxScratch = 2 * kStretches * kBoxStride;
 
 inline Vector<double> load_double(const double* from) { return load_vector(from); }
 
@@ -139,7 +139,7 @@ class BoxSums {
     for (auto* rows : {&sums_[0], &sums_[1]}) {
       for (double*& row : *rows) {
         row = scratch;
-        scratch += kBoxStep;
+        scratch += kBoxStride;
       }
     }
   }
@@ -163,8 +163,8 @@ class BoxSums {
   double* sums(int map) const { return sums_[map][0] + (begin_ - tile_.column_begin + radius_); }
 
   void restart(int64_t row) {
-    std::fill_n(sums_[0][0], kBoxStep, 0.0);
-    std::fill_n(sums_[1][0], kBoxStep, 0.0);
+    std::fill_n(sums_[0][0], kBoxStride, 0.0);
+    std::fill_n(sums_[1][0], kBoxStride, 0.0);
     const int64_t last = std::min(height_ - 1, row + radius_);
     for (int64_t i = std::max<int64_t>(0, row - radius_); i <= last; ++i) {
       source_.open(kEntering, i, begin_, count_);

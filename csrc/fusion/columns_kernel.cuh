@@ -22,13 +22,13 @@ __host__ __device__ inline int columns_inside(int column, int width) {
 
 // Loads the first `count` columns, zeros after them; in one piece where aligned, and then all four.
 template <bool kAligned, typename T>
-__device__ Columns<T> load_columns(const T* from, int64_t step, int count) {
+__device__ Columns<T> load_columns(const T* from, int64_t stride, int count) {
   if constexpr (kAligned) {
     return *reinterpret_cast<const Columns<T>*>(from);
   } else {
     Columns<T> columns;
     for (int k = 0; k < kColumns; ++k) {
-      columns.of[k] = k < count ? from[k * step] : static_cast<T>(0.0f);
+      columns.of[k] = k < count ? from[k * stride] : static_cast<T>(0.0f);
     }
     return columns;
   }
@@ -78,7 +78,7 @@ struct FusionSize {
 };
 
 // Whether rows can be loaded and stored in one piece: contiguous ones, and those of frames
-// [B, C, H, W] of any steps.
+// [B, C, H, W] of any strides.
 template <typename T>
 bool rows_aligned(const T* values, const FusionSize& size) {
   return size.width % kColumns == 0 &&
@@ -86,10 +86,10 @@ bool rows_aligned(const T* values, const FusionSize& size) {
 }
 
 template <typename T>
-bool rows_aligned(const T* frames, const int64_t* steps, const FusionSize& size) {
-  const auto whole = [&](int side, int64_t step) { return side == 1 || step % kColumns == 0; };
-  return rows_aligned(frames, size) && steps[3] == 1 && whole(size.images, steps[0]) &&
-         whole(size.channels, steps[1]) && whole(size.height, steps[2]);
+bool rows_aligned(const T* frames, const int64_t* strides, const FusionSize& size) {
+  const auto whole = [&](int side, int64_t stride) { return side == 1 || stride % kColumns == 0; };
+  return rows_aligned(frames, size) && strides[3] == 1 && whole(size.images, strides[0]) &&
+         whole(size.channels, strides[1]) && whole(size.height, strides[2]);
 }
 
 __host__ __device__ constexpr int parts_of(int whole, int part) {

@@ -65,7 +65,7 @@ class LumaRow {
   }
 
  private:
-  C buffers_[kChannels][kBoxStep];
+  C buffers_[kChannels][kBoxStride];
   const C* planes_[kChannels];
 };
 
@@ -283,7 +283,7 @@ void variance_gradient_tile(const FrameView<T>& frame, const Computed<T>* grads,
 
 // Writes a row of a plane somewhere in the type it is computed in.
 template <typename T>
-inline void copy_row(const Matrix<T>& plane, int64_t row, int64_t column, int64_t count,
+inline void copy_row(const StridedMatrix<T>& plane, int64_t row, int64_t column, int64_t count,
                      Computed<T>* to) {
   const Computed<T>* from = load_row<kRowsAhead>(plane, row, column, count, to);
   if (from != to) {
@@ -300,8 +300,9 @@ inline void store_row(const Computed<T>* values, int64_t count, T* to) {
 
 // A tile of a plane, sharpened.
 template <typename T>
-void sharpen_tile(const Matrix<T>& plane, const Sharpening<Computed<T>>& filter, int64_t height,
-                  int64_t width, const Tile& tile, T* output, Computed<T>* scratch) {
+void sharpen_tile(const StridedMatrix<T>& plane, const Sharpening<Computed<T>>& filter,
+                  int64_t height, int64_t width, const Tile& tile, T* output,
+                  Computed<T>* scratch) {
   sharpened(
       filter, height, width, tile,
       [&](int64_t row, int64_t column, int64_t count, Computed<T>* to) {
@@ -315,14 +316,15 @@ void sharpen_tile(const Matrix<T>& plane, const Sharpening<Computed<T>>& filter,
 
 // A tile of smooth + mask (detail - smooth), sharpened.
 template <typename T>
-void fuse_tile(const Matrix<T>& detail, const Matrix<T>& smooth, const Computed<T>* variance,
-               const VarianceRange<Computed<T>>& range, const Sharpening<Computed<T>>& filter,
-               int64_t height, int64_t width, const Tile& tile, T* output, Computed<T>* scratch) {
+void fuse_tile(const StridedMatrix<T>& detail, const StridedMatrix<T>& smooth,
+               const Computed<T>* variance, const VarianceRange<Computed<T>>& range,
+               const Sharpening<Computed<T>>& filter, int64_t height, int64_t width,
+               const Tile& tile, T* output, Computed<T>* scratch) {
   using C = Computed<T>;
   sharpened(
       filter, height, width, tile,
       [&](int64_t row, int64_t column, int64_t count, C* to) {
-        C buffers[2][kSharpStep];
+        C buffers[2][kSharpStride];
         const C* d = load_row<kRowsAhead>(detail, row, column, count, buffers[0]);
         const C* s = load_row<kRowsAhead>(smooth, row, column, count, buffers[1]);
         const C* v = variance + row * width + column;
@@ -338,7 +340,7 @@ void fuse_tile(const Matrix<T>& detail, const Matrix<T>& smooth, const Computed<
 
 // Gradients of detail and smooth in a tile; null for one that is not needed.
 template <typename T>
-void fuse_gradient_tile(const Matrix<T>& grad_output, const Computed<T>* variance,
+void fuse_gradient_tile(const StridedMatrix<T>& grad_output, const Computed<T>* variance,
                         const VarianceRange<Computed<T>>& range,
                         const Sharpening<Computed<T>>& filter, int64_t height, int64_t width,
                         const Tile& tile, T* grad_detail, T* grad_smooth, Computed<T>* scratch) {
@@ -350,7 +352,7 @@ void fuse_gradient_tile(const Matrix<T>& grad_output, const Computed<T>* varianc
       },
       [&](int64_t row, const C* values) {
         const int64_t begin = row * width + tile.column_begin;
-        C of_detail[kSharpStep], of_smooth[kSharpStep];
+        C of_detail[kSharpStride], of_smooth[kSharpStride];
         for (int64_t i = 0; i < tile.columns(); ++i) {
           of_detail[i] = range.mask(variance[begin + i]) * values[i];
           of_smooth[i] = values[i] - of_detail[i];

@@ -14,9 +14,9 @@ FusionSize size_of(const Tensor& frames) {
   return {side(0), side(1), side(2), side(3)};
 }
 
-void steps_of(const Tensor& frames, int64_t* steps) {
+void strides_of(const Tensor& frames, int64_t* strides) {
   for (int i = 0; i < 4; ++i) {
-    steps[i] = frames.stride(i);
+    strides[i] = frames.stride(i);
   }
 }
 
@@ -33,7 +33,7 @@ void run(void (*kernel)(Launch), int64_t blocks, int threads, const Launch& laun
 template <typename T>
 void add_frames(const Tensor& frames, BoxLaunch<T, Computed<T>>& launch) {
   launch.frames[launch.count] = frames.const_data_ptr<T>();
-  steps_of(frames, launch.steps[launch.count++]);
+  strides_of(frames, launch.strides[launch.count++]);
 }
 
 template <typename T>
@@ -51,7 +51,7 @@ SharpLaunch<T, Computed<T>> sharp_launch(const Tensor& smooth,
   launch.size = size_of(smooth);
   launch.filter = sharpening_in<Computed<T>>(sharpening);
   launch.smooth = smooth.const_data_ptr<T>();
-  steps_of(smooth, launch.smooth_steps);
+  strides_of(smooth, launch.smooth_strides);
   return launch;
 }
 
@@ -128,7 +128,7 @@ struct Cuda {
     const DeviceGuard guard(smooth.get_device_index());
     auto launch = sharp_launch<T>(smooth, sharpening);
     launch.detail = detail.const_data_ptr<T>();
-    steps_of(detail, launch.detail_steps);
+    strides_of(detail, launch.detail_strides);
     launch.variance = variance.const_data_ptr<C>();
     launch.bounds = bounds.const_data_ptr<C>();
     launch.output = output.mutable_data_ptr<T>();

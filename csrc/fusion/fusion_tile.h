@@ -10,7 +10,7 @@ namespace vqe_fast {
 // A frame of luma or of red, green and blue.
 template <typename T>
 struct FrameView {
-  Matrix<T> planes[3];
+  StridedMatrix<T> planes[3];
   int64_t channels, height, width;
 };
 

@@ -21,8 +21,8 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 constexpr int64_t kSharpColumns = 512;
 constexpr int64_t kSharpRows = 32;
 constexpr int64_t kSharpMargin = kMaxTaps / 2;
-constexpr int64_t kSharpStep = kSharpColumns + 2 * kSharpMargin + kBlock;
-constexpr int64_t kSharpScratch = (kSharpRows + 2 * kSharpMargin + 2) * kSharpStep;
+constexpr int64_t kSharpStride = kSharpColumns + 2 * kSharpMargin + kBlock;
+constexpr int64_t kSharpScratch = (kSharpRows + 2 * kSharpMargin + 2) * kSharpStride;
 
 // source(row, column, count, to) writes count values of a row, and may write up to the end of the
 // block; sink(row, values) takes those of the tile's columns.
@@ -43,22 +43,22 @@ void sharpened(const Sharpening<C>& filter, int64_t height, int64_t width, const
   const int64_t left = std::max<int64_t>(0, tile.column_begin - radius);
   const int64_t right = std::min(width, tile.column_end + radius);
   C* const result = scratch;
-  C* const blurred = scratch + kSharpStep;
+  C* const blurred = scratch + kSharpStride;
   // Every row begins a radius left of the tile, at the image's border or before it.
-  C* const rows = blurred + kSharpStep;
+  C* const rows = blurred + kSharpStride;
   const int64_t lead = left - (tile.column_begin - radius);
   for (int64_t row = top; row < bottom; ++row) {
-    source(row, left, right - left, rows + (row - top) * kSharpStep + lead);
+    source(row, left, right - left, rows + (row - top) * kSharpStride + lead);
   }
   for (int64_t row = tile.row_begin; row < tile.row_end; ++row) {
-    const C* const values = rows + (row - top) * kSharpStep + radius;
+    const C* const values = rows + (row - top) * kSharpStride + radius;
     // Rows beyond the border have no weight, and nothing has been written there.
     int64_t used = 0;
     C weights[kMaxTaps];
     const C* from[kMaxTaps];
     for (int64_t k = -radius; k <= radius; ++k) {
       weights[used] = filter.weight(row, row + k, height);
-      from[used] = values + k * kSharpStep + lead - radius;
+      from[used] = values + k * kSharpStride + lead - radius;
       used += weights[used] != 0;
     }
     for (int64_t i = 0; i < right - left; i += kLanes) {

@@ -25,16 +25,16 @@ template <typename T, typename C>
 struct SharpLaunch {
   FusionSize size;
   Sharpening<C> filter;
-  const T *detail, *smooth;  // [B, C, H, W], any steps; smooth alone is sharpened as it is
-  int64_t detail_steps[4], smooth_steps[4];
+  const T *detail, *smooth;  // [B, C, H, W], any strides; smooth alone is sharpened as it is
+  int64_t detail_strides[4], smooth_strides[4];
   const C* variance;             // [B, 1, H, W]
   const C* bounds;               // [B, 2]
   T* output;                     // [B, C, H, W]
   T *grad_detail, *grad_smooth;  // [B, C, H, W], where smooth holds the gradient of the result
 
   bool aligned() const {
-    return (detail == nullptr || rows_aligned(detail, detail_steps, size)) &&
-           rows_aligned(smooth, smooth_steps, size) && rows_aligned(variance, size) &&
+    return (detail == nullptr || rows_aligned(detail, detail_strides, size)) &&
+           rows_aligned(smooth, smooth_strides, size) && rows_aligned(variance, size) &&
            rows_aligned(output, size) && rows_aligned(grad_detail, size) &&
            rows_aligned(grad_smooth, size);
   }
@@ -155,11 +155,11 @@ __global__ void sharpen_rows_kernel(SharpLaunch<T, C> launch) {
   const int outputs = inner ? count : 0;
 
   const int channel = (group - image * groups) * kChannels;
-  const auto first_of = [&](const T* frames, const int64_t* steps) {
-    return frames + image * steps[0] + channel * steps[1] + column * steps[3];
+  const auto first_of = [&](const T* frames, const int64_t* strides) {
+    return frames + image * strides[0] + channel * strides[1] + column * strides[3];
   };
-  const T* const smooth = first_of(launch.smooth, launch.smooth_steps);
-  const T* const detail = kFused ? first_of(launch.detail, launch.detail_steps) : nullptr;
+  const T* const smooth = first_of(launch.smooth, launch.smooth_strides);
+  const T* const detail = kFused ? first_of(launch.detail, launch.detail_strides) : nullptr;
   const C* const variance =
       kFused || kGradient ? launch.variance + image * size.pixels() + column : nullptr;
   const int64_t first_output = static_cast<int64_t>(group) * kChannels * size.pixels() + column;
@@ -185,12 +185,12 @@ __global__ void sharpen_rows_kernel(SharpLaunch<T, C> launch) {
       Columns<C> variances;
       for (int c = 0; c < kChannels; ++c) {
         smooths[c] = load_columns<kAligned>(
-            smooth + row * launch.smooth_steps[2] + c * launch.smooth_steps[1],
-            launch.smooth_steps[3], count);
+            smooth + row * launch.smooth_strides[2] + c * launch.smooth_strides[1],
+            launch.smooth_strides[3], count);
         if constexpr (kFused) {
           details[c] = load_columns<kAligned>(
-              detail + row * launch.detail_steps[2] + c * launch.detail_steps[1],
-              launch.detail_steps[3], count);
+              detail + row * launch.detail_strides[2] + c * launch.detail_strides[1],
+              launch.detail_strides[3], count);
         }
       }
       if constexpr (kFused) {
@@ -322,19 +322,19 @@ __global__ void sharpen_tile_kernel(SharpLaunch<T, C> launch) {
   const bool masked = launch.variance != nullptr;
   const C* const variance = masked ? launch.variance + image * launch.size.pixels() : nullptr;
   const Mask<C> mask = masked ? Mask<C>(launch.bounds + 2 * image) : Mask<C>();
-  const auto pixel = [&](const T* frames, const int64_t* steps, int row, int column) {
+  const auto pixel = [&](const T* frames, const int64_t* strides, int row, int column) {
     return static_cast<C>(
-        frames[image * steps[0] + channel * steps[1] + row * steps[2] + column * steps[3]]);
+        frames[image * strides[0] + channel * strides[1] + row * strides[2] + column * strides[3]]);
   };
   const auto share = [&](int row, int column) {
     return mask.at(variance[static_cast<int64_t>(row) * width + column]);
   };
   const auto source = [&](int row, int column) {
-    const C smooth = pixel(launch.smooth, launch.smooth_steps, row, column);
+    const C smooth = pixel(launch.smooth, launch.smooth_strides, row, column);
     if (launch.detail == nullptr) {
       return smooth;
     }
-    const C detail = pixel(launch.detail, launch.detail_steps, row, column);
+    const C detail = pixel(launch.detail, launch.detail_strides, row, column);
     return smooth + share(row, column) * (detail - smooth);
   };
   const auto sink = [&](int row, int column, C value) {

@@ -20,8 +20,8 @@ template <typename T, typename C>
 struct BoxLaunch {
   BoxGrid grid;
   int count;                    // of frames
-  const T* frames[kMaxFrames];  // [B, 1 or 3, H, W], any steps
-  int64_t steps[kMaxFrames][4];
+  const T* frames[kMaxFrames];  // [B, 1 or 3, H, W], any strides
+  int64_t strides[kMaxFrames][4];
   C* map;          // [B, 1, H, W]: variances of the first frame
   C* bounds;       // [frames, B, blocks of an image, 2]: least and largest variance
   double* means;   // [B, 1, H, W], of the first frame, as the following
@@ -35,7 +35,7 @@ struct BoxLaunch {
     bool all = rows_aligned(map, size) && rows_aligned(means, size) && rows_aligned(grads, size) &&
                rows_aligned(gradient, size);
     for (int frame = 0; frame < count; ++frame) {
-      all = all && rows_aligned(frames[frame], steps[frame], size);
+      all = all && rows_aligned(frames[frame], strides[frame], size);
     }
     return all;
   }
@@ -53,12 +53,12 @@ class LumaAndSquare {
   __device__ LumaAndSquare(const BoxLaunch<T, C>& launch, const BoxPlace& place, Columns<C>* kept)
       : kept_(kept) {
     const int images = launch.grid.size.images, frame = place.image / images;
-    const int64_t* steps = launch.steps[frame];
-    channel_step_ = steps[1];
-    row_step_ = steps[2];
-    column_step_ = steps[3];
-    const T* image = launch.frames[frame] + (place.image - frame * images) * steps[0];
-    begin_ = image + place.column * column_step_;
+    const int64_t* strides = launch.strides[frame];
+    channel_stride_ = strides[1];
+    row_stride_ = strides[2];
+    column_stride_ = strides[3];
+    const T* image = launch.frames[frame] + (place.image - frame * images) * strides[0];
+    begin_ = image + place.column * column_stride_;
     column_ = place.column;
     count_ = place.count;
     // Those in the middle of the block; 0 where one is not a number.
@@ -66,9 +66,9 @@ class LumaAndSquare {
     const int left = place.centre - static_cast<int>(threadIdx.x) * kColumns;
     const int right = left + launch.grid.strip() < width ? left + launch.grid.strip() : width;
     const int row = (place.row_begin + place.row_end) / 2, column = (left + right) / 2;
-    const T* middle = image + row * row_step_ + column * column_step_;
+    const T* middle = image + row * row_stride_ + column * column_stride_;
     for (int c = 0; c < Variant::kChannels; ++c) {
-      const C value = static_cast<C>(middle[c * channel_step_]);
+      const C value = static_cast<C>(middle[c * channel_stride_]);
       shifts_[c] = value - value == 0 ? value : 0;
     }
   }
@@ -82,7 +82,7 @@ class LumaAndSquare {
     return sum;
   }
 
-  __device__ Fetched fetch(int row) const { return fetch_at(begin_ + row * row_step_, count_); }
+  __device__ Fetched fetch(int row) const { return fetch_at(begin_ + row * row_stride_, count_); }
 
   __device__ BoxSums<kMaps> enter(int row, const Fetched& fetched) {
     const Columns<C> x = less_shift(fetched, count_);
@@ -110,7 +110,7 @@ class LumaAndSquare {
 
   // The same of other columns.
   __device__ Columns<C> at(int row, int column, int count) const {
-    const T* from = begin_ + row * row_step_ + (column - column_) * column_step_;
+    const T* from = begin_ + row * row_stride_ + (column - column_) * column_stride_;
     return less_shift(fetch_at(from, count), count);
   }
 
@@ -126,7 +126,7 @@ class LumaAndSquare {
     Fetched fetched;
     for (int c = 0; c < Variant::kChannels; ++c) {
       fetched.channels[c] =
-          load_columns<Variant::kAligned>(from + c * channel_step_, column_step_, count);
+          load_columns<Variant::kAligned>(from + c * channel_stride_, column_stride_, count);
     }
     return fetched;
   }
@@ -160,7 +160,7 @@ class LumaAndSquare {
   }
 
   const T* begin_;  // of the thread's columns in the image's first row
-  int64_t channel_step_, row_step_, column_step_;
+  int64_t channel_stride_, row_stride_, column_stride_;
   int column_, count_;
   C shifts_[Variant::kChannels];
   Columns<C>* kept_;

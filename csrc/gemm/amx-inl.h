@@ -21,7 +21,7 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 inline void finish_stores(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
 
 // Rows and columns of a product: two tiles by two.
-constexpr int64_t kTileProduct = 32;
+constexpr int64_t kTileMicrokernel = 32;
 
 // While it lives this thread has eight tiles of 16 rows of 64 bytes.
 class Tiles {
@@ -41,32 +41,32 @@ class Tiles {
 };
 
 // c = a b, or c + a b, over depth pairs, a multiple of 16.
-template <Into kInto>
-void tile_product(const uint32_t* a, int64_t a_step, const uint32_t* b, int64_t b_step,
-                  int64_t depth, float* c, int64_t c_step) {
-  const int64_t c_bytes = 4 * c_step;
-  float* below = c + 16 * c_step;
+template <Epilogue kEpilogue>
+void tile_microkernel(const uint32_t* a, int64_t a_stride, const uint32_t* b, int64_t b_stride,
+                      int64_t depth, float* c, int64_t c_stride) {
+  const int64_t c_bytes = 4 * c_stride;
+  float* below = c + 16 * c_stride;
   finish_stores(b);
-  if constexpr (kInto == Into::nothing) {
+  if constexpr (kEpilogue == Epilogue::store) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   } else {
-    static_assert(kInto == Into::sum);
+    static_assert(kEpilogue == Epilogue::add);
     _tile_loadd(0, c, c_bytes);
     _tile_loadd(1, c + 16, c_bytes);
     _tile_loadd(2, below, c_bytes);
     _tile_loadd(3, below + 16, c_bytes);
   }
   for (int64_t k = 0; k < depth; k += 16) {
-    const uint32_t* rows = b + k * b_step;
-    _tile_loadd(4, a + k, 4 * a_step);
-    _tile_loadd(6, rows, 4 * b_step);
-    _tile_loadd(7, rows + 16, 4 * b_step);
+    const uint32_t* rows = b + k * b_stride;
+    _tile_loadd(4, a + k, 4 * a_stride);
+    _tile_loadd(6, rows, 4 * b_stride);
+    _tile_loadd(7, rows + 16, 4 * b_stride);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, a + 16 * a_step + k, 4 * a_step);
+    _tile_loadd(5, a + 16 * a_stride + k, 4 * a_stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
@@ -77,13 +77,14 @@ void tile_product(const uint32_t* a, int64_t a_step, const uint32_t* b, int64_t 
 }
 
 // The same for as many rows and columns as are asked for, rounded up to whole products.
-template <Into kInto>
-inline void multiply_tiles(const uint32_t* a, int64_t a_step, int64_t rows, const uint32_t* b,
-                           int64_t b_step, int64_t columns, int64_t depth, float* c,
-                           int64_t c_step) {
-  for (int64_t i = 0; i < columns; i += kTileProduct) {
-    for (int64_t r = 0; r < rows; r += kTileProduct) {
-      tile_product<kInto>(a + r * a_step, a_step, b + i, b_step, depth, c + r * c_step + i, c_step);
+template <Epilogue kEpilogue>
+inline void gemm_tiles(const uint32_t* a, int64_t a_stride, int64_t rows, const uint32_t* b,
+                       int64_t b_stride, int64_t columns, int64_t depth, float* c,
+                       int64_t c_stride) {
+  for (int64_t i = 0; i < columns; i += kTileMicrokernel) {
+    for (int64_t r = 0; r < rows; r += kTileMicrokernel) {
+      tile_microkernel<kEpilogue>(a + r * a_stride, a_stride, b + i, b_stride, depth,
+                                  c + r * c_stride + i, c_stride);
     }
   }
 }

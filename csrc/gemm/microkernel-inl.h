@@ -17,20 +17,21 @@ VQE_FAST_OPEN_LEVEL();
 namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
 // A few rows of a few vectors of results: as many as there are registers for.
-constexpr int kProductVectors = 3;
+constexpr int kMicrokernelVectors = 3;
 #if VQE_FAST_LEVEL >= 2 || defined(__aarch64__)
-constexpr int kProductRows = 8;
+constexpr int kMicrokernelRows = 8;
 #else
-constexpr int kProductRows = 4;
+constexpr int kMicrokernelRows = 4;
 #endif
 
 template <typename C>
-constexpr int64_t product_columns() {
-  return kProductVectors * VectorOf<C>::lanes;
+constexpr int64_t microkernel_columns() {
+  return kMicrokernelVectors * VectorOf<C>::lanes;
 }
 
-// What becomes of the results that are there already.
-enum class Into { nothing, sum, scaled_sum };
+// What becomes of a product a b, and of the results c that are there already: c = a b, c + a b, or
+// c * factors + a b with a factor for each column.
+enum class Epilogue { store, add, scale_add };
 
 // sums + value * row. Of pairs of bfloat16 both products are added.
 template <typename C>
@@ -45,13 +46,14 @@ inline Vector<float> multiply_add(uint32_t value, Vector<uint32_t> row, Vector<f
 }
 #endif
 
-// c (kProductRows x product_columns) = a b, or c + a b, or c * factors + a b with a factor for
-// each column. The columns of b are contiguous.
-template <Into kInto, typename Value, typename C>
-__attribute__((noinline)) void product(Matrix<Value> a, const Value* b, int64_t b_step,
-                                       int64_t depth, C* c, int64_t c_step, const C* factors) {
+// The product a b of kMicrokernelRows x microkernel_columns, and its epilogue into c. The columns
+// of b are contiguous.
+template <Epilogue kEpilogue, typename Value, typename C>
+__attribute__((noinline)) void microkernel(StridedMatrix<Value> a, const Value* b, int64_t b_stride,
+                                           int64_t depth, C* c, int64_t c_stride,
+                                           const C* factors) {
   constexpr int kLanes = VectorOf<C>::lanes;
-  Vector<C> sums[kProductRows][kProductVectors];
+  Vector<C> sums[kMicrokernelRows][kMicrokernelVectors];
 #pragma GCC unroll 8
   for (auto& row : sums) {
 #pragma GCC unroll 4
@@ -60,31 +62,31 @@ __attribute__((noinline)) void product(Matrix<Value> a, const Value* b, int64_t 
     }
   }
   for (int64_t k = 0; k < depth; ++k) {
-    Vector<Value> row[kProductVectors];
+    Vector<Value> row[kMicrokernelVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kProductVectors; ++v) {
+    for (int v = 0; v < kMicrokernelVectors; ++v) {
       row[v] = load_vector(b + v * kLanes);
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < kProductRows; ++r) {
-      const Value value = a.data[r * a.row_step];
+    for (int r = 0; r < kMicrokernelRows; ++r) {
+      const Value value = a.data[r * a.row_stride];
 #pragma GCC unroll 4
-      for (int v = 0; v < kProductVectors; ++v) {
+      for (int v = 0; v < kMicrokernelVectors; ++v) {
         sums[r][v] = multiply_add(value, row[v], sums[r][v]);
       }
     }
-    a.data += a.column_step;
-    b += b_step;
+    a.data += a.column_stride;
+    b += b_stride;
   }
 #pragma GCC unroll 8
-  for (int r = 0; r < kProductRows; ++r) {
+  for (int r = 0; r < kMicrokernelRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kProductVectors; ++v) {
-      C* to = c + r * c_step + v * kLanes;
+    for (int v = 0; v < kMicrokernelVectors; ++v) {
+      C* to = c + r * c_stride + v * kLanes;
       // Added only now: a sum of few numbers at a time keeps more of their digits.
-      if constexpr (kInto == Into::sum) {
+      if constexpr (kEpilogue == Epilogue::add) {
         sums[r][v] += load_vector(to);
-      } else if constexpr (kInto == Into::scaled_sum) {
+      } else if constexpr (kEpilogue == Epilogue::scale_add) {
         sums[r][v] += load_vector(to) * load_vector(factors + v * kLanes);
       }
       store_vector(sums[r][v], to);
@@ -97,22 +99,24 @@ __attribute__((noinline)) void product(Matrix<Value> a, const Value* b, int64_t 
 constexpr int64_t kLongestSum = 192;
 
 // The same for as many rows and columns as are asked for, rounded up to whole products.
-template <Into kInto, typename Value, typename C>
-inline void multiply(Matrix<Value> a, int64_t rows, const Value* b, int64_t b_step, int64_t columns,
-                     int64_t depth, C* c, int64_t c_step, const C* factors = nullptr) {
+template <Epilogue kEpilogue, typename Value, typename C>
+inline void gemm(StridedMatrix<Value> a, int64_t rows, const Value* b, int64_t b_stride,
+                 int64_t columns, int64_t depth, C* c, int64_t c_stride,
+                 const C* factors = nullptr) {
   const int64_t pieces = std::max<int64_t>((depth + kLongestSum - 1) / kLongestSum, 1);
-  for (int64_t i = 0; i < columns; i += product_columns<C>()) {
+  for (int64_t i = 0; i < columns; i += microkernel_columns<C>()) {
     for (int64_t piece = 0; piece < pieces; ++piece) {
       const int64_t start = depth * piece / pieces, end = depth * (piece + 1) / pieces;
-      for (int64_t r = 0; r < rows; r += kProductRows) {
-        const Matrix<Value> from{a.at(r, start), a.row_step, a.column_step};
-        const Value* below = b + start * b_step + i;
-        C* to = c + r * c_step + i;
+      for (int64_t r = 0; r < rows; r += kMicrokernelRows) {
+        const StridedMatrix<Value> from{a.at(r, start), a.row_stride, a.column_stride};
+        const Value* below = b + start * b_stride + i;
+        C* to = c + r * c_stride + i;
         if (piece == 0) {
-          const C* scales = kInto == Into::scaled_sum ? factors + i : nullptr;
-          product<kInto>(from, below, b_step, end - start, to, c_step, scales);
+          const C* scales = kEpilogue == Epilogue::scale_add ? factors + i : nullptr;
+          microkernel<kEpilogue>(from, below, b_stride, end - start, to, c_stride, scales);
         } else {
-          product<Into::sum, Value, C>(from, below, b_step, end - start, to, c_step, nullptr);
+          microkernel<Epilogue::add, Value, C>(from, below, b_stride, end - start, to, c_stride,
+                                               nullptr);
         }
       }
     }

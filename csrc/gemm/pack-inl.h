@@ -23,7 +23,7 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 template <typename T>
 struct Values {
   using Value = Computed<T>;
-  Matrix<T> matrix;
+  StridedMatrix<T> matrix;
   int64_t rows, columns;
 
   int64_t whole_rows() const { return rows; }
@@ -39,7 +39,7 @@ struct Values {
 // Pairs of values: of rows 2 i (the lower half) and 2 i + 1 of a matrix of single_rows.
 struct RowPairs {
   using Value = uint32_t;
-  Matrix<BFloat16> matrix;
+  StridedMatrix<BFloat16> matrix;
   int64_t single_rows, columns;
 
   int64_t whole_rows() const { return single_rows / 2; }
@@ -69,14 +69,14 @@ struct RowPairs {
   }
 };
 
-// Element (r, c) of rows x columns goes to to[r * step + c], or, transposed, to to[c * step + r];
+// Element (r, c) of rows x columns goes to to[r * stride + c] or, transposed, to[c * stride + r];
 // what the source does not have is zero there. Rows and columns are multiples of 16.
 template <bool kTransposed, typename Source>
 void pack(const Source& source, int64_t rows, int64_t columns, typename Source::Value* to,
-          int64_t step) {
+          int64_t stride) {
   using V = Vector<typename Source::Value>;
   constexpr int kLanes = VectorOf<typename Source::Value>::lanes;
-  const bool along = source.matrix.column_step == 1;
+  const bool along = source.matrix.column_stride == 1;
   const int64_t whole_rows = source.whole_rows(), whole_columns = source.columns;
   // Row by row where rows lie as they should: few streams that the processor can foresee.
   int64_t done_rows = 0;
@@ -86,10 +86,10 @@ void pack(const Source& source, int64_t rows, int64_t columns, typename Source::
     for (int64_t r = 0; r < done_rows; ++r) {
       for (int64_t c = 0; c < done_columns; c += kLanes) {
         source.prefetch(std::min(r + 4, done_rows - 1), c);
-        store_vector(source.along(r, c), to + r * step + c);
+        store_vector(source.along(r, c), to + r * stride + c);
       }
       for (int64_t c = done_columns; c < columns; ++c) {
-        to[r * step + c] = source.at(r, c);
+        to[r * stride + c] = source.at(r, c);
       }
     }
   }
@@ -110,7 +110,8 @@ void pack(const Source& source, int64_t rows, int64_t columns, typename Source::
         transpose(square);
       }
       for (int i = 0; i < kLanes; ++i) {
-        store_vector(square[i], kTransposed ? to + (c + i) * step + r : to + (r + i) * step + c);
+        store_vector(square[i],
+                     kTransposed ? to + (c + i) * stride + r : to + (r + i) * stride + c);
       }
     }
   }

@@ -25,12 +25,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // How features are walked: as they lie if that is NCHW or channels_last, else as a copy in NCHW.
 MemoryFormat format_of(const Tensor& features) {
-  int64_t step = 1;
+  int64_t stride = 1;
   for (int dim : {1, 3, 2, 0}) {
-    if (features.size(dim) != 1 && features.stride(dim) != step) {
+    if (features.size(dim) != 1 && features.stride(dim) != stride) {
       return MemoryFormat::Contiguous;
     }
-    step *= features.size(dim);
+    stride *= features.size(dim);
   }
   return features.is_contiguous() ? MemoryFormat::Contiguous : MemoryFormat::ChannelsLast;
 }

@@ -38,7 +38,7 @@ struct Softplus {
 
   static Vector<double> exponential(Vector<double> z) {  // of -|z|
     constexpr double kLog2E = 1.44269504088896340736;
-    return power_of_two<kDegree, double>((z < 0 ? z : -z) * kLog2E);
+    return exp2<kDegree, double>((z < 0 ? z : -z) * kLog2E);
   }
 
   static Vector<double> value(Vector<double> z) {

@@ -20,7 +20,7 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 // 2^n times the Taylor polynomial of 2^f of degree kDegree; its relative error is below 3e-6 for
 // degree 5, 6e-9 for 7, 5e-18 for 13.
 template <int kDegree, typename C>
-inline Vector<C> power_of_two(Vector<C> x) {
+inline Vector<C> exp2(Vector<C> x) {
   constexpr double kCoefficients[] = {
       1.0,
       0.69314718055994530942,

@@ -21,13 +21,13 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 // tile are too short for the processor to see the next ones coming: the row that is kAhead further
 // down is fetched along.
 template <int64_t kAhead, typename T>
-inline const Computed<T>* load_row(const Matrix<T>& plane, int64_t row, int64_t column,
+inline const Computed<T>* load_row(const StridedMatrix<T>& plane, int64_t row, int64_t column,
                                    int64_t count, Computed<T>* buffer) {
   const T* from = plane.at(row, column);
-  if (plane.column_step == 1) {
+  if (plane.column_stride == 1) {
     constexpr int64_t kLine = 64 / sizeof(T);
     for (int64_t i = 0; i < count; i += kLine) {
-      __builtin_prefetch(from + kAhead * plane.row_step + i);
+      __builtin_prefetch(from + kAhead * plane.row_stride + i);
     }
     if constexpr (std::is_same_v<T, Computed<T>>) {
       return from;
@@ -35,13 +35,13 @@ inline const Computed<T>* load_row(const Matrix<T>& plane, int64_t row, int64_t 
   }
   for (int64_t i = 0; i < count; i += kBlock) {
     const int64_t size = std::min<int64_t>(count - i, kBlock);
-    if (plane.column_step == 1) {
+    if (plane.column_stride == 1) {
       load(from + i, size, buffer + i);
       continue;
     }
     T gathered[kBlock] = {};
     for (int64_t k = 0; k < size; ++k) {
-      gathered[k] = from[(i + k) * plane.column_step];
+      gathered[k] = from[(i + k) * plane.column_stride];
     }
     load_block(gathered, buffer + i);
   }

@@ -40,19 +40,19 @@ namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 template <typename C, int kMaps>
 struct SsimBuffer {
   C* data;
-  int64_t step;
+  int64_t stride;
   int64_t kept;       // rows that are needed when one is added
   int64_t first = 0;  // row at the start of data
   int64_t end = 0;    // row after the last one
 
   void start(int64_t row) { first = end = row; }
 
-  C* row(int64_t index) const { return data + (index - first) * (kMaps * step); }
+  C* row(int64_t index) const { return data + (index - first) * (kMaps * stride); }
 
   // Makes place for one more row.
   C* add() {
     if (end - first == kSsimBuffer) {
-      std::memmove(data, row(end - kept), kept * kMaps * step * sizeof(C));
+      std::memmove(data, row(end - kept), kept * kMaps * stride * sizeof(C));
       first = end - kept;
     }
     return row(end++);
@@ -66,8 +66,9 @@ class SsimTileRun {
   static constexpr int64_t kLanes = VectorOf<C>::lanes;
 
  public:
-  SsimTileRun(const Matrix<T>& input, const Matrix<T>& target, const SsimGeometry<C>& geometry,
-              const Tile& tile, const SsimWork<C>& work, C* scratch)
+  SsimTileRun(const StridedMatrix<T>& input, const StridedMatrix<T>& target,
+              const SsimGeometry<C>& geometry, const Tile& tile, const SsimWork<C>& work,
+              C* scratch)
       : input_(input),
         target_(target),
         geometry_(geometry),
@@ -76,12 +77,12 @@ class SsimTileRun {
         input_shift_(typical(input)),
         target_shift_(typical(target)) {
     const int64_t kept = window() - 1 + kSsimRows;
-    pixels_ = {scratch, step(), kept};
-    moments_ = {pixels_.data + 2 * kSsimBuffer * step(), step(), kept};
-    blurred_ = {moments_.data + 4 * kSsimBuffer * step(), step(), kept};
-    slopes_ = blurred_.data + 4 * kSsimBuffer * step();
-    results_ = slopes_ + 4 * kSsimRows * step();
-    grads_ = results_ + kSsimRows * step();
+    pixels_ = {scratch, stride(), kept};
+    moments_ = {pixels_.data + 2 * kSsimBuffer * stride(), stride(), kept};
+    blurred_ = {moments_.data + 4 * kSsimBuffer * stride(), stride(), kept};
+    slopes_ = blurred_.data + 4 * kSsimBuffer * stride();
+    results_ = slopes_ + 4 * kSsimRows * stride();
+    grads_ = results_ + kSsimRows * stride();
   }
 
   void run() {
@@ -138,19 +139,19 @@ class SsimTileRun {
   }
 
   int64_t window() const { return kWindow != 0 ? kWindow : geometry_.window; }
-  int64_t step() const { return ssim_step(window()); }
+  int64_t stride() const { return ssim_stride(window()); }
   int64_t columns() const { return tile_.columns(); }
   int64_t positions() const { return column_end_ - column_begin_; }
 
   // The mean of a few pixels of the tile; zero where it is not a number.
-  C typical(const Matrix<T>& plane) const {
+  C typical(const StridedMatrix<T>& plane) const {
     constexpr int64_t kSamples = 4;
     C sum = 0;
     for (int64_t i = 0; i < kSamples; ++i) {
       const int64_t row = tile_.row_begin + (tile_.rows() - 1) * i / kSamples;
       for (int64_t k = 0; k < kSamples; ++k) {
         const int64_t column = tile_.column_begin + (columns() - 1) * k / kSamples;
-        sum += static_cast<C>(plane.data[row * plane.row_step + column * plane.column_step]);
+        sum += static_cast<C>(plane.data[row * plane.row_stride + column * plane.column_stride]);
       }
     }
     const C mean = sum / (kSamples * kSamples);
@@ -171,7 +172,7 @@ class SsimTileRun {
     moments_.start(first - geometry_.margin);
     blurred_.start(tile_.row_begin - before);
     if (kGrads != 0) {
-      std::fill_n(slopes_, (kGrads + 2) * kSsimRows * step(), C(0));
+      std::fill_n(slopes_, (kGrads + 2) * kSsimRows * stride(), C(0));
     }
     int64_t row = tile_.row_begin;
     for (; row + kSsimRows <= tile_.row_end; row += kSsimRows) {
@@ -194,7 +195,7 @@ class SsimTileRun {
     while (blurred_.end < end) {
       const int64_t next = blurred_.end;
       if (next < 0 || next >= geometry_.map_height) {
-        std::fill_n(blurred_.add(), (kGrads + 2) * step(), C(0));
+        std::fill_n(blurred_.add(), (kGrads + 2) * stride(), C(0));
       } else if (next + kSsimRows <= std::min(end, geometry_.map_height)) {
         compute_positions<kSsimRows, kGrads>(next);
       } else {
@@ -218,7 +219,7 @@ class SsimTileRun {
   void load_pixels() {
     const int64_t row = pixels_.end;
     C* s = pixels_.add();
-    C* d = s + step();
+    C* d = s + stride();
     const int64_t column = column_begin_ - geometry_.margin;
     const int64_t count = positions() + window() - 1;
     const bool inside = row >= 0 && row < geometry_.height;
@@ -262,7 +263,7 @@ class SsimTileRun {
     while (moments_.end < end) {
       const C* from = pixels_.row(moments_.end);
       C* to = moments_.add();
-      SlidingVector<C> s(from), d(from + step());
+      SlidingVector<C> s(from), d(from + stride());
       for (int64_t i = 0; i < count; i += kLanes) {
         const V s0 = s.at(middle()), d0 = d.at(middle());
         V sum_s = s0 * taps[middle()], sum_d = d0 * taps[middle()];
@@ -275,9 +276,9 @@ class SsimTileRun {
           sum_dd += (d1 * d1 + d2 * d2) * taps[near];
         });
         store_vector<C>(sum_s, to + i);
-        store_vector<C>(sum_d, to + step() + i);
-        store_vector<C>(sum_ss, to + 2 * step() + i);
-        store_vector<C>(sum_dd, to + 3 * step() + i);
+        store_vector<C>(sum_d, to + stride() + i);
+        store_vector<C>(sum_ss, to + 2 * stride() + i);
+        store_vector<C>(sum_dd, to + 3 * stride() + i);
         s.advance();
         d.advance();
       }
@@ -288,16 +289,16 @@ class SsimTileRun {
   // first from those that start at `from`.
   template <int kRows>
   [[gnu::always_inline]] void blur_columns(const Taps& taps, const C* from, V* results) const {
-    const int64_t row_step = 4 * step();
+    const int64_t row_stride = 4 * stride();
     V values[kWindow + kRows];
     if constexpr (kWindow != 0) {
 #pragma GCC unroll 40
       for (int j = 0; j < kWindow + kRows - 1; ++j) {
-        values[j] = load_vector(from + j * row_step);
+        values[j] = load_vector(from + j * row_stride);
       }
     }
     const auto at = [&](int64_t row) {
-      return kWindow != 0 ? values[row] : load_vector(from + row * row_step);
+      return kWindow != 0 ? values[row] : load_vector(from + row * row_stride);
     };
 #pragma GCC unroll 8
     for (int k = 0; k < kRows; ++k) {
@@ -387,7 +388,7 @@ class SsimTileRun {
     if (each) {
       for (int64_t k = 0; k < kRows; ++k) {
         const C* grads = work_.grad_map + (row + k) * geometry_.map_width + column_begin_;
-        std::memcpy(grads_ + k * step(), grads, count * sizeof(C));
+        std::memcpy(grads_ + k * stride(), grads, count * sizeof(C));
       }
     }
     const Constants constants = this->constants();
@@ -397,26 +398,26 @@ class SsimTileRun {
     for (int64_t i = 0; i < count; i += kLanes) {
       V moments[4][kRows];
       for (int map = 0; map < 4; ++map) {
-        blur_columns<kRows>(taps, from + map * step() + i, moments[map]);
+        blur_columns<kRows>(taps, from + map * stride() + i, moments[map]);
       }
       for (int64_t k = 0; k < kRows; ++k) {
         V slopes[4];
-        const V grad = each ? load_vector(grads_ + k * step() + i) : V{} + 1;
+        const V grad = each ? load_vector(grads_ + k * stride() + i) : V{} + 1;
         const V result = compare<kGrads>(constants, moments[0][k], moments[1][k], moments[2][k],
                                          moments[3][k], grad, similarity, slopes);
-        store_vector<C>(result, results_ + k * step() + i);
+        store_vector<C>(result, results_ + k * stride() + i);
         for (int map = 0; map < (kGrads != 0 ? kGrads + 2 : 0); ++map) {
-          store_vector<C>(slopes[map], slopes_from + (map * kSsimRows + k) * step() + i);
+          store_vector<C>(slopes[map], slopes_from + (map * kSsimRows + k) * stride() + i);
         }
       }
     }
     for (int64_t k = 0; k < kRows; ++k) {
-      finish(row + k, results_ + k * step());
+      finish(row + k, results_ + k * stride());
       C* to = blurred_.add();
       for (int map = 0; map < (kGrads != 0 ? kGrads + 2 : 0); ++map) {
-        const int64_t offset = (map * kSsimRows + k) * step();
+        const int64_t offset = (map * kSsimRows + k) * stride();
         store_vector<C>(V{}, slopes_from + offset + count);
-        blur_row(taps, slopes_ + offset, to + map * step());
+        blur_row(taps, slopes_ + offset, to + map * stride());
       }
     }
   }
@@ -440,7 +441,7 @@ class SsimTileRun {
 
   void add_squares(int64_t row) {
     const C shift = input_shift_ - target_shift_;
-    const C* d = pixels_.row(row) + step() + pixel_indent();
+    const C* d = pixels_.row(row) + stride() + pixel_indent();
     add(d, columns(), [=](auto value) { return (value + shift) * (value + shift); }, squares_);
   }
 
@@ -475,7 +476,7 @@ class SsimTileRun {
     const Taps taps(geometry_);
     const C* from = blurred_.row(row + geometry_.margin - window() + 1);
     const C* s = pixels_.row(row) + pixel_indent();
-    const C* d = s + step();
+    const C* d = s + stride();
     const V shift = V{} + (input_shift_ - target_shift_);
     const V grad = V{} + 2 * work_.grad, grad_square = V{} + 2 * work_.grad_square;
     const int64_t count = columns(), width = geometry_.width;
@@ -483,15 +484,15 @@ class SsimTileRun {
     C* grad_target = kGrads == 2 ? work_.grad_target + row * width + tile_.column_begin : nullptr;
     for (int64_t i = 0; i < count; i += kLanes) {
       V by_square[kRows], by_product[kRows], of_input[kRows], of_target[kRows];
-      blur_columns<kRows>(taps, from + step() + i, by_square);
-      blur_columns<kRows>(taps, from + 2 * step() + i, by_product);
+      blur_columns<kRows>(taps, from + stride() + i, by_square);
+      blur_columns<kRows>(taps, from + 2 * stride() + i, by_product);
       blur_columns<kRows>(taps, from + i, of_input);
       if constexpr (kGrads == 2) {
-        blur_columns<kRows>(taps, from + 3 * step() + i, of_target);
+        blur_columns<kRows>(taps, from + 3 * stride() + i, of_target);
       }
       for (int64_t k = 0; k < kRows; ++k) {
-        const V sum = load_vector(s + 2 * k * step() + i);
-        const V difference = load_vector(d + 2 * k * step() + i);
+        const V sum = load_vector(s + 2 * k * stride() + i);
+        const V difference = load_vector(d + 2 * k * stride() + i);
         const V x = sum + difference, y = sum - difference;  // twice the pixels
         const V squares = (difference + shift) * grad_square;
         store_part((of_input[k] + y * by_product[k] - x * by_square[k]) * grad + squares, count - i,
@@ -512,8 +513,8 @@ class SsimTileRun {
     }
   }
 
-  const Matrix<T>& input_;
-  const Matrix<T>& target_;
+  const StridedMatrix<T>& input_;
+  const StridedMatrix<T>& target_;
   const SsimGeometry<C>& geometry_;
   const Tile& tile_;
   const SsimWork<C>& work_;
@@ -527,7 +528,7 @@ class SsimTileRun {
 };
 
 template <typename T>
-void ssim_tile(const Matrix<T>& input, const Matrix<T>& target,
+void ssim_tile(const StridedMatrix<T>& input, const StridedMatrix<T>& target,
                const SsimGeometry<Computed<T>>& geometry, const Tile& tile,
                const SsimWork<Computed<T>>& work, Computed<T>* scratch) {
   if (geometry.window == 11) {

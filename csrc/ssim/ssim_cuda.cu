@@ -20,8 +20,8 @@ SsimLaunch<T, Computed<T>> launch_of(const Tensor& input, const Tensor& target,
   launch.input = input.const_data_ptr<T>();
   launch.target = target.const_data_ptr<T>();
   for (int i = 0; i < 4; ++i) {
-    launch.input_steps[i] = input.stride(i);
-    launch.target_steps[i] = target.stride(i);
+    launch.input_strides[i] = input.stride(i);
+    launch.target_strides[i] = target.stride(i);
   }
   launch.planes = input.size(0) * input.size(1);
   launch.channels = input.size(1);

@@ -73,8 +73,8 @@ void ssim_with_block(int64_t window, int grads, Visit visit) {
 
 template <typename T, typename C>
 struct SsimLaunch {
-  const T *input, *target;  // [B, C, H, W], any steps
-  int64_t input_steps[4], target_steps[4];
+  const T *input, *target;  // [B, C, H, W], any strides
+  int64_t input_strides[4], target_strides[4];
   int64_t planes, channels;
   int64_t bands, strips;  // blocks of a plane, along its height and its width
   int band_rows;          // of all bands but the last
@@ -107,14 +107,14 @@ struct SsimLaunch {
     bands = over(geometry.height, std::clamp(rows, kFewestRows, kMostRows));
     band_rows = static_cast<int>(over(geometry.height, std::max<int64_t>(bands, 1)));
     constants = {geometry.luminance, 2 * geometry.c1, 2 * geometry.c2};
-    wide = lies_wide(input, input_steps) && lies_wide(target, target_steps);
+    wide = lies_wide(input, input_strides) && lies_wide(target, target_strides);
   }
   int64_t blocks() const { return planes * bands * strips; }
 
  private:
-  static bool lies_wide(const T* image, const int64_t* steps) {
-    return reinterpret_cast<uintptr_t>(image) % (4 * sizeof(T)) == 0 && steps[0] % 4 == 0 &&
-           steps[1] % 4 == 0 && steps[2] % 4 == 0 && steps[3] == 1;
+  static bool lies_wide(const T* image, const int64_t* strides) {
+    return reinterpret_cast<uintptr_t>(image) % (4 * sizeof(T)) == 0 && strides[0] % 4 == 0 &&
+           strides[1] % 4 == 0 && strides[2] % 4 == 0 && strides[3] == 1;
   }
 };
 
@@ -175,9 +175,10 @@ __global__ void __launch_bounds__(SsimBlock<C, kWindow, kGrads>::kThreads,
   const int band = static_cast<int>(blockIdx.x / launch.strips % launch.bands);
   const int64_t plane = blockIdx.x / launch.strips / launch.bands;
   const int64_t image = plane / launch.channels, channel = plane % launch.channels;
-  const T* input = launch.input + image * launch.input_steps[0] + channel * launch.input_steps[1];
+  const T* input =
+      launch.input + image * launch.input_strides[0] + channel * launch.input_strides[1];
   const T* target =
-      launch.target + image * launch.target_steps[0] + channel * launch.target_steps[1];
+      launch.target + image * launch.target_strides[0] + channel * launch.target_strides[1];
 
   // Pixels of the strip: squared differences are summed from `own` to `own` + strip_width. Windows
   // and gradients lie so from the first column that is loaded that all strips together have each.
@@ -199,11 +200,11 @@ __global__ void __launch_bounds__(SsimBlock<C, kWindow, kGrads>::kThreads,
     const int across = ssim_smaller(strip_width, width - own);
     const int64_t row = row_begin + (row_end - row_begin - 1) * (thread / 4) / 4;
     const int64_t column = across > 0 ? own + (across - 1) * (thread % 4) / 4 : width - 1;
-    const auto sample = [&](const T* from, const int64_t* steps) {
-      return static_cast<C>(from[row * steps[2] + column * steps[3]]);
+    const auto sample = [&](const T* from, const int64_t* strides) {
+      return static_cast<C>(from[row * strides[2] + column * strides[3]]);
     };
-    samples[0][thread] = sample(input, launch.input_steps);
-    samples[1][thread] = sample(target, launch.target_steps);
+    samples[0][thread] = sample(input, launch.input_strides);
+    samples[1][thread] = sample(target, launch.target_strides);
   }
   __syncthreads();
   __shared__ SsimShifts<C> shared_shifts;
@@ -229,11 +230,11 @@ __global__ void __launch_bounds__(SsimBlock<C, kWindow, kGrads>::kThreads,
   const bool loads = 4 * lane < kColumns;
   const bool whole = launch.wide && quad_column >= 0 && quad_column + 4 <= width;
   const bool squared = launch.squared && quad_column >= own && quad_column < own + strip_width;
-  const auto at_first_quad = [&](const T* from, const int64_t* steps) {
-    return from + (first_row + role) * steps[2] + quad_column * steps[3];
+  const auto at_first_quad = [&](const T* from, const int64_t* strides) {
+    return from + (first_row + role) * strides[2] + quad_column * strides[3];
   };
-  const T* next_x = at_first_quad(input, launch.input_steps);
-  const T* next_y = at_first_quad(target, launch.target_steps);
+  const T* next_x = at_first_quad(input, launch.input_strides);
+  const T* next_y = at_first_quad(target, launch.target_strides);
   SsimVector<T, 4> x, y;
   const auto fetch = [&](int i_row) {
     const int row = first_row + i_row;
@@ -245,12 +246,12 @@ __global__ void __launch_bounds__(SsimBlock<C, kWindow, kGrads>::kThreads,
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const bool here = inside && quad_column + i >= 0 && quad_column + i < width;
-        x.at[i] = here ? next_x[i * launch.input_steps[3]] : static_cast<T>(0.0f);
-        y.at[i] = here ? next_y[i * launch.target_steps[3]] : static_cast<T>(0.0f);
+        x.at[i] = here ? next_x[i * launch.input_strides[3]] : static_cast<T>(0.0f);
+        y.at[i] = here ? next_y[i * launch.target_strides[3]] : static_cast<T>(0.0f);
       }
     }
-    next_x += Block::kRoles * launch.input_steps[2];
-    next_y += Block::kRoles * launch.target_steps[2];
+    next_x += Block::kRoles * launch.input_strides[2];
+    next_y += Block::kRoles * launch.target_strides[2];
   };
   if (loads) {
     fetch(role);
@@ -376,11 +377,11 @@ __global__ void __launch_bounds__(SsimBlock<C, kWindow, kGrads>::kThreads,
       const int i_blurred = i_row - 3;
       if (i_blurred >= grown && written) {
         const int64_t row = row_begin + i_blurred - grown;
-        const int64_t o_input = row * launch.input_steps[2];
-        const int64_t o_target = row * launch.target_steps[2];
+        const int64_t o_input = row * launch.input_strides[2];
+        const int64_t o_target = row * launch.target_strides[2];
         const int64_t o_gradient = (plane * height + row) * width;
-        const C x_here = static_cast<C>(input[o_input + pixel * launch.input_steps[3]]);
-        const C y_here = static_cast<C>(target[o_target + pixel * launch.target_steps[3]]);
+        const C x_here = static_cast<C>(input[o_input + pixel * launch.input_strides[3]]);
+        const C y_here = static_cast<C>(target[o_target + pixel * launch.target_strides[3]]);
         const C two_x = 2 * (x_here - shifts.input), two_y = 2 * (y_here - shifts.target);
         const C by_square = ((two_x - two_y) / 2 + shifts.d) * (2 * launch.grad_square);
         const C grad = 2 * launch.grad;

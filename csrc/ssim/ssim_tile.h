@@ -27,11 +27,11 @@ constexpr int64_t kSsimBuffer = 64;
 
 // Elements from one row of a buffer to the next: the tile, a window on each side, and what the
 // last vector of a row goes beyond it.
-constexpr int64_t ssim_step(int64_t window) { return kSsimColumns + 2 * (window - 1) + 28; }
+constexpr int64_t ssim_stride(int64_t window) { return kSsimColumns + 2 * (window - 1) + 28; }
 
 // Elements of scratch memory: buffers of two, four and four maps, and six maps of a few rows.
 constexpr int64_t ssim_scratch(int64_t window) {
-  return (10 * kSsimBuffer + 6 * kSsimRows) * ssim_step(window);
+  return (10 * kSsimBuffer + 6 * kSsimRows) * ssim_stride(window);
 }
 
 }  // namespace vqe_fast

@@ -48,8 +48,8 @@ extern "C" void attend_backward(const Map* query, const Map* key, const Map* val
   const tiles_emulated::Emulation emulation;
   const Scratch scratch(attention_backward_scratch(query->channels, value->channels));
   for (int64_t first = 0; first < query->positions; first += SmallBlock::positions) {
-    avx512::attention_expected<BFloat16>(grad_output->map(), output->map(), first, expected,
-                                         scratch.values);
+    avx512::attention_delta<BFloat16>(grad_output->map(), output->map(), first, expected,
+                                      scratch.values);
   }
   const AttentionBackward<BFloat16, float> call{
       query->map(), key->map(), value->map(), grad_output->map(), scale,   maximum, sum,

@@ -48,7 +48,7 @@ void run(const VarianceCall& call) {
   launch.count = call.count;
   for (int frame = 0; frame < launch.count; ++frame) {
     launch.frames[frame] = static_cast<const T*>(call.frames[frame]);
-    std::copy_n(call.steps[frame], 4, launch.steps[frame]);
+    std::copy_n(call.steps[frame], 4, launch.strides[frame]);
   }
   launch.map = static_cast<C*>(call.map);
   std::vector<C> found(2 * launch.blocks());
@@ -84,8 +84,8 @@ void run(const SharpenCall& call) {
   std::copy_n(call.taps, call.taps_size, launch.filter.taps);
   launch.detail = static_cast<const T*>(call.detail);
   launch.smooth = static_cast<const T*>(call.smooth);
-  std::copy_n(call.detail_steps, 4, launch.detail_steps);
-  std::copy_n(call.smooth_steps, 4, launch.smooth_steps);
+  std::copy_n(call.detail_steps, 4, launch.detail_strides);
+  std::copy_n(call.smooth_steps, 4, launch.smooth_strides);
   launch.variance = static_cast<const C*>(call.variance);
   launch.bounds = static_cast<const C*>(call.bounds);
   launch.output = static_cast<T*>(call.output);

@@ -40,8 +40,8 @@ void run(const Call& call) {
   launch.input = static_cast<const T*>(call.input);
   launch.target = static_cast<const T*>(call.target);
   for (int i = 0; i < 4; ++i) {
-    launch.input_steps[i] = call.input_steps[i];
-    launch.target_steps[i] = call.target_steps[i];
+    launch.input_strides[i] = call.input_steps[i];
+    launch.target_strides[i] = call.target_steps[i];
   }
   launch.planes = call.sizes[0] * call.sizes[1];
   launch.channels = call.sizes[1];

@@ -112,7 +112,7 @@ def distinct_kernels(shapes, dtypes, arch=90):
                 chosen = plan(kernel, dtype, channels, value_channels, arch)
                 constants = tuple((name, str(value)) for name, value in chosen.constants.items())
                 compiled.add((_FUNCTIONS[kernel], dtype, constants))
-            compiled.add(("expected_kernel", dtype, chosen.constants["C"], parts(dtype, "ieee")))
+            compiled.add(("delta_kernel", dtype, chosen.constants["C"], parts(dtype, "ieee")))
             compiled.add(("combine_kernel", dtype, chosen.constants["C"]))
     return compiled
 
