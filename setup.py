@@ -14,38 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
-PACKAGES = {
-    "vqe_fast": "vqe_fast",
-    "vqe_fast.bench": "vqe_fast/bench",
-    "vqe_fast.bench.operators": "vqe_fast/bench/operators",
-    "vqe_fast.cli": "vqe_fast/cli",
-    "vqe_fast.comparison": "vqe_fast/comparison",
-    "vqe_fast.data": "vqe_fast/data",
-    "vqe_fast.demonstration": "vqe_fast/demonstration",
-    "vqe_fast.evaluation": "vqe_fast/evaluation",
-    "vqe_fast.evaluation.protocols": "vqe_fast/evaluation/protocols",
-    "vqe_fast.inspection": "vqe_fast/inspection",
-    "vqe_fast.kernels": "kernels",
-    "vqe_fast.metrics": "vqe_fast/metrics",
-    "vqe_fast.models": "vqe_fast/models",
-    "vqe_fast.nn": "vqe_fast/nn",
-    "vqe_fast.ops": "vqe_fast/ops",
-    "vqe_fast.reference": "vqe_fast/reference",
-    "vqe_fast.training": "training",
-    "vqe_fast.training.comparisons": "training/comparisons",
-    "vqe_fast.training.recipes": "training/recipes",
-    "vqe_fast.video": "vqe_fast/video",
-    "vqe_fast.video.frames": "vqe_fast/video/frames",
-    "vqe_fast.video.inference": "vqe_fast/video/inference",
-    "vqe_fast.video.media": "vqe_fast/video/media",
-    "vqe_fast.video.pipeline": "vqe_fast/video/pipeline",
-    "vqe_fast.video.qp": "vqe_fast/video/qp",
-    "vqe_fast.video.segments": "vqe_fast/video/segments",
-    "vqe_fast.video.threads": "vqe_fast/video/threads",
-    "vqe_fast.weights": "vqe_fast/weights",
-}
+# Folders with packages, and those packages: kernels and training are beside the rest of it.
+ROOTS = {"vqe_fast": "vqe_fast", "kernels": "vqe_fast.kernels", "training": "vqe_fast.training"}
 PACKAGE_DATA = {
     "vqe_fast": ["py.typed"],
     "vqe_fast.comparison": ["page/*.html", "page/*.css", "page/*.js"],
@@ -56,7 +28,7 @@ PACKAGE_DATA = {
 }
 
 # Absolute, because ninja compiles in a folder of its own.
-HEADERS = str(Path("csrc").resolve())
+CSRC = Path("csrc").resolve()
 TORCH_TARGET = "2.10"
 DEFAULT_CUDA_ARCHS = "8.0;9.0+PTX"
 
@@ -64,6 +36,22 @@ DEFAULT_CUDA_ARCHS = "8.0;9.0+PTX"
 def stop(sentence: str) -> None:
     """Ends the build with one sentence instead of a traceback."""
     raise SystemExit(f"vqe_fast: {sentence}")
+
+
+def packages() -> dict[str, str]:
+    """The folder of each package."""
+    found = {}
+    for folder, package in ROOTS.items():
+        found[package] = folder
+        for name in find_packages(folder):
+            found[f"{package}.{name}"] = f"{folder}/{name.replace('.', '/')}"
+    return found
+
+
+def sources(*patterns: str) -> list[str]:
+    """The files of csrc with such names, relative to here."""
+    found = [path for pattern in patterns for path in sorted(CSRC.glob(pattern))]
+    return [path.relative_to(CSRC.parent).as_posix() for path in found]
 
 
 def native_build() -> tuple[list[Extension], type]:
@@ -84,6 +72,9 @@ def native_build() -> tuple[list[Extension], type]:
             "or set VQE_FAST_BUILD=none for pure Python"
         )
 
+    # Messages of checks say where they stand from these folders on: builds in others are the same.
+    folders = {CSRC.parent: ".", Path(torch.__file__).parent: "torch"}
+    short_paths = [f"-ffile-prefix-map={folder}={name}" for folder, name in folders.items()]
     target = ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DTORCH_STABLE_ONLY"]
     # Functions that take vectors stay within their file: how vectors are passed is no matter.
     # Errors of arithmetic are not read, so calls to sqrt need not set errno; the results of
@@ -96,20 +87,13 @@ def native_build() -> tuple[list[Extension], type]:
         "-fno-math-errno",
         "-fno-trapping-math",
         "-Wno-psabi",
+        *short_paths,
     ]
     extensions = [
         cpp_extension.CppExtension(
             "vqe_fast._ops_cpu",
-            [
-                "csrc/library.cpp",
-                "csrc/attention/attention_cpu.cpp",
-                "csrc/charbonnier/charbonnier_cpu.cpp",
-                "csrc/fusion/fusion_cpu.cpp",
-                "csrc/modulation/modulation_cpu.cpp",
-                "csrc/modulation/modulation_gains_cpu.cpp",
-                "csrc/ssim/ssim_cpu.cpp",
-            ],
-            include_dirs=[HEADERS],
+            sources("library.cpp", "*/*_cpu.cpp"),
+            include_dirs=[str(CSRC)],
             extra_compile_args=[*target, *optimise],
             py_limited_api=True,
         )
@@ -123,11 +107,14 @@ def native_build() -> tuple[list[Extension], type]:
         extensions.append(
             cpp_extension.CppExtension(
                 "vqe_fast._ops_cuda",
-                ["csrc/build_cuda.cu", "csrc/fusion/fusion_cuda.cu", "csrc/ssim/ssim_cuda.cu"],
-                include_dirs=[HEADERS, f"{cuda_home}/include"],
+                sources("*.cu", "*/*_cuda.cu"),
+                include_dirs=[str(CSRC), f"{cuda_home}/include"],
                 extra_compile_args={
                     "cxx": [*target, *optimise, "-DUSE_CUDA"],
-                    "nvcc": [*target, "-O3", "-std=c++20", "-DUSE_CUDA", "--cudart=static"],
+                    "nvcc": [
+                        *(*target, "-O3", "-std=c++20", "-DUSE_CUDA", "--cudart=static"),
+                        *("-Xcompiler", ",".join(short_paths)),
+                    ],
                 },
                 extra_link_args=[
                     "-Wl,--no-as-needed",
@@ -147,7 +134,7 @@ def native_build() -> tuple[list[Extension], type]:
     facts = build_facts(compiler, torch.__version__, toolkit, archs)
     extensions.append(host_module(pybind11.get_include(), facts))
     for extension in extensions:
-        extension.depends = sorted(str(path) for path in Path("csrc").rglob("*.*h"))
+        extension.depends = sources("**/*.*h")
     return extensions, cpp_extension.BuildExtension.with_options(no_python_abi_suffix=True)
 
 
@@ -166,8 +153,8 @@ def host_module(pybind11_headers: str, facts: dict[str, str]) -> Extension:
     """The one part that is compiled for one version of Python; needs no torch."""
     return Extension(
         "vqe_fast._host",
-        ["csrc/host.cpp"],
-        include_dirs=[HEADERS, pybind11_headers],
+        sources("host.cpp"),
+        include_dirs=[str(CSRC), pybind11_headers],
         define_macros=[(name, f'"{value}"') for name, value in facts.items()],
         extra_compile_args=["-O1", "-g0", "-std=c++20", "-fvisibility=hidden"],
         language="c++",
@@ -226,8 +213,8 @@ elif wanted != "none" and "sdist" not in sys.argv:
     cmdclass = {"build_ext": build}
 
 setup(
-    packages=list(PACKAGES),
-    package_dir=PACKAGES,
+    packages=list(packages()),
+    package_dir=packages(),
     package_data=PACKAGE_DATA,
     ext_modules=ext_modules,
     cmdclass=cmdclass,
