@@ -156,8 +156,10 @@ class AttentionGradients {
     }
   }
 
-  // Rows from first on, as products over positions take them on their right.
-  static void store_rows(const Vector<C> (&square)[kLanes], Value* to, int64_t first) {
+  // Rows from first on, as products over positions take them on their right. A template, so that
+  // only the join that there is must compile.
+  template <typename V>
+  static void store_rows(const V (&square)[kLanes], Value* to, int64_t first) {
     constexpr int64_t kRows = Operands::kRowsInOne;
     for (int k = 0; k < kLanes; k += kRows) {
       if constexpr (kRows == 1) {
