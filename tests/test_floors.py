@@ -4,35 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from floors import PACKAGES, VIDEO
 
 import vqe_fast
 
 ROOT = Path(vqe_fast.__file__).parent
-
-PACKAGES = [
-    {"_atomic_write", "_machine", "_memory", "_precision", "_version", "reference"},
-    {"kernels"},
-    {"ops"},
-    {"_info", "nn", "weights"},
-    {"models"},
-    {"video", "metrics"},
-    {"data"},
-    {"training", "comparison", "inspection", "bench"},
-    {"evaluation", "demonstration"},
-    {"cli"},
-]
-VIDEO = [
-    {"errors", "quality"},
-    {"options"},
-    {"frames", "threads"},
-    {"media", "inference"},
-    {"qp"},
-    {"interlacing", "pipeline"},
-    {"report"},
-    {"session"},
-    {"segments"},
-    {"enhance"},
-]
 
 
 def imports(package):

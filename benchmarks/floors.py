@@ -1,0 +1,33 @@
+"""The floors of the package, from below: ``tests/test_floors.py`` keeps to them.
+
+A module imports from its own room or from a floor below it, never from above.
+``benchmarks/plot_architecture.py`` draws them.
+"""
+
+PACKAGES = [
+    {"_atomic_write", "_machine", "_memory", "_precision", "_version", "reference"},
+    {"kernels"},
+    {"ops"},
+    {"_info", "nn", "weights"},
+    {"models"},
+    {"video", "metrics"},
+    {"data"},
+    {"training", "comparison", "inspection", "bench"},
+    {"evaluation", "demonstration"},
+    {"cli"},
+]
+"""Modules and packages directly in ``vqe_fast``."""
+
+VIDEO = [
+    {"errors", "quality"},
+    {"options"},
+    {"frames", "threads"},
+    {"media", "inference"},
+    {"qp"},
+    {"interlacing", "pipeline"},
+    {"report"},
+    {"session"},
+    {"segments"},
+    {"enhance"},
+]
+"""Modules and packages directly in ``vqe_fast.video``."""
