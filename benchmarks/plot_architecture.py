@@ -274,7 +274,7 @@ def draw_gradient():
     """Clips, batches, a step forward and backward, files."""
     picture = Picture(11, 8.5)
     picture.lane(6.95, 1.4, "once", "vqe-fast prepare, or the start of vqe-fast train")
-    picture.lane(5.35, 1.42, "batches", "drawn in the Loader's threads; each process draws its share")
+    picture.lane(5.35, 1.42, "batches", "in the Loader's threads; each process draws its share")
     picture.lane(1.9, 3.27, "a step", "forward →, then ← backward")
     picture.lane(0.12, 1.6, "files", "")
     steps = [
