@@ -1,1 +1,1 @@
-"""Training: recipes, losses, the training loop, and what weights gain."""
+"""Training: recipes, losses, optimisers, the training loop, and what weights gain."""

@@ -1,4 +1,4 @@
-"""Variants of a recipe, trained and measured alike: the papers' ablations in miniature."""
+"""Ablations: variants of a recipe, trained and measured alike, as the papers' tables do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDER = Path(__file__).parent / "comparisons"
 
 
 class Comparison(Strict):
-    """Variants of a recipe.
+    """An ablation: variants of a recipe.
 
     Attributes:
         recipe: name or path of the recipe.
@@ -41,7 +41,7 @@ class Comparison(Strict):
 
 
 def read_comparison(name: str) -> Comparison:
-    """Reads a comparison: a YAML file, or the name of one that ships.
+    """Reads an ablation: a YAML file, or the name of one that ships.
 
     Raises:
         ValueError: there is none, or it is not a comparison.
@@ -50,7 +50,7 @@ def read_comparison(name: str) -> Comparison:
 
 
 def table(rows: Mapping[str, Sequence[Measurement]]) -> str:
-    """Markdown: a line for each variant, PSNR with its gain and SSIM with its gain a setting.
+    """Table in Markdown: a line for each variant, PSNR and SSIM with their gains a setting.
 
     Clips that compression did not change are left out.
     """

@@ -1,4 +1,4 @@
-"""The discriminator that a generator learns against."""
+"""Adversarial training: the discriminator that a generator learns against."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DISCRIMINATOR = {"lsgan": lsgan_discriminator_loss, "standard": adversarial_dis
 
 
 class Adversary:
-    """A discriminator and both sides' losses.
+    """A discriminator, with its own loss and the generator's.
 
     Args:
         recipe: which.
@@ -35,14 +35,14 @@ class Adversary:
         self.discriminator.to(device)
 
     def own_terms(self, restored: Restored) -> dict[str, Tensor]:
-        """What the discriminator minimises; nothing reaches the generator."""
+        """The discriminator's loss; no gradient reaches the generator."""
         self.discriminator.requires_grad_(True)
         fake, _ = self._verdict(restored.output.detach(), restored.compressed)
         real, _ = self._verdict(restored.pristine, restored.compressed)
         return {"discriminator": _DISCRIMINATOR[self._recipe.loss](fake, real)}
 
     def generator_terms(self, restored: Restored) -> dict[str, Tensor]:
-        """What the generator minimises beside its other losses."""
+        """The generator's adversarial loss."""
         recipe = self._recipe
         self.discriminator.requires_grad_(False)
         fake, fakes = self._verdict(restored.output, restored.compressed)

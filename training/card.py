@@ -1,4 +1,4 @@
-"""The card that goes with trained weights: how they were made and what they gain."""
+"""Model card of trained weights: how they were made and what they gain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Card:
-    """Where weights come from.
+    """Card of weights: model, recipe, data, steps, seed, gains.
 
     Attributes:
         model: the registered model they belong to.

@@ -1,4 +1,4 @@
-"""Files of a run: the state to go on from, and weights."""
+"""Checkpoints of a run: its state to resume from, and weights."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PLATEAU_NAME = "plateau.pt"
 
 
 def save_state(state: dict[str, Any], folder: Path, name: str = STATE_NAME) -> None:
-    """Writes ``last.pt``, or the file of another name."""
+    """Writes a checkpoint, ``last.pt`` or the file of another name."""
     with atomic_write(folder / name) as draft:
         torch.save(state, draft)
 
 
 def load_state(folder: Path, recipe: Recipe, device: torch.device) -> dict[str, Any] | None:
-    """The latest state that a run can go on from, or None if there is none.
+    """The latest checkpoint that a run can resume from, or None if there is none.
 
     That is ``last.pt``; where a stage is to have another number of steps by now, and the rate of
     the last ones has depended on how many there were to be, ``plateau.pt``.

@@ -1,4 +1,4 @@
-"""What a model gains on crops that were held out."""
+"""Gains of a model on crops that were held out."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Gains:
 
     @property
     def score(self) -> float:
-        """What is better: the mean over luma and chroma, weighed 6:1:1."""
+        """The score to compare by: the mean over luma and chroma, weighed 6:1:1."""
         return _LUMA_COUNTS * self.luma + (1 - _LUMA_COUNTS) * self.chroma
 
 
 @torch.no_grad()
 def crop_gains(restore: Callable[[Windows], Tensor], crops: CropSampler) -> Gains:
-    """Restores all crops and compares.
+    """Restores all crops and measures ΔPSNR.
 
     Args:
         restore: windows → what a model makes of them.

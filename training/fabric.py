@@ -1,4 +1,4 @@
-"""Devices, processes and precision, by Lightning Fabric."""
+"""Lightning Fabric: devices, processes and precision of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a model that are kept as they are while the rest is trained."""
+"""Freezing: parts of a model that are kept as they are while the rest is trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def frozen(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
-    """Inside, the parts of ``model`` with these dotted names want no gradients.
+    """Context manager: parameters of these submodules of ``model`` want no gradients.
 
     Raises:
         ValueError: there is no part of a name.

@@ -1,4 +1,4 @@
-"""Models on whole frames of clips, run as ``vqe-fast enhance`` runs them."""
+"""Inference on whole frames of clips, as ``vqe-fast enhance`` does it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def restored_frames(
     qp: Literal["frame", "base"] = "frame",
     strengths: Strengths | None = None,
 ) -> Iterator[Samples]:
-    """Runs ``model`` over some frames of a degraded version of a clip.
+    """Restores some frames of a degraded version of a clip.
 
     They are what :func:`vqe_fast.enhance_video` makes with the same module, but for two things:
     scenes are those of the pristine clip, and a model that could be told the QP of each block is

@@ -1,4 +1,4 @@
-"""What a model gains: PSNR and SSIM before and after, per clip and degradation."""
+"""Gains of a model: PSNR and SSIM before and after, per clip and degradation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vqe_fast.video.inference.strength import Strengths
 
 @dataclass(frozen=True)
 class Measurement:
-    """One clip at one setting: means over the frames that compression changed.
+    """PSNR and SSIM of one clip at one setting, means over the frames that compression changed.
 
     Where it changed none they are None.
 
@@ -78,7 +78,7 @@ def measure(
     strengths: Strengths | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Measurement]:
-    """Runs ``model`` over the compressed clips as enhancement does in float32, and compares.
+    """Restores compressed clips as enhancement does in float32, and measures PSNR and SSIM.
 
     See :func:`vqe_fast.training.full_frames.restored_frames` for what is run.
 
@@ -127,7 +127,7 @@ def compare(frames: Samples, original: Samples) -> tuple[float, float]:
 
 
 def write_csv(rows: Sequence[Measurement], path: Path) -> None:
-    """Writes the measurements, a line each, under their field names; chroma if some have it."""
+    """Writes the measurements as CSV, under their field names; chroma if some have it."""
     names = [field.name for field in fields(Measurement)]
     if all(row.chroma_before is None for row in rows):
         names = [name for name in names if not name.startswith("chroma")]
@@ -138,7 +138,7 @@ def write_csv(rows: Sequence[Measurement], path: Path) -> None:
 
 
 def summarise(rows: Sequence[Measurement]) -> dict[str, dict[str, float]]:
-    """Per setting what is gained, means over the clips that compression changed.
+    """Gains per setting, means over the clips that compression changed.
 
     Returns:
         Setting → ``psnr_gain`` and ``ssim_gain``, ``worst_psnr_gain``, that of the clip that gains

@@ -1,4 +1,4 @@
-"""The fastest way to take the same step many times: eager or compiled, in a CUDA graph or not."""
+"""The fastest form of a training step: eager or compiled, in a CUDA graph or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPILED = "compiled"
 
 
 def fastest_step(step: Step, blocks: list[nn.Module], device: torch.device, say: Say) -> Step:
-    """Tries the ways that a device has, and returns the one whose steps took least time.
+    """Times the forms of a step that a device has, and returns the fastest.
 
     On a GPU these are the step as it is and with its blocks compiled, each in a CUDA graph, or
     without one where it cannot be captured. What does not work is said and left out. The CPU has

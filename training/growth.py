@@ -1,4 +1,4 @@
-"""Networks that begin as a smaller one of the same design."""
+"""Growth: initialising a network from the weights of a smaller one of the same design."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ADDED_TO_FEATURES = ("second.weight", "second.bias", "up.weight", "up.bias", "o
 
 
 def load_start(model: nn.Module, path: Path) -> None:
-    """Loads weights to start training from: the model's own, or some of them, or a smaller one's.
+    """Loads initial weights: the model's own, or some of them, or a smaller one's.
 
     A :class:`vqe_fast.models.dualres.DualResolution` that is larger than that of the file computes
     the same as it at first; new blocks add nothing yet, and nothing looks at new channels yet.
@@ -38,7 +38,7 @@ def load_start(model: nn.Module, path: Path) -> None:
 
 @torch.no_grad()
 def grow(model: DualResolution, smaller: DualResolution) -> None:
-    """Makes a network compute what a smaller one does.
+    """Initialises a network so that it computes what a smaller one does.
 
     Args:
         model: has at least as many channels and blocks, with the same QPs in its tables.

@@ -1,4 +1,4 @@
-"""Stopping a long run at a step's end."""
+"""Interruption of a run by Ctrl-C or SIGTERM, at the end of a step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Interruption:
-    """While it is entered, Ctrl-C and SIGTERM are noted rather than obeyed at once.
+    """Context manager: within it Ctrl-C and SIGTERM are noted rather than obeyed at once.
 
     Attributes:
         asked: whether one came.

@@ -1,4 +1,4 @@
-"""A part of a model, its optimiser, and its average over time."""
+"""Learner: trained parameters, their optimiser, and the exponential moving average of weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqe_fast.training.recipe import OptimiserRecipe, ScheduleRecipe
 
 
 class Learner:
-    """Takes the steps of gradient descent for the parameters of a module.
+    """Optimiser steps for the parameters of a module.
 
     Args:
         module: what is trained; parameters that want no gradient are left alone.
@@ -31,7 +31,7 @@ class Learner:
         self._rates = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
 
     def schedule(self, schedule: ScheduleRecipe, step: int, steps: int) -> float:
-        """Sets the rates for a step; returns the recipe's ``rate`` as it is then."""
+        """Sets the learning rates for a step; returns the recipe's ``rate`` as it is then."""
         factor = schedule.factor_at(step, steps)
         for optimiser, rate in zip(self._optimisers, self._rates, strict=True):
             for group in optimiser.param_groups:
@@ -44,7 +44,7 @@ class Learner:
             parameter.grad = None
 
     def step(self) -> None:
-        """Follows the gradients that have been added up since the last :meth:`forget`."""
+        """Takes an optimiser step by the gradients added up since the last :meth:`forget`."""
         average_gradients(self._fabric, self._parameters)
         if self._recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
@@ -52,17 +52,17 @@ class Learner:
             optimiser.step()
 
     def state(self) -> list[dict[str, Any]]:
-        """What a checkpoint keeps."""
+        """The optimisers' state, for a checkpoint."""
         return [optimiser.state_dict() for optimiser in self._optimisers]
 
     def restore(self, states: Sequence[dict[str, Any]]) -> None:
-        """The opposite of :meth:`state`."""
+        """Loads what :meth:`state` gave."""
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict(state)
 
 
 class Average:
-    """The exponential moving average of a model's weights; the model itself without a decay."""
+    """Exponential moving average of a model's weights; the model itself without a decay."""
 
     def __init__(self, model: nn.Module, decay: float | None) -> None:
         self._model = model
@@ -78,15 +78,15 @@ class Average:
         return averaged
 
     def update(self) -> None:
-        """After a step of the model."""
+        """Updates the average after a step of the model."""
         if self._averaged is not None:
             self._averaged.update_parameters(self._model)
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """The average's state, for a checkpoint."""
         return self._averaged.state_dict() if self._averaged else {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """The opposite of :meth:`state`."""
+        """Loads what :meth:`state` gave."""
         if self._averaged is not None:
             self._averaged.load_state_dict(state)

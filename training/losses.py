@@ -1,4 +1,4 @@
-"""The losses that recipes name."""
+"""Losses by the names that recipes give them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def relative_charbonnier_loss(input: Tensor, target: Tensor, eps: float = 1e-3) -> Tensor:
-    """Mean over the batch of the logarithm of each patch's Charbonnier loss.
+    """Log-Charbonnier loss: mean over the batch of the logarithm of each patch's.
 
     Halving a patch's error counts the same however small it was: the plain loss lets strongly
     compressed patches decide, and a network then harms those that need little.
@@ -44,7 +44,7 @@ def relative_mse_loss(
     floor: float | Sequence[float] | Tensor = 3e-5,
     weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
-    """Squared error as a share of what it was before: mean of |x - y|² / (|c - y|² + floor).
+    """MSE relative to the input's: mean of |x - y|² / (|c - y|² + floor).
 
     The mean is over patches and channels. Each patch counts alike however strongly it was
     compressed, but for those that have next to no error, such as flat ones.
@@ -83,7 +83,7 @@ _FEATURES: dict[str, tuple[int, Callable[..., nn.Module]]] = {
 
 
 class TermLoss(nn.Module):
-    """A term of a recipe's loss, times its weight.
+    """A weighted term of a recipe's loss.
 
     Raises:
         ValueError: an option that the loss does not have.
@@ -100,14 +100,14 @@ class TermLoss(nn.Module):
             raise ValueError(f"the loss {term.name}: {error}") from error
 
     def forward(self, input: Tensor, target: Tensor, compressed: Tensor | None = None) -> Tensor:
-        """The term of (B, C, H, W) in [0, 1]; ``compressed`` is what the network was given."""
+        """The term of (B, C, H, W) in [0, 1]; ``compressed`` is the network's input."""
         given = (compressed,) if self._is_relative else ()
         loss: Tensor = self.weight * self.loss(input, target, *given)
         return loss
 
 
 def build_losses(terms: Sequence[LossTerm]) -> nn.ModuleDict:
-    """Name → term; a second one of a name gets a number."""
+    """Name → weighted term of a stage's loss; a second one of a name gets a number."""
     losses = nn.ModuleDict()
     for number, term in enumerate(terms):
         name = term.name if term.name not in losses else f"{term.name}_{number}"

@@ -1,4 +1,4 @@
-"""What the training loop asks of a task."""
+"""The interface of objectives: forward pass, loss and figures of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vqe_fast.data.windows import Batch
 
 
 class Objective(Protocol):
-    """What is done with a batch, what it costs, and how well it was done."""
+    """Interface of a task: forward pass, terms of the loss, figures, picture."""
 
     trained: nn.Module
     """The part of the model that learns."""
@@ -23,13 +23,13 @@ class Objective(Protocol):
         """The terms of the loss; their sum is minimised."""
 
     def figures(self, result: Any) -> dict[str, Tensor]:
-        """Means over the batch for people; the first says how good it is, more is better."""
+        """Figures of quality, means over the batch; the first is the score, more is better."""
 
     def picture(self, result: Any) -> Tensor | None:
-        """(C, H, W) in [0, 1] to look at, where there is something to see."""
+        """A picture, (C, H, W) in [0, 1], for TensorBoard, or None."""
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of the terms."""
+    """The sum of a loss's terms."""
     summed: Tensor = sum(terms.values(), start=next(iter(terms.values())).new_zeros(()))
     return summed

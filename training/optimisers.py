@@ -1,4 +1,4 @@
-"""The optimisers that recipes name."""
+"""Optimisers by the names that recipes give them: Adam, AdamW and Muon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOMENTUM = 0.95
 
 
 def build_optimisers(module: nn.Module, recipe: OptimiserRecipe) -> list[Optimizer]:
-    """One optimiser, or two that share the parameters: those of ``module`` that want gradients.
+    """The optimisers of ``module``: one, or two that share the parameters that want gradients.
 
     The first has the recipe's ``rate``.
 
@@ -55,7 +55,7 @@ class ConvolutionMuon(Muon):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Takes a step with the gradients of the weights."""
+        """Takes an optimiser step by the gradients of the weights."""
         for weight, matrix in zip(self._weights, self._matrices, strict=True):
             assert weight.grad is not None
             matrix.grad = _rows(weight.grad, weight)

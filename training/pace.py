@@ -1,4 +1,4 @@
-"""Precision and threads of a training run, by what a step takes on the machine at hand."""
+"""Precision and number of threads of a run, chosen by timing steps on the machine at hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FRAMES = 3
 
 @dataclass(frozen=True)
 class Pace:
-    """How a run computes; it keeps to it, so that it gives the same when it goes on.
+    """Precision and threads of a run, kept when it is resumed, so that results are the same.
 
     Attributes:
         precision: of the forward passes.
@@ -44,7 +44,7 @@ class Pace:
 
 
 def pace_of(recipe: Recipe, output: Path, model: nn.Module, device: torch.device) -> Pace:
-    """What a run in ``output`` keeps to, or what is fastest now.
+    """The pace of the run in ``output``, or the fastest now.
 
     One thread is taken unless all are 1.3 times as fast. Threads that ``OMP_NUM_THREADS`` names
     are kept. Of several processes each has one thread's settings from its launcher, and they take
@@ -66,7 +66,7 @@ def pace_of(recipe: Recipe, output: Path, model: nn.Module, device: torch.device
 
 
 def keep_pace(pace: Pace, output: Path) -> None:
-    """Writes what a run in ``output`` keeps to when it goes on."""
+    """Writes the pace of the run in ``output``, for when it is resumed."""
     output.mkdir(parents=True, exist_ok=True)
     with atomic_write(output / _FILE) as draft:
         draft.write_text(json.dumps(asdict(pace)), "utf-8")

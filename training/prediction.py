@@ -1,4 +1,4 @@
-"""Training of the quality predictor: QPs from luma."""
+"""Objective of the quality predictor: QPs from luma."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vqe_fast.training.recipe import StageRecipe
 
 
 class Predicted(NamedTuple):
-    """QPs of the frames of a batch, (B) each."""
+    """Predicted and true QPs of the frames of a batch, (B) each."""
 
     output: Tensor
     actual: Tensor
 
 
 class Prediction:
-    """A stage's way from frames to their QPs.
+    """Objective that estimates the QP of frames.
 
     Args:
         model: maps luma (B, 1, H, W) to (B).
@@ -45,8 +45,8 @@ class Prediction:
         }
 
     def figures(self, predicted: Predicted) -> dict[str, Tensor]:
-        """The mean error, below 0."""
+        """The negative mean absolute error."""
         return {"minus_error": -F.l1_loss(predicted.output, predicted.actual)}
 
     def picture(self, predicted: Predicted) -> None:
-        """There is none."""
+        """No picture."""

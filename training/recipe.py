@@ -1,4 +1,4 @@
-"""What a training run is made of, read from YAML; an unknown key is an error."""
+"""Recipes of training runs, read from YAML; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LossName = Literal[
 
 
 class LossTerm(Strict):
-    """One term: its weight, and the options of the loss of that name in ``vqe_fast``.
+    """Term of a loss: its weight, and the options of the loss of that name in ``vqe_fast``.
 
     ``trunk`` is where a loss that compares features has its classifier from: ``published``,
     ``random`` (for trying things out; nothing perceptual about it), or a file.
@@ -43,7 +43,7 @@ class LossTerm(Strict):
 
 
 class OptimiserRecipe(Strict):
-    """Adam, AdamW, or Muon.
+    """Optimiser: Adam, AdamW, or Muon, and its settings.
 
     ``accumulate``: parts that a batch is worked through in.
     ``muon`` takes steps of orthogonal matrices for the weights of convolutions, at ``rate``, and
@@ -68,7 +68,7 @@ class OptimiserRecipe(Strict):
 
 
 class ScheduleRecipe(Strict):
-    """The factor of the rate, after a linear warm-up over ``warmup`` steps.
+    """Learning rate schedule: a factor of the rate, after a linear warm-up over ``warmup`` steps.
 
     ``constant``; ``cooldown``, constant but for a straight line down to ``minimum`` over the last
     ``period`` steps, so that a run can be prolonged from where that begins; ``cosine``, a half
@@ -89,7 +89,7 @@ class ScheduleRecipe(Strict):
         return self
 
     def factor_at(self, step: int, steps: int) -> float:
-        """The factor of the rate at a step of so many."""
+        """The factor of the rate at ``step`` of ``steps``."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         period = self.period or 1
@@ -121,7 +121,7 @@ class ScheduleRecipe(Strict):
 
 
 class AdversarialRecipe(Strict):
-    """A discriminator that learns in turn with the generator.
+    """Adversarial part of a stage: a discriminator that learns in turn with the generator.
 
     ``weight`` is that of the generator's adversarial term, ``feature_matching`` that of the
     distance between the discriminator's features, 0 for none.
@@ -141,7 +141,7 @@ class AdversarialRecipe(Strict):
 
 
 class StageRecipe(Strict):
-    """What is trained how long for what.
+    """Stage of a run: parts to train, loss, optimiser, schedule and number of steps.
 
     ``modules`` are parts of the model that the frames go through one after the other; the last is
     trained, those before it are kept as they are. Without any it is the model as a whole.
@@ -169,7 +169,7 @@ class StageRecipe(Strict):
 
 
 class DataRecipe(PrepareSpec):
-    """How clips are prepared, and what is drawn from them.
+    """Data of a run: how clips are prepared, and how windows are drawn from them.
 
     ``layout`` is ``clips`` for pristine ones, which are degraded, or that of a published data set
     of pairs, see :mod:`vqe_fast.data.readers`.
@@ -193,7 +193,7 @@ class DataRecipe(PrepareSpec):
 
 
 class ValidationRecipe(Strict):
-    """Every so many steps, ``batches`` batches of windows of the validation clips.
+    """Validation: every so many steps, ``batches`` batches of windows of the validation clips.
 
     ``best`` says which figure decides which weights are kept: the gain in PSNR, or the loss.
     ``report`` are the degradations that the finished weights are measured at, those of the data
@@ -210,7 +210,7 @@ class ValidationRecipe(Strict):
 
 
 class Recipe(Strict):
-    """A whole run.
+    """Recipe of a whole run: model, data, stages, validation.
 
     ``precision``: ``auto`` is that in which a step takes less time on the machine at hand.
     """
@@ -227,7 +227,7 @@ class Recipe(Strict):
     checkpoint_every: int = Field(1000, ge=1)
 
     def identity(self) -> str:
-        """All that a run must go on with, as JSON: everything but the numbers of steps."""
+        """The fingerprint of a run, as JSON: everything but the numbers of steps."""
         stages = [stage.model_dump(mode="json", exclude={"steps"}) for stage in self.stages]
         rest = self.model_dump(mode="json", exclude={"stages"})
         return json.dumps(rest | {"stages": stages}, sort_keys=True)

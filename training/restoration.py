@@ -1,4 +1,4 @@
-"""What a model makes of a batch, and what that costs."""
+"""Objective of restoration: compressed frames to pristine ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_PSNR = 100.0  # dB, that of equal frames
 
 
 class Restored(NamedTuple):
-    """Frames of a batch, (N, C, H, W) float32 in [0, 1]: N = B, or B·T of a recurrent model.
+    """Output, input and target of a batch, (N, C, H, W) in [0, 1]; N = B, or B·T if recurrent.
 
     ``wanted`` is what the output shall be, where that is not ``pristine``.
     """
@@ -39,7 +39,7 @@ def sampler_for(
     clips: Sequence[PairedClip],
     teacher: Teacher | None = None,
 ) -> WindowSampler:
-    """Draws from ``clips`` what ``model`` takes, and what ``teacher`` makes of it."""
+    """Sampler of windows from ``clips`` that fit ``model``, with the corrections of ``teacher``."""
     spec, data = spec_of(model), recipe.data
     return WindowSampler(
         clips,
@@ -58,7 +58,7 @@ def sampler_for(
 
 
 class Restoration:
-    """A stage's way from compressed frames to restored ones.
+    """Objective that restores compressed frames.
 
     Args:
         model: the whole model.
@@ -123,7 +123,7 @@ class Restoration:
             }
 
     def figures(self, restored: Restored) -> dict[str, Tensor]:
-        """How much PSNR was gained, and what it is now, in dB: of luma if there is one.
+        """ΔPSNR and PSNR in dB, of luma if there is one, and ΔPSNR of chroma.
 
         Patches without error, such as flat ones, are left out.
         """
@@ -137,7 +137,7 @@ class Restoration:
         return found
 
     def picture(self, restored: Restored) -> Tensor:
-        """A few frames, each as it came, as it became, and as it was."""
+        """Crops of a few frames: compressed, restored, pristine."""
         columns = [
             frames[:_SHOWN, : 1 if self._spec.planes == "yuv" else None].clamp(0, 1)
             for frames in (restored.compressed, restored.output, restored.pristine)

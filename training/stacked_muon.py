@@ -1,4 +1,4 @@
-"""Muon for many convolutions at once, with a rate that is a tensor: a CUDA graph may hold it."""
+"""Muon for stacked convolutions, with a rate that is a tensor, as a CUDA graph needs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StackedMuon:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Takes a step with the gradients of the weights."""
+        """Takes an optimiser step by the gradients of the weights."""
         for weights, momentum in self._groups:
             gradient = _stacked([_gradient(weight) for weight in weights])
             momentum.lerp_(gradient, 1 - _MOMENTUM)
@@ -47,7 +47,7 @@ class StackedMuon:
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """The nearest matrices whose singular values are all about 1, (N, rows, columns), bfloat16.
+    """Orthogonalised matrices, singular values about 1, (N, rows, columns), bfloat16.
 
     Newton and Schulz's iteration with Jordan's coefficients.
     """

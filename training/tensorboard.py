@@ -1,4 +1,4 @@
-"""Curves and pictures of a run, for TensorBoard."""
+"""TensorBoard log of a run: curves and pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vqe_fast.training.train import Progress, Validated
 
 
 class Board:
-    """Writes what a run reports into a folder that ``tensorboard --logdir`` shows.
+    """Writer of a run's TensorBoard log.
 
     A context manager, so that nothing is lost at the end.
     """

@@ -1,4 +1,4 @@
-"""Files of a burst: weights, their card, and the curve."""
+"""Files of a timed training: weights, their card, and the curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule by the clock: training that ends when its time is over, however fast it is."""
+"""Learning rate schedule by the clock: training ends when its time is over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClockSchedule:
-    """The factor of the rate: a warm-up by steps, then constant, then a straight line down to 0.
+    """Schedule by the clock: warm-up by steps, then constant, then a straight line down to 0.
 
     What passes before the first step, such as compiling, is taken from the constant part.
 
@@ -27,5 +27,5 @@ class ClockSchedule:
         return min((step + 1) / self.warmup, left, 1.0)
 
     def is_over(self, elapsed: float) -> bool:
-        """Whether so many seconds are all."""
+        """Whether the time is over after so many seconds."""
         return elapsed >= self.seconds

@@ -1,4 +1,4 @@
-"""Better weights in so many minutes: from a packed file, all of it on one device."""
+"""Timed training: better weights in so many minutes, from a packed file on one device."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TOGETHER = 10  # steps that a GPU is given at a time
 
 @dataclass(frozen=True)
 class Settings:
-    """How a burst is trained, as the recipe ``shipped_dualres_s`` has it but for the batch.
+    """Settings of a timed training, those of the recipe ``shipped_dualres_s`` but for the batch.
 
     Attributes:
         model: a registered :class:`vqe_fast.models.dualres.DualResolution`.
@@ -68,7 +68,7 @@ def burst(
     clock: Callable[[], float] = time.monotonic,
     say: Callable[[str], None] = print,
 ) -> Gains:
-    """Trains a model for some minutes, and keeps the averaged weights that did best.
+    """Trains a model for some minutes, and keeps the averaged weights with the best score.
 
     At the beginning and after every minute the average is measured on the crops held out, a line is
     added to ``curve.csv`` in ``output``, and ``weights.safetensors`` and ``card.toml`` are replaced

@@ -44,7 +44,7 @@ _VALIDATION_SEED = 1 << 32
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands.
+    """Progress of a run: stage, step, loss, learning rate, speed.
 
     Attributes:
         stage: name of the stage.
@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Validated:
-    """What the averaged model does on the validation clips after a step."""
+    """Result of a validation: figures of the averaged model after a step, and a picture."""
 
     stage: str
     step: int
@@ -79,7 +79,7 @@ Report = Callable[[Progress | Validated], None]
 
 
 def build_model(recipe: Recipe) -> nn.Module:
-    """The model that a recipe trains, with its first weights."""
+    """Builds the model of a recipe, with initial weights."""
     if recipe.model == PREDICTOR:
         return QualityPredictor(**recipe.options)
     return create_model(recipe.model, **recipe.options)

@@ -1,4 +1,4 @@
-"""Files that several processes may read and write at the same time."""
+"""Atomic writes, locks and marks of presence, for files that several processes share."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Presence:
-    """That a process is at work somewhere, until it leaves or ends, however it ends."""
+    """Mark that a process is at work somewhere, until it leaves or ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
         """Waits while another is :meth:`alone` there.

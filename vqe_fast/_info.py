@@ -1,4 +1,4 @@
-"""What to paste into a bug report."""
+"""Environment report: versions, what was built, which backend each operator has."""
 
 from __future__ import annotations
 

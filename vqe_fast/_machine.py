@@ -1,4 +1,4 @@
-"""What a machine is called."""
+"""The machine's name: processor or GPU, for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory there is, and amounts of it in words."""
+"""Memory that is available, and amounts of it in words."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from vqe_fast.data.shipped_yaml import find_yaml
 
 
 def find_recipe(name: str) -> Path:
-    """The path of a recipe.
+    """The path of a recipe: a file, or one that ships, by name.
 
     Args:
         name: a path, or the name of a recipe that ships.

@@ -1,1 +1,1 @@
-"""How implementations of one thing are timed side by side, and what is kept of it."""
+"""Benchmarks: implementations timed side by side, their records and tables."""

@@ -1,4 +1,4 @@
-"""What is to be done, and who can do it: the input of :func:`vqe_fast.bench.measure.measure`."""
+"""Benchmark cases: inputs and candidate implementations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCES: Mapping[torch.dtype, float] = {
 
 
 class NotDone(Exception):
-    """An implementation does not do this; that is no mistake of it, and the message says why."""
+    """Raised by an implementation that does not support a case; the message says why."""
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ def run(function: Callable[..., Any], sample: Sample) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An implementation.
+    """An implementation to be timed.
 
     Attributes:
         name: of it.
@@ -76,7 +76,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured, as :class:`~vqe_fast.bench.record.Row` has it.
+    """The subject of a measurement, as :class:`~vqe_fast.bench.record.Row` has it.
 
     Attributes:
         operator: its name.
@@ -97,7 +97,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Work(Subject):
-    """One thing to do, which several candidates do side by side.
+    """A benchmark case: one task, for several candidates.
 
     Attributes:
         sample: number → inputs; the same number gives the same values.
@@ -135,7 +135,7 @@ class Work(Subject):
 
 
 def relative_error(actual: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
-    """The largest, over pairs of tensors, of ‖actual − exact‖ / ‖exact‖; infinite for NaN."""
+    """Relative error: the largest ‖actual − exact‖ / ‖exact‖ of pairs; infinite for NaN."""
     worst = 0.0
     for a, e in zip(actual, exact, strict=True):
         if a.shape != e.shape:
@@ -147,7 +147,7 @@ def relative_error(actual: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
 
 
 def in_float64(sample: Sample) -> Sample:
-    """The same values, exactly, with leaves of their own."""
+    """Copies in float64, exact, with leaves of their own."""
     known: dict[int, Tensor] = {}
 
     def exact(value: Any) -> Any:

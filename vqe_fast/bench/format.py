@@ -1,10 +1,10 @@
-"""Figures as people read them."""
+"""Formats of times and ratios for people."""
 
 from __future__ import annotations
 
 
 def seconds_in_words(seconds: float) -> str:
-    """Three digits and a unit: ``"12.3 ms"``."""
+    """A time with three digits and a unit: ``"12.3 ms"``."""
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
         if seconds * factor >= 1:
             return f"{_digits(seconds * factor)} {unit}"
@@ -12,7 +12,7 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def ratio_in_words(ratio: float) -> str:
-    """``"3.4"``; as many digits as say something."""
+    """A ratio with as many digits as say something: ``"3.4"``."""
     return f"{ratio:.0f}" if ratio >= 20 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 

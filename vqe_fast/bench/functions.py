@@ -1,4 +1,4 @@
-"""Work that is one differentiable function of tensors."""
+"""Benchmark cases of one differentiable function of tensors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Function(Subject):
     work_flops: int | None = None
 
     def usual(self) -> list[Candidate]:
-        """This package, plain PyTorch, and what ``torch.compile`` makes of it."""
+        """The usual candidates: this package, plain PyTorch, and ``torch.compile`` of it."""
         memory = self.plain_memory
         return [
             self.candidate("vqe_fast", lambda: self.ours, role="own"),
@@ -100,7 +100,7 @@ class Function(Subject):
         return self._exact(self.plain)
 
     def work(self, candidates: Sequence[Candidate]) -> Work:
-        """To be measured."""
+        """The benchmark case."""
         return Work(
             self.operator,
             self.case,

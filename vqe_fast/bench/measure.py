@@ -1,4 +1,4 @@
-"""The gate, the times and the memory of one piece of work, in this order."""
+"""Measurement of a benchmark case: correctness, then times, then memory."""
 
 from __future__ import annotations
 

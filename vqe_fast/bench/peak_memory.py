@@ -1,4 +1,4 @@
-"""The most memory that a call holds."""
+"""Peak memory of a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_bytes(step: Step, device: str) -> int:
-    """The most memory held during a call beyond what was held before it.
+    """Peak memory of a call beyond what was held before it, in bytes.
 
     On a GPU that of PyTorch's allocator. On a CPU the larger of what PyTorch's allocator holds and
     what the process holds: the one does not see what kernels and other libraries take for
@@ -27,7 +27,7 @@ def peak_bytes(step: Step, device: str) -> int:
 
 
 def allocated_bytes(step: Step, device: str) -> int:
-    """Of PyTorch's allocator for the device, also for what it returns."""
+    """Peak of PyTorch's allocator for the device, results included."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -50,7 +50,7 @@ def allocated_bytes(step: Step, device: str) -> int:
 
 
 def resident_bytes(step: Step) -> int:
-    """Of the process, in pages of the system; 0 where that is not Linux."""
+    """Peak resident memory of the process, to a page; 0 where that is not Linux."""
     if sys.platform != "linux":
         step()
         return 0

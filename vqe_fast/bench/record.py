@@ -1,4 +1,4 @@
-"""The one schema of every row of every benchmark."""
+"""Record of a benchmark: the one schema of every row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True)
 class Row:
-    """One implementation of one thing, measured or not.
+    """Record of one implementation of one task, measured or not.
 
     Attributes:
         operator: ``attention``, ``charbonnier``, ``fusion``, ``modulation``, ``ssim``; ``model``,
@@ -64,12 +64,12 @@ class Row:
 
     @property
     def group(self) -> tuple[object, ...]:
-        """What rows that were measured side by side have in common."""
+        """Key that rows measured side by side share."""
         return (self.operator, self.case, self.shape, self.direction, self.device)
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells a row from every other one of a run."""
+        """Key of the row, unique in a run."""
         return (*self.group, self.dtype, self.implementation)
 
     @property
@@ -83,7 +83,7 @@ class Row:
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Self:
-        """What :meth:`to_dict` made, or JSON of it.
+        """The row from what :meth:`to_dict` made, or JSON of it.
 
         Raises:
             ValueError: fields are missing, unknown, or contradict each other.
@@ -103,7 +103,7 @@ class Row:
 
 
 def quantile(seconds: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of the values lie, interpolated between neighbours."""
+    """Quantile of some values, linearly interpolated."""
     ordered = sorted(seconds)
     place = share * (len(ordered) - 1)
     below = int(place)

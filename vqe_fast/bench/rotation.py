@@ -1,4 +1,4 @@
-"""Inputs in turn, more of them than the cache holds: no call finds its own still there."""
+"""Rotation of inputs, more of them than the cache holds, so that no call finds its own there."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def rotation(make: Callable[[int], T], first: T, device: str) -> list[T]:
 
 
 def in_turn(samples: list[T], run: Callable[[T], object]) -> Callable[[], object]:
-    """What runs on the next inputs at each call."""
+    """A call that takes the next inputs each time."""
     turn: Iterator[T] = itertools.cycle(samples)
     return lambda: run(next(turn))
 
 
 def bytes_in(values: object) -> int:
-    """Of all tensors in nested tuples and lists, each counted once."""
+    """Bytes of all tensors in nested tuples and lists, each counted once."""
     tensors = {id(leaf): leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)}
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
 @functools.cache
 def cache_bytes(device: str) -> int:
-    """The largest cache of the device."""
+    """Size of the largest cache of the device."""
     if device == "cuda":
         size: int = torch.cuda.get_device_properties().L2_cache_size
         return size

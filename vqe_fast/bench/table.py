@@ -1,4 +1,4 @@
-"""Rows as people read them, in a terminal."""
+"""Tables of benchmark records, for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEGEND = "speed: 1 is the best alternative; memory: beyond what a call is given"
 
 
 def headline(row: Row, device: str) -> str:
-    """What rows that were measured side by side have in common."""
+    """Title of the rows that were measured side by side."""
     direction = "forward" if row.direction == "forward" else "forward and backward"
     shape = ", ".join(map(str, row.shape))
     return f"{row.case}, ({shape}), {row.dtype}, {direction}; {device}"

@@ -1,4 +1,4 @@
-"""Times implementations of one thing in turn, so that all of them see the machine as it is."""
+"""Timing of implementations in turns, so that all of them see the machine as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files an enhancement of several inputs reads, and which it writes."""
+"""Inputs and outputs of an enhancement of several files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Task:
-    """One file to read, and the file to write."""
+    """A file to read, and the file to write."""
 
     source: Path
     target: Path

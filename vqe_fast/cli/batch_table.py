@@ -1,4 +1,4 @@
-"""What became of each file of an enhancement of several, as a table for people."""
+"""Table of results of an enhancement of several files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME = 40
 
 @dataclass(frozen=True)
 class Row:
-    """A file and what became of it.
+    """A file, and the result of its enhancement.
 
     Attributes:
         name: of the file.

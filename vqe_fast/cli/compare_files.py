@@ -1,4 +1,4 @@
-"""The files that ``vqe-fast compare`` is asked for."""
+"""Output files of ``vqe-fast compare``: page and picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vqe_fast.video import VideoError
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, as on the command line."""
+    """Arguments of ``vqe-fast compare``."""
 
     a: Path
     b: Path
@@ -38,7 +38,7 @@ class Request:
 
 
 def run(request: Request, quiet: bool) -> None:
-    """Writes the page and the picture, and says so.
+    """Writes the page and the picture, and prints their names.
 
     Raises:
         VideoError: that cannot be done.

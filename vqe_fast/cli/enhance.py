@@ -1,4 +1,4 @@
-"""``vqe-fast enhance``: files in, better files out."""
+"""``vqe-fast enhance``: enhances video files."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def enhance_several(
     report_path: Path | None,
     quiet: bool,
 ) -> int:
-    """Enhances all files one after the other, and prints a table of what became of each.
+    """Enhances all files one after the other, and prints a table of results.
 
     A file that cannot be enhanced does not keep the others from it. On resuming, outputs that are
     there already are left alone.

@@ -23,7 +23,7 @@ def enhance_one(
     report_path: Path | None,
     quiet: bool,
 ) -> bool:
-    """Enhances a file, and says what was done.
+    """Enhances a file, and prints a summary.
 
     Args:
         source: the file to read, or ``-``.
@@ -65,7 +65,7 @@ def enhance_one(
 
 
 def remarks(report: EnhanceReport) -> list[str]:
-    """What has to be said even where nobody asks: what got lost, and what was damaged."""
+    """Warnings of a report, printed even with ``--quiet``: what got lost, what was damaged."""
     said = []
     if report.not_kept:
         said.append(

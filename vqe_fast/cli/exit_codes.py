@@ -1,4 +1,4 @@
-"""How commands end when they cannot do what was asked: one sentence and an exit code."""
+"""Exit codes, and messages of commands that cannot do what was asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of an enhancement as parameters of a command."""
+"""Command-line parameters made from the options of an enhancement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard input and output as files: containers have to be read and written in several places."""
+"""Standard input and output as temporary files: containers are not read and written in order."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
 
 
 def refuse_segments(source: Path, target: Path) -> None:
-    """Makes sure that segments can be read from ``source`` and kept beside ``target``.
+    """Refuses standard input and output for an enhancement in segments.
 
     Raises:
         VideoError: one of them is a pipe.

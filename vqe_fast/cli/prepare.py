@@ -48,7 +48,7 @@ def prepare(
 def prepare_showing(
     spec: PrepareSpec, folders: list[Path], output: Path, workers: int | None = None
 ) -> Prepared:
-    """Prepares clips, says first how much that is, and shows a bar on a terminal.
+    """Prepares clips, after printing the plan, with a progress bar.
 
     Raises:
         ValueError: as :func:`vqe_fast.data.prepared.prepare`.

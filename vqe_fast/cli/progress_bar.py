@@ -1,4 +1,4 @@
-"""How far a long piece of work has got, on a terminal."""
+"""Progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 def progress_bar(
     title: str | None = None, *, quiet: bool = False, frames: bool = False
 ) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar with the number done and the time left, on a terminal only.
+    """A progress bar with the number done and the time left, on a terminal only.
 
     Args:
         title: what to write before it.

@@ -1,4 +1,4 @@
-"""The file that ``--report`` asks for."""
+"""The JSON report that ``--report`` asks for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vqe_fast.video import VideoError
 
 
 def refuse_report(path: Path, target: Path) -> None:
-    """Makes sure, before any work, that a report can be written.
+    """Checks, before any work, that a report can be written.
 
     Raises:
         VideoError: it cannot.
@@ -28,7 +28,7 @@ def refuse_report(path: Path, target: Path) -> None:
 
 
 def write_report(path: Path, content: object) -> None:
-    """Writes ``content`` as JSON, in one step; to standard output for ``-``.
+    """Writes ``content`` as JSON atomically; to standard output for ``-``.
 
     Raises:
         VideoError: the file cannot be written.

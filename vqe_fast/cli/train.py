@@ -176,7 +176,7 @@ def _measure(
 
 
 def choose_pace(recipe: Recipe, output: Path, device: str) -> Pace:
-    """Settles precision and threads of a run, sets the threads, and says what was chosen."""
+    """Chooses precision and threads of a run, sets the threads, and prints the choice."""
     import torch
 
     from vqe_fast.models.galteri import PREDICTOR
@@ -197,7 +197,7 @@ def choose_pace(recipe: Recipe, output: Path, device: str) -> Pace:
 
 
 def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.device) -> None:
-    """Computes what the teachers of a recipe make of the clips, with a bar on a terminal."""
+    """Computes the corrections of a recipe's teachers, with a progress bar."""
     from vqe_fast.data.teacher import Teacher, teach
 
     for name in sorted({stage.teacher for stage in recipe.stages if stage.teacher is not None}):
@@ -206,7 +206,7 @@ def teach_showing(recipe: Recipe, clips: Sequence[PairedClip], device: torch.dev
 
 
 def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[PairedClip]:
-    """The clips of some folders, degraded as ``data`` says, or pairs in the layout it names."""
+    """Pairs of clips in some folders, degraded as ``data`` says, or in the layout it names."""
     from vqe_fast.cli.prepare import prepare_showing
     from vqe_fast.data.readers import READERS
 
@@ -216,7 +216,7 @@ def load_clips(data: DataRecipe, folders: list[Path], cache: Path) -> Sequence[P
 
 
 def say(report: Progress | Validated, run: str = "") -> None:
-    """Prints where a run stands.
+    """Prints progress or a validation of a run.
 
     Args:
         report: of the run.

@@ -1,4 +1,4 @@
-"""Two versions of a video beside each other: an HTML page to look at, stills, temporal profiles."""
+"""Comparison of two versions of a video: an HTML page, stills, temporal profiles."""
 
 from vqe_fast.comparison.compare import ComparisonReport, compare_videos
 from vqe_fast.comparison.crop import Crop

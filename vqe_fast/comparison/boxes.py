@@ -1,4 +1,4 @@
-"""Where in a picture the most happens."""
+"""Search for the box of a picture in which the most happens."""
 
 from __future__ import annotations
 

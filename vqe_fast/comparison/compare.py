@@ -1,4 +1,4 @@
-"""The whole way from video files to the page that compares them."""
+"""``compare_videos``: video files to the page that compares them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Pending = tuple[tuple[Shown, ...], list["Future[bytes]"]]
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """What a page shows.
+    """Report of a comparison: what its page shows.
 
     Attributes:
         target: the file written.

@@ -1,4 +1,4 @@
-"""The part of the frames that is compared."""
+"""Crop of the frames under comparison."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Crop:
         return rows, slice(self.left, self.left + self.width)
 
     def refuse_outside(self, width: int, height: int) -> None:
-        """Makes sure that it lies in frames of this size, and is large enough.
+        """Checks that the crop lies in frames of this size, and is large enough.
 
         Raises:
             VideoError: it does not, or is not.

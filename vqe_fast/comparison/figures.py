@@ -1,4 +1,4 @@
-"""What a page tells of its frames: qualities, QPs, types and sizes."""
+"""Figures of compared frames: PSNR, SSIM, QPs, types and sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNKNOWN = FrameQP(None, "?", 0)
 
 
 class Figures:
-    """Gathers the figures of the frames that go into a page; of the coding, those of A and B.
+    """Collector of the figures of compared frames; of the coding, those of A and B.
 
     Attributes:
         count: moments so far.
@@ -45,14 +45,14 @@ class Figures:
             found.append(each)
 
     def means(self) -> dict[str, Quality]:
-        """Mean PSNR and SSIM, by what is measured."""
+        """Mean PSNR and SSIM, by pair."""
         return {
             name: Quality(fmean(q.psnr for q in found), fmean(q.ssim for q in found))
             for name, found in self._quality.items()
         }
 
     def remarks(self) -> list[str]:
-        """What has to be known about the pictures, in sentences."""
+        """Remarks on the pictures, in sentences."""
         videos = self._videos
         said = [
             "Pictures are the decoded frames as RGB of 8 bits, by the matrix and range of each "

@@ -1,4 +1,4 @@
-"""A video that is compared: its frames as they are shown, and what its stream says of them."""
+"""Video under comparison: frames as they are shown, and coding facts of its stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 @dataclass(frozen=True)
 class Shown:
-    """A decoded frame, its number counted from 0, and seconds since the first one."""
+    """A decoded frame, with its number from 0, and seconds since the first one."""
 
     number: int
     seconds: float
@@ -42,7 +42,7 @@ class Shown:
 
 
 class Footage:
-    """A video file, opened.
+    """An open video file under comparison.
 
     Attributes:
         letter: ``A``, ``B`` or ``R``.
@@ -99,7 +99,7 @@ class Footage:
 
     @property
     def remarks(self) -> list[str]:
-        """What pictures of 8 bits do not show of it, in sentences."""
+        """Remarks on what 8-bit pictures do not show of it, in sentences."""
         said = []
         bits = bit_depth(self.facts.pixel_format)
         if bits > 8:
@@ -115,7 +115,7 @@ class Footage:
         return said
 
     def count_frames(self) -> int:
-        """How many packets with pictures the file has, without decoding them."""
+        """Number of packets with pictures in the file, without decoding them."""
         with open_video(self.path) as container:
             stream = pick_stream(container, self.path)
             packets = read_packets(container, self.path, stream)
@@ -136,7 +136,7 @@ class Footage:
             yield Shown(number, float((pts - start) * self.facts.time_base), frame)
 
     def pixels(self, shown: Shown) -> Pixels:
-        """The picture of a frame, by the matrix and range of its stream, upright."""
+        """A frame as upright RGB, by the matrix and range of its stream."""
         frame = shown.frame
         return self._upright(np.moveaxis(rgb_of(frame, ColorFacts.of(frame)), 0, -1))
 

@@ -1,4 +1,4 @@
-"""Which frames of several videos are shown together."""
+"""Matching of the frames of several videos."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Videos:
 
     @property
     def reference(self) -> Footage | None:
-        """R, if there is one."""
+        """The reference R, if there is one."""
         return self.footage[2] if len(self.footage) > 2 else None
 
     @property

@@ -1,4 +1,4 @@
-"""How much two pictures of the same moment differ."""
+"""PSNR and SSIM between two pictures of the same moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Quality:
 
 
 def lumas(videos: Videos, moment: tuple[Shown, ...]) -> list[Tensor]:
-    """The luma of what is compared of each video, (1, 1, H, W), in steps of 8 bits."""
+    """The cropped luma of each video, (1, 1, H, W), in steps of 8 bits."""
     rows, columns = videos.crop.slices
     return [
         footage.luma(shown, full_range=videos.full_range)[..., rows, columns]
@@ -32,14 +32,14 @@ def lumas(videos: Videos, moment: tuple[Shown, ...]) -> list[Tensor]:
 
 @torch.inference_mode()
 def measure(videos: Videos, moment: tuple[Shown, ...]) -> list[Quality]:
-    """A and B against the reference; without one, A against B alone."""
+    """Quality of A and B against the reference; without one, of A against B alone."""
     shown = lumas(videos, moment)
     *compared, reference = shown
     return [quality(each, reference) for each in compared]
 
 
 def quality(luma: Tensor, reference: Tensor) -> Quality:
-    """Of one picture, both (1, 1, H, W) in steps of 8 bits."""
+    """Quality of one picture, both (1, 1, H, W) in steps of 8 bits."""
     return Quality(
         float(psnr(luma, reference, peak=255)),
         float(ssim(luma.contiguous() / 255, reference.contiguous() / 255)),

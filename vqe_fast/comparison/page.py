@@ -1,4 +1,4 @@
-"""The HTML page: one file with its pictures, its figures and the program that shows them."""
+"""HTML page of a comparison: one file with pictures, figures and the player."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCRIPTS = ("pictures", "player", "viewer", "magnifier", "curves", "summary", "c
 
 
 class Page:
-    """A page being written: first :meth:`add` its pictures, then :meth:`finish`.
+    """Writer of a page: first :meth:`add` its pictures, then :meth:`finish`.
 
     The browser is told to load nothing and to run nothing but the program of this package,
     whatever names and titles may contain.
@@ -51,7 +51,7 @@ class Page:
         self._write(f'<script type="text/plain" id="{name}">{text}</script>\n')
 
     def finish(self, data: dict[str, Any]) -> None:
-        """Adds the figures and the program."""
+        """Adds the figures and the player."""
         text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
         self._write(self._rest.replace("<!--data-->", text).replace("<!--script-->", self._script))
 

@@ -1,4 +1,4 @@
-"""The temporal profile: one row or column of all frames, beside each other in time."""
+"""Temporal profiles: one row or column of all frames, beside each other in time."""
 
 from __future__ import annotations
 

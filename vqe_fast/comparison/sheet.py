@@ -1,4 +1,4 @@
-"""A PNG that is put together from pictures, pixel for pixel, and text."""
+"""Sheets: PNGs composed of pictures, pixel for pixel, and text."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Sheet:
         self._figure = Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
 
     def picture(self, pixels: Pixels, left: int, top: int) -> None:
-        """Puts a picture, (H, W, 3), with its top left there."""
+        """Draws a picture, (H, W, 3), with its top left at a position."""
         bottom = self._height - top - pixels.shape[0]
         self._figure.figimage(pixels, left, bottom, origin="upper")
 
     def text(self, text: str, left: int, top: int, *, bold: bool = False) -> None:
-        """Writes a line, 16 pixels high, bold or muted."""
+        """Draws a line of text, 16 pixels high, bold or muted."""
         width, height = self._figure.get_size_inches() * _DPI
         self._figure.text(
             left / width,

@@ -1,4 +1,4 @@
-"""Frames of several videos beside each other, at their size and magnified."""
+"""Stills: frames of several videos beside each other, at their size and magnified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lossless WebP, which every browser shows and which takes two thirds of a PNG."""
+"""Lossless WebP encoder, for every browser, in two thirds of a PNG's size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTIONS = {"lossless": "1", "compression_level": "2", "quality": "10"}
 
 
 def lossless_webp(pixels: Pixels) -> bytes:
-    """A file with exactly these pixels.
+    """Encodes exactly these pixels as a WebP file.
 
     Raises:
         VideoError: the picture is larger than such a file can be.

@@ -1,4 +1,4 @@
-"""Files that get their name when they are complete."""
+"""Atomic writing of output files."""
 
 from __future__ import annotations
 

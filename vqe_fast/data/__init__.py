@@ -1,1 +1,1 @@
-"""Data: pristine clips, their degradation by real encoders, and pairs of both, prepared on disk."""
+"""Training data: pristine clips, degradation by real encoders, pairs, windows, loader."""

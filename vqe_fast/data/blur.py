@@ -1,4 +1,4 @@
-"""Motion blur as a longer exposure makes it: the mean of consecutive frames in linear light."""
+"""Motion blur of a longer exposure: the mean of consecutive frames in linear light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHITE = 1 << 24  # linear light in integers, of which 13 fit into 32 bits: sums
 
 
 def blur(frames: Iterable[av.VideoFrame], count: int) -> Iterator[av.VideoFrame]:
-    """Joins every ``count`` frames into one, and drops what is left over at the end.
+    """Averages every ``count`` frames into one, and drops what is left over at the end.
 
     B = g((1/M) Σ s[i]) with g(x) = x^(1/2.2), where s[i] is the light that frame i shows: eq. 6 of
     Han et al. Exposures follow one another without a gap, so the rate falls by ``count`` as well.

@@ -22,7 +22,7 @@ _NOMINAL_RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class Frames(Iterable[av.VideoFrame]):
-    """Frames that are decoded anew each time they are iterated over."""
+    """Iterable of frames that are decoded anew each time."""
 
     read: Callable[[], Iterator[av.VideoFrame]]
 
@@ -32,7 +32,7 @@ class Frames(Iterable[av.VideoFrame]):
 
 @dataclass(frozen=True)
 class Clip:
-    """A pristine clip.
+    """A pristine clip: its frames, decoded on demand, and their rate.
 
     Attributes:
         name: what to call it.
@@ -71,7 +71,7 @@ def read_clip(path: Path, frames: int | None = None, *, raw: RawFormat | None = 
 def stored_frames(
     path: Path, frames: int | None = None, *, raw: RawFormat | None = None
 ) -> Iterator[av.VideoFrame]:
-    """The frames of what :func:`read_clip` reads, in the format in which they are stored.
+    """The frames of what :func:`read_clip` reads, in their stored pixel format.
 
     Raises:
         ValueError: as :func:`read_clip`.
@@ -97,7 +97,7 @@ def stored_frames(
 
 
 def rate_of(path: Path, *, raw: RawFormat | None = None) -> Fraction:
-    """Frames per second; 25 where nothing says.
+    """Frame rate of a stream, in frames per second; 25 where nothing says.
 
     Raises:
         ValueError: the file cannot be opened, or holds no video.

@@ -1,4 +1,4 @@
-"""Samples of frames as arrays: luma as it is stored, RGB by the matrix and range of the stream."""
+"""Samples of frames as arrays: stored luma, Y'CbCr, and RGB by the stream's matrix and range."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def samples_of(frame: av.VideoFrame, planes: Planes, color: ColorFacts) -> Sampl
 
 
 def split_planes(samples: Samples, height: int, width: int) -> tuple[Samples, Samples, Samples]:
-    """Luma and chroma of what :func:`samples_of` has for ``"yuv"``, (…, 3HW/2); no copies.
+    """Planes of luma and chroma from :func:`samples_of` for ``"yuv"``, (…, 3HW/2); no copies.
 
     Returns:
         (…, H, W), and (…, H/2, W/2) twice.
@@ -57,7 +57,7 @@ def split_planes(samples: Samples, height: int, width: int) -> tuple[Samples, Sa
 
 
 def luma_of(frame: av.VideoFrame) -> Samples:
-    """A copy of the luma of ``frame``, (H, W), 8 bits; that of RGB is BT.709's, limited."""
+    """A copy of the luma of ``frame``, (H, W), 8 bits; of RGB by BT.709, limited."""
     if not has_luma_plane(frame.format.name) or depth_of(frame) != 8:
         frame = to_yuv420p(frame)
     return luma_view(frame).copy()
@@ -80,7 +80,7 @@ def rgb_of(frame: av.VideoFrame, color: ColorFacts) -> Samples:
 
 
 def yuv_of(pixels: Samples, color: ColorFacts) -> av.VideoFrame:
-    """The yuv420p frame, tagged, that shows RGB ``pixels``, (3, H, W)."""
+    """The yuv420p frame, tagged, of RGB ``pixels``, (3, H, W)."""
     frame = av.VideoFrame(pixels.shape[2], pixels.shape[1], "gbrp")
     for plane, values in zip(frame.planes, pixels[[1, 2, 0]], strict=True):
         rows_of(plane)[:] = values
@@ -137,6 +137,6 @@ def _even(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def rows_of(plane: VideoPlane) -> Samples:
-    """The samples of an 8-bit plane, (H, W), writable, without the padding of its rows."""
+    """An 8-bit plane as an array, (H, W), writable, without the padding of its rows."""
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
     return rows[:, : plane.width]

@@ -1,4 +1,4 @@
-"""Windows of crops that are on the device already, drawn there."""
+"""Sampler of windows from crops that are on the training device already."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DRAWS = 6
 
 @dataclass(frozen=True)
 class Windows:
-    """What a step of training sees.
+    """The input of a training step: compressed and pristine windows, QPs and codes.
 
     Attributes:
         compressed: luma and chroma enlarged by repeating samples, (B, 3, H, W) float32 in [0, 1].
@@ -34,7 +34,7 @@ class Windows:
 
 
 class CropSampler:
-    """Draws a version of a crop, a place that begins at a block, and an orientation.
+    """Sampler of windows: a version of a crop, a place that begins at a block, an orientation.
 
     All of it is arithmetic on the device, without a generator: a step has the same windows on any
     device, and a CUDA graph may hold it.
@@ -83,7 +83,7 @@ class CropSampler:
         return Windows(windows.compressed, windows.pristine, windows.qp, codec, frame_type)
 
     def whole(self, first: int, count: int) -> Windows:
-        """Some crops as they are."""
+        """Whole crops, for validation."""
         picked = torch.arange(first, min(first + count, len(self)), device=self._device)
         zero = torch.zeros_like(picked)
         return self._cut(picked, zero, zero, (zero > 0,) * 3, self._side)
@@ -127,7 +127,7 @@ class CropSampler:
 
 
 def uniform(step: Tensor, seed: int, count: int) -> Tensor:
-    """Numbers in [0, 1) that depend on the step and the seed alone, (count,) float64.
+    """Random numbers in [0, 1) from the step and the seed alone, (count,) float64.
 
     SplitMix64's finalizer of a counter; arithmetic of int64 wraps around.
 

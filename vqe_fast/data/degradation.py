@@ -1,4 +1,4 @@
-"""What is done to pristine clips: motion blur, coding by a real encoder, or both."""
+"""Degradations of pristine clips: motion blur, coding by a real encoder, or both."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _ENCODERS: dict[str, _Encoder] = {
 
 @dataclass(frozen=True)
 class Degradation:
-    """One way to lose quality.
+    """A degradation: encoder, rate control, frame structure, motion blur.
 
     Attributes:
         codec: FFmpeg's encoder; ``"mjpeg"`` is baseline JPEG; ``"none"`` blurs without coding.
@@ -145,7 +145,7 @@ class Degradation:
 
     @property
     def name(self) -> str:
-        """A short name, another one for each setting, such as ``x265 QP 37 low-delay P``."""
+        """A short name, unique to the setting, such as ``x265 QP 37 low-delay P``."""
         parts = [] if self.blur is None else [f"blur {self.blur}"]
         if self.codec != "none":
             encoder = _ENCODERS[self.codec]
@@ -171,7 +171,7 @@ class Degradation:
         return float(self.value) if asked and self.value is not None else None
 
     def encoder_options(self, frames: int | None = None) -> dict[str, str]:
-        """The options as FFmpeg's encoder takes them, for results that repeat on any machine.
+        """FFmpeg's options of the encoder, for results that repeat on any machine.
 
         ``"none"`` and ``"mjpeg"`` have none.
 
@@ -260,7 +260,7 @@ class Degradation:
 def drawn(
     degradations: Sequence[Degradation], count: int, seed: int, checksum: str
 ) -> list[Degradation]:
-    """Some degradations for one clip, in their order, spread over the list.
+    """A random subset of degradations for one clip, in their order, spread over the list.
 
     Over many clips each of them is drawn equally often.
 

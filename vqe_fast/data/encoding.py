@@ -1,4 +1,4 @@
-"""Writes clips as Matroska files: degraded by a real encoder, or without loss."""
+"""Encoding of clips as Matroska files: degraded by a real encoder, or lossless."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOSSLESS = "ffv1"
 
 
 def require_encoder(degradation: Degradation) -> None:
-    """Makes sure that this PyAV has the encoder.
+    """Checks that this PyAV has the encoder.
 
     Raises:
         ValueError: it has not.
@@ -47,7 +47,7 @@ def encode(
     *,
     count: int | None = None,
 ) -> int:
-    """Writes a Matroska file of the degraded frames; the same frames give the same bytes.
+    """Encodes a Matroska file of the degraded frames; the same frames give the same bytes.
 
     Args:
         frames: yuv420p frames of one even size, in display order.

@@ -1,4 +1,4 @@
-"""``index.json`` of prepared clips: what there is, what it was made from, and how it grows."""
+"""The index of prepared clips, ``index.json``: sources, streams, QPs, frame types, scene cuts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Strict(BaseModel):
 
 
 class FileEntry(_Strict):
-    """A file: its path, from the index's folder on or absolute, its size and its SHA-256."""
+    """Entry of a file: path, from the index's folder on or absolute, size and SHA-256."""
 
     path: str
     bytes: int = Field(ge=1)
@@ -36,7 +36,7 @@ class FileEntry(_Strict):
 
 
 class SourceEntry(_Strict):
-    """What a clip was made from, and what beside the content decided about its frames."""
+    """Entry of a clip's source: path, SHA-256, and the settings that decide about its frames."""
 
     path: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -44,7 +44,7 @@ class SourceEntry(_Strict):
 
 
 class StreamEntry(_Strict):
-    """A degraded version of a clip.
+    """Entry of a degraded version of a clip.
 
     Attributes:
         file: the bitstream.
@@ -66,7 +66,7 @@ class StreamEntry(_Strict):
 
 
 class ClipEntry(_Strict):
-    """A clip and its degraded versions, by the names of their degradations."""
+    """Entry of a clip and its degraded versions, by the names of their degradations."""
 
     name: str
     source: SourceEntry
@@ -82,7 +82,7 @@ class ClipEntry(_Strict):
 
 
 class Index(_Strict):
-    """All clips of a folder."""
+    """The index of all clips of a folder."""
 
     format: Literal[1] = 1
     clips: list[ClipEntry] = []
@@ -108,7 +108,7 @@ class Index(_Strict):
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Writes it into ``folder`` in one step; the lists of numbers take a line each."""
+        """Writes the index into ``folder`` atomically; the lists of numbers take a line each."""
         text = re.sub(
             r"\[[\s\d.,null-]*\]",
             lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"),
@@ -119,7 +119,7 @@ class Index(_Strict):
 
 
 class SharedIndex:
-    """The index of a folder while it grows, perhaps by several processes at the same time.
+    """The index of a folder while it grows, perhaps by several processes at once.
 
     It is written now and then, and at the end whatever happens: what this process has changed
     since, on top of what others have written meanwhile.
@@ -212,7 +212,7 @@ class SharedIndex:
 
 
 def stem_of(origin: SourceEntry) -> str:
-    """How the names of all files of a clip begin; another content or setting has another stem."""
+    """File name stem of all files of a clip; another content or setting has another stem."""
     text = json.dumps(origin.model_dump(), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     return f"{slug(Path(origin.path).stem)}-{digest}"

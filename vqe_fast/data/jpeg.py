@@ -1,4 +1,4 @@
-"""Baseline JPEG with the quantiser tables of ITU-T T.81 and the quality scale of the IJG's library.
+"""Baseline JPEG encoder with ITU-T T.81's quantiser tables and the IJG's quality scale.
 
 FFmpeg's own encoder has neither: its coarsest setting is about the IJG's quality 25, and articles
 measure at 10 and 20. Decoders take these files as any other.

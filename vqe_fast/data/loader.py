@@ -1,4 +1,4 @@
-"""Batches made ahead of the training steps that use them."""
+"""Data loader: batches made by threads, ahead of the training steps that use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqe_fast.data.windows import Batch, WindowSampler
 
 
 class Loader:
-    """Iterates over the batches of some steps, in order, while threads make the next ones.
+    """Data loader of a range of steps, in order, with threads that make the next batches.
 
     Threads rather than processes: a batch needs no copy from one memory to another, and NumPy
     lets go of Python's lock while it copies. Use it as a context manager, or call :meth:`close`.

@@ -1,4 +1,4 @@
-"""Changes to what a YAML file holds, as the command line gives them."""
+"""Overrides of values in a YAML file, as the command line gives them: ``key=value``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 
 def apply_change(content: Any, change: str) -> None:
-    """Sets one value; a key that is not there is added.
+    """Applies one override; a key that is not there is added.
 
     Args:
         content: what the file holds.

@@ -1,4 +1,4 @@
-"""One small file of crops in pairs, for training where nothing can be decoded."""
+"""Packed file of crops in pairs, one small file for training where nothing can be decoded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class CropGroup:
-    """The same crop of a frame, before compression and after some of them.
+    """A crop of a pristine frame, and its compressed versions with QP maps.
 
     Planes of 4:2:0 lie one after the other, see :func:`vqe_fast.data.color.split_planes`.
 
@@ -55,7 +55,7 @@ class CropGroup:
     frame_type: Bytes
 
     def coded(self, side: int) -> CodedGroup:
-        """Samples and maps, in about two fifths of their size.
+        """The group with samples and maps coded by LZMA, in about two fifths of their size.
 
         The worst version as what each sample differs from those beside and above, the next as
         the difference from it, and so on to the pristine one; then LZMA.
@@ -72,7 +72,7 @@ class CropGroup:
 
 @dataclass(frozen=True)
 class CodedGroup:
-    """A :class:`CropGroup` as it goes into a file: samples and maps coded, the rest as it is."""
+    """A :class:`CropGroup` as stored: samples and maps coded, the rest as it is."""
 
     content: bytes
     qp: NDArray[np.float32]
@@ -81,7 +81,7 @@ class CodedGroup:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in a file."""
+        """Size in a file, in bytes."""
         return len(self.content) + 9 + 6 * len(self.qp)
 
 
@@ -112,7 +112,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class Packed:
-    """What a packed file holds.
+    """The content of a packed file.
 
     Attributes:
         training: crops to train on.
@@ -128,7 +128,7 @@ class Packed:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a file, with as many threads as there are cores.
+        """Reads a packed file, with as many threads as there are cores.
 
         Raises:
             ValueError: it is missing, of another kind or version, or damaged.
@@ -164,7 +164,7 @@ def write_packed(
     held_out: Sequence[CodedGroup],
     about: Mapping[str, Any],
 ) -> None:
-    """Writes a file that :meth:`Packed.read` reads; the same content gives the same bytes."""
+    """Writes a packed file; the same content gives the same bytes."""
     both = [*training, *held_out]
     table: dict[str, NDArray[Any]] = {
         "coded": np.frombuffer(b"".join(each.content for each in both), np.uint8),

@@ -29,7 +29,7 @@ _HEADER = 4096  # bytes, at most, of what describes a file's content
 
 @dataclass(frozen=True)
 class Contents:
-    """What went into a file.
+    """Summary of a packed file's content.
 
     Attributes:
         bytes: of the file.

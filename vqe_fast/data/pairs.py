@@ -1,4 +1,4 @@
-"""Clips in pairs: pristine frames, and the same frames after each degradation."""
+"""Pairs of clips: pristine frames, and the same frames after each degradation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ S = TypeVar("S", np.uint8, np.int8)
 
 
 class Footage(Protocol):
-    """The frames of one file.
+    """Interface of the frames of one file as sample arrays.
 
     Attributes:
         store: how the paths begin of what is kept of them.
@@ -51,7 +51,7 @@ class Footage(Protocol):
 
 @dataclass(frozen=True)
 class Decoded:
-    """Footage that is decoded once, into a file that is mapped into memory from then on.
+    """Footage decoded once into a memory-mapped file.
 
     Attributes:
         name: of the file to be decoded, for messages.
@@ -105,7 +105,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Variant:
-    """One degraded version of a clip.
+    """A degraded version of a clip: frames, QPs, codec, frame types.
 
     Attributes:
         footage: its frames.
@@ -205,7 +205,7 @@ class PairedClip:
         return self.settings[setting].base_qp
 
     def scenes(self, setting: str) -> list[range]:
-        """Frames of a degraded version that belong together, for each scene.
+        """Ranges of frames of a degraded version, one for each scene.
 
         Frames that are the mean of frames of two scenes belong to none.
         """
@@ -227,7 +227,7 @@ def decode_all(
     settings: Collection[str] | None = None,
     workers: int | None = None,
 ) -> None:
-    """Decodes the frames of some clips, several files at a time, so that they are there later.
+    """Decodes the frames of some clips into their caches, several files at a time.
 
     Args:
         clips: whose frames are needed.

@@ -1,4 +1,4 @@
-"""Degraded clips on disk: bitstreams made once, and an index of what they are."""
+"""Prepared data set: degraded clips on disk, encoded once, with an index."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from vqe_fast.video.frames.scene_cuts import CUT_THRESHOLD
 
 @dataclass(frozen=True)
 class Plan:
-    """What :func:`prepare` is about to do.
+    """Plan of :func:`prepare`: clips, streams to encode, bytes to write.
 
     Attributes:
         clips: how many.
@@ -66,7 +66,7 @@ class Plan:
 
 
 class Prepared:
-    """Degraded clips in a folder.
+    """A prepared data set in a folder.
 
     Attributes:
         folder: where they are.
@@ -81,7 +81,7 @@ class Prepared:
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = False) -> Self:
-        """Opens all that was prepared in ``folder``.
+        """Opens the data set in ``folder``.
 
         Args:
             folder: that :func:`prepare` wrote to.

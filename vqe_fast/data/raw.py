@@ -1,4 +1,4 @@
-"""Raw planar YUV, as test sequences come: no header, so the size must be known."""
+"""Raw planar YUV files, as test sequences come: without a header, so the size must be known."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv4
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What a header would say.
+    """Size, pixel format and frame rate of a raw file.
 
     Attributes:
         size: width and height in pixels.
@@ -54,7 +54,7 @@ class RawFormat:
 
 
 def raw_format_of(path: Path) -> RawFormat:
-    """What the name of a file says, such as ``BasketballPass_416x240_50.yuv``.
+    """The format in a file's name, such as ``BasketballPass_416x240_50.yuv``.
 
     The size must be there. ``10bit`` makes it 10 bits of 4:2:0. The number after the size is the
     rate in some collections and the number of frames in others, so it is not read.
@@ -73,7 +73,7 @@ def raw_format_of(path: Path) -> RawFormat:
 
 
 def count_raw(path: Path, raw: RawFormat) -> int:
-    """How many frames a file holds.
+    """Number of frames in a raw file.
 
     Raises:
         ValueError: not a whole number of them.
@@ -89,7 +89,7 @@ def count_raw(path: Path, raw: RawFormat) -> int:
 
 
 def read_raw(path: Path, raw: RawFormat) -> Iterator[av.VideoFrame]:
-    """The frames of a file.
+    """Reads the frames of a raw file.
 
     Raises:
         ValueError: as :func:`count_raw`.

@@ -1,4 +1,4 @@
-"""Published data sets of pairs, as pairs of clips: nothing is encoded here.
+"""Readers of published data sets of pairs (MFQEv2, LDV, GoPro): nothing is encoded.
 
 Frames are decoded on demand into a cache folder; raw luma is mapped from where it lies. A file
 counts as changed when its size or time of change has.
@@ -42,7 +42,7 @@ _QP = re.compile(r"QP[_ -]?(\d+)", re.IGNORECASE)
 
 
 def read_mfqe(folder: Path, cache: Path) -> list[PairedClip]:
-    """MFQEv2: ``raw/*.yuv`` and, of the same names, ``HM16.5_LDP/QP37/*.yuv`` and other QPs.
+    """Reads MFQEv2: ``raw/*.yuv`` and, of the same names, ``HM16.5_LDP/QP37/*.yuv`` and so on.
 
     Args:
         folder: that holds ``raw``, such as ``train_108``.
@@ -64,7 +64,7 @@ def read_mfqe(folder: Path, cache: Path) -> list[PairedClip]:
 
 
 def read_ldv(folder: Path, cache: Path) -> list[PairedClip]:
-    """LDV and the NTIRE challenges made of it: a folder of pristine clips and others beside it.
+    """Reads LDV and the NTIRE challenges made of it: pristine clips, and folders of others.
 
     Clips are files (``001.mkv``) or folders of frames (``001/*.png``), paired by name.
 
@@ -92,7 +92,7 @@ def read_ldv(folder: Path, cache: Path) -> list[PairedClip]:
 
 
 def read_gopro(folder: Path, cache: Path) -> list[PairedClip]:
-    """GoPro: ``GOPR0372_07_00/sharp/*.png``, and beside it ``blur`` and ``blur_gamma``.
+    """Reads GoPro: ``GOPR0372_07_00/sharp/*.png``, beside it ``blur`` and ``blur_gamma``.
 
     Args:
         folder: searched with all that is in it, such as ``train``.
@@ -123,7 +123,7 @@ def read_gopro(folder: Path, cache: Path) -> list[PairedClip]:
 
 
 def read_pairs(pristine: Path, compressed: Mapping[str, Path], cache: Path) -> list[PairedClip]:
-    """Clips of one folder, paired with those of the same name in others.
+    """Pairs the clips of one folder with those of the same name in others.
 
     Args:
         pristine: folder of files or of folders of frames.

@@ -1,4 +1,4 @@
-"""YAML files that ship with the package, by name."""
+"""Lookup of YAML files that ship with the package, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def find_yaml(name: str, folder: Path, what: str) -> Path:
-    """The path of a file.
+    """The path of a YAML file: one of the user's, or one that ships, by name.
 
     Args:
         name: a path, or the name, less its ending, of a file that ships.

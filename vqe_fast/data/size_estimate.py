@@ -1,4 +1,4 @@
-"""How large files will about be, before they are made."""
+"""Size estimates of files before they are made, by the rate-quality law of each encoder."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _STRUCTURES = {"intra": 4.4, "cascade": 0.6}
 
 
 def lossless_bytes(survey: Survey) -> int:
-    """Of a lossless copy of a clip."""
+    """Estimated bytes of a lossless copy of a clip."""
     return round(_pixels(survey) * _LOSSLESS_BITS / 8)
 
 
 def stream_bytes(survey: Survey, degradation: Degradation) -> int:
-    """Of a degraded version of a clip."""
+    """Estimated bytes of a degraded version of a clip."""
     share = 1 / (degradation.blur or 1)
     if degradation.mode is None or degradation.value is None:
         return round(lossless_bytes(survey) * share)
@@ -55,7 +55,7 @@ def stream_bytes(survey: Survey, degradation: Degradation) -> int:
 
 
 def luma_bytes(survey: Survey, degradations: Iterable[Degradation]) -> int:
-    """Of the decoded luma of a clip and of its degraded versions."""
+    """Bytes of the decoded luma of a clip and of its degraded versions."""
     frames = survey.frames + sum(survey.frames // (each.blur or 1) for each in degradations)
     return frames * survey.width * survey.height
 

@@ -1,4 +1,4 @@
-"""Where pristine clips come from, and what identifies them."""
+"""Sources of pristine clips: video files, raw YUV, photographs, folders of images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Images = Literal["stills", "frames"]
 
 @dataclass(frozen=True)
 class Survey:
-    """How much there is in a source.
+    """Number, size and rate of a source's frames.
 
     Attributes:
         frames: of the clip that it becomes.
@@ -48,7 +48,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Source:
-    """A video file, a raw file, a photograph, or a folder with an image for each frame.
+    """A source: a video file, a raw file, a photograph, or a folder with an image for each frame.
 
     Attributes:
         path: where it is.
@@ -78,7 +78,7 @@ class Source:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """What beside the content decides about the frames, as JSON has it."""
+        """Settings that decide about the frames beside the content, as JSON has them."""
         settings: dict[str, Any] = {}
         if self.move is not None:
             settings = {
@@ -99,7 +99,7 @@ class Source:
         return settings
 
     def clip(self) -> Clip:
-        """The clip.
+        """The clip of the source.
 
         Raises:
             ValueError: see :func:`vqe_fast.data.clips.read_clip`.
@@ -113,7 +113,7 @@ class Source:
         return replace(clip, name=self.name)
 
     def survey(self) -> Survey:
-        """How much there is, without decoding more than a frame.
+        """Number, size and rate of the frames, without decoding more than one.
 
         Raises:
             ValueError: there is nothing, or it cannot be read.
@@ -163,7 +163,7 @@ def find_sources(
     raw: RawFormat | None = None,
     seed: int = 0,
 ) -> list[Source]:
-    """The sources below some folders, sorted by path; their names are their places there.
+    """The sources in some folders, sorted by path; their names are their places there.
 
     Args:
         folders: to be searched with all that is in them; a path to a file is a source itself.

@@ -1,4 +1,4 @@
-"""Degradations and how clips are prepared, read from YAML; an unknown key is an error."""
+"""Specification of prepared data, read from YAML; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """A part of a file in which unknown keys are errors."""
+    """Base of models in which unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DegradationGrid(Strict):
-    """Degradations: every combination of value, greatest bit rate and blur.
+    """Grid of degradations: every combination of value, greatest bit rate and blur.
 
     The fields are those of :class:`vqe_fast.data.degradation.Degradation`, three of them as
     lists.
@@ -65,7 +65,7 @@ class DegradationGrid(Strict):
 
 
 class RawSpec(Strict):
-    """Size, format and rate of raw YUV files whose names do not tell."""
+    """Size, pixel format and rate of raw YUV files whose names do not tell."""
 
     size: tuple[int, int]
     pix_fmt: str = "yuv420p"
@@ -77,7 +77,7 @@ class RawSpec(Strict):
         return self
 
     def format(self) -> RawFormat:
-        """The same as the readers take it.
+        """The format as the readers take it.
 
         Raises:
             ValueError: not a format that can be read.
@@ -86,7 +86,7 @@ class RawSpec(Strict):
 
 
 class PrepareSpec(Strict):
-    """What ``vqe-fast prepare`` does.
+    """Specification of ``vqe-fast prepare``: degradations, and how clips are made of sources.
 
     Attributes:
         degradations: what to do to each clip.
@@ -116,7 +116,7 @@ class PrepareSpec(Strict):
     seed: int = Field(0, ge=0)
 
     def sources(self, folders: list[Path]) -> list[Source]:
-        """The clips below some folders.
+        """The sources of clips in some folders.
 
         Raises:
             ValueError: there are none.
@@ -142,7 +142,7 @@ def expand(grids: list[DegradationGrid]) -> list[Degradation]:
 
 
 def read_spec(path: Path) -> PrepareSpec:
-    """Reads what to prepare.
+    """Reads a specification of prepared data.
 
     Raises:
         ValueError: the file is not YAML, has an unknown key, lacks one, or holds a wrong value.
@@ -151,7 +151,7 @@ def read_spec(path: Path) -> PrepareSpec:
 
 
 def read_yaml(path: Path, model: type[M], changes: Sequence[str] = ()) -> M:
-    """What a YAML file holds, with some changes of :func:`vqe_fast.data.overrides.apply_change`.
+    """Reads a YAML file, with overrides of :func:`vqe_fast.data.overrides.apply_change`.
 
     Raises:
         ValueError: it is not YAML, has an unknown key, lacks one, or holds a wrong value.
@@ -168,7 +168,7 @@ def read_yaml(path: Path, model: type[M], changes: Sequence[str] = ()) -> M:
 
 
 def problems(error: ValidationError) -> str:
-    """What was wrong where, on one line."""
+    """The messages of a validation error, on one line."""
     return "; ".join(
         f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
         for each in error.errors()

@@ -1,4 +1,4 @@
-"""Photographs turned into short moving clips."""
+"""Clips made of photographs by a virtual camera."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Layers = Literal[1, 2]
 
 @dataclass(frozen=True)
 class CameraMove:
-    """How a photograph becomes a clip: a window that pans, zooms and turns by sub-pixel steps.
+    """Virtual camera over a photograph: a window that pans, zooms and turns by sub-pixel steps.
 
     Attributes:
         frames: length of the clip.

@@ -1,4 +1,4 @@
-"""The files of prepared clips: pristine copies and degraded bitstreams, each with its entry."""
+"""Files of prepared clips: pristine copies and degraded bitstreams, each with its index entry."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Tick = Callable[[], None]
 def write_pristine(
     source: Source, origin: SourceEntry, folder: Path, threshold: float, tick: Tick
 ) -> ClipEntry:
-    """Finds the scene cuts of a clip, and copies it without loss if its source cannot be reread.
+    """Writes a clip's pristine copy, if its source cannot be reread, and finds its scene cuts.
 
     Args:
         source: what to read.
@@ -97,7 +97,7 @@ def write_pristine(
 def write_stream(
     clip: ClipEntry, degradation: Degradation, folder: Path, tick: Tick
 ) -> StreamEntry:
-    """Degrades a clip, and reads from the result what the encoder did.
+    """Encodes a degraded version of a clip, and reads QPs and frame types from the result.
 
     Args:
         clip: its entry.
@@ -141,7 +141,7 @@ def intact(file: FileEntry, folder: Path, *, verify: bool) -> bool:
 
 @contextmanager
 def at_work(folder: Path) -> Iterator[Presence]:
-    """Makes files of ``folder`` together with other processes; the last deletes what is left over.
+    """Marks this process as at work in ``folder``; the last one there deletes leftovers.
 
     Files that were being written when their process was killed are left over.
 
@@ -164,7 +164,7 @@ def delete_files(folder: Path, stem: str) -> None:
 
 
 def delete_planes(folder: Path, version: str, file: FileEntry) -> None:
-    """Deletes what was decoded from other contents of a version than ``file``.
+    """Deletes decoded planes of a version that were made from other contents than ``file``.
 
     Args:
         folder: of the index.
@@ -177,12 +177,12 @@ def delete_planes(folder: Path, version: str, file: FileEntry) -> None:
 
 
 def plane_name(version: str, file: FileEntry) -> str:
-    """How the names of files decoded from a version begin."""
+    """File name prefix of the planes decoded from a version."""
     return f"{version}-{file.sha256[:12]}"
 
 
 def version_of(degradation: Degradation | None) -> str:
-    """What follows the stem in the names of the files of a version; None is the pristine one."""
+    """File name part of a version, after the stem; None is the pristine one."""
     return "pristine" if degradation is None else slug(degradation.name)
 
 

@@ -1,4 +1,4 @@
-"""Trained networks whose corrections of luma stand in for the originals."""
+"""Teachers, trained networks whose corrections of luma stand in for the originals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = 8
 
 
 class Teacher:
-    """What a network that ships makes of compressed clips, computed once and kept.
+    """A shipped network as a teacher: its corrections of compressed clips, computed once and kept.
 
     Its correction can be learnt whole, while most of what originals differ by is noise: with it a
     student gets in a fifth of the steps to where it would get with them.
@@ -51,7 +51,7 @@ class Teacher:
         )
 
     def corrections(self, clip: PairedClip, setting: str) -> Corrections:
-        """Those of a degraded version of a clip, read-only, mapped into memory.
+        """Corrections of a degraded version of a clip, read-only, mapped into memory.
 
         Raises:
             ValueError: the teacher takes QPs, and that of a frame is not known.
@@ -90,7 +90,7 @@ def teach(
     clips: Sequence[PairedClip],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Computes the corrections of all degraded versions of some clips, so that they are there.
+    """Computes a teacher's corrections of all degraded versions of some clips.
 
     Args:
         teacher: whose.

@@ -1,4 +1,4 @@
-"""Threads that work on one list of jobs after another, and stop together."""
+"""Thread pool for lists of jobs, which stops at the first error or an interruption."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _REPORT_INTERVAL = 0.2  # seconds
 
 
 class Stopped(Exception):
-    """Another job failed, or the user interrupted: this one shall end."""
+    """Raised in jobs when another one failed, or the user interrupted."""
 
 
 class Crew:
-    """Runs jobs in threads; encoders and decoders let go of Python's lock.
+    """Thread pool; encoders and decoders let go of Python's lock.
 
     Its queues are written in C: a signal that raises in the main thread cannot leave a lock behind.
 
@@ -55,7 +55,7 @@ class Crew:
             thread.join()
 
     def tick(self) -> None:
-        """To be called by jobs, again and again.
+        """Counts progress, and raises if the pool is stopped; jobs call it again and again.
 
         Raises:
             Stopped: the job shall end.

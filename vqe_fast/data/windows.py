@@ -1,4 +1,4 @@
-"""Random windows of frames: the same place, time and orientation in both versions of a clip."""
+"""Sampler of training windows: the same place, time and orientation in both versions of a clip."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MIRRORED = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows for one training step.
+    """Batch of windows for one training step.
 
     Attributes:
         compressed: (B, T, C, H, W) uint8.
@@ -83,7 +83,7 @@ class _Pool:
 
 
 class WindowSampler:
-    """Draws batches: a clip by its number of pixels, then version, time, place and orientation.
+    """Sampler of batches: a clip by its pixels, then version, time, place and orientation.
 
     Windows lie within one scene. Around the first and last frame of a scene, windows whose middle
     frame alone is the target repeat that frame, as video enhancement does.
@@ -166,7 +166,7 @@ class WindowSampler:
         self._shares = pixels.cumsum() / pixels.sum()
 
     def draw(self, step: int, seed: int, *, rank: int = 0, world: int = 1) -> Batch:
-        """The windows of a step; the same step and seed give the same windows.
+        """Draws the batch of a step; the same step and seed give the same windows.
 
         Window i of a batch does not depend on the size of the batch. With ``world`` processes,
         process ``rank`` gets its share of the batch in order, so that together they see what one

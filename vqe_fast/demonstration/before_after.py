@@ -1,4 +1,4 @@
-"""The picture that shows what enhancement changed: the same crops of three versions of a clip."""
+"""Before-and-after picture: the same crops of three versions of a clip."""
 
 from __future__ import annotations
 

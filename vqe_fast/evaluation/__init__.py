@@ -1,4 +1,4 @@
-"""Measures what models gain: the papers' tables and curves for any model and any clips."""
+"""Evaluation: gains of models over real encoders, in the papers' tables and curves."""
 
 from vqe_fast.evaluation.evaluator import evaluate
 from vqe_fast.evaluation.files import write_results

@@ -1,4 +1,4 @@
-"""A clip at a setting: the compressed stream, and the original frames it stands for."""
+"""Evaluation cases: a clip at a setting, compressed stream and original frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vqe_fast.video.frames.color import ColorFacts
 
 @dataclass(frozen=True)
 class Case:
-    """A clip that was degraded in one way.
+    """An evaluation case: a clip that was degraded in one way.
 
     Attributes:
         clip: its entry in the index.
@@ -37,7 +37,7 @@ class Case:
 
     @property
     def degradation(self) -> Degradation:
-        """How it was made."""
+        """The degradation of the compressed version."""
         return self.stream.degradation
 
     @property
@@ -57,12 +57,12 @@ class Case:
 
     @property
     def count(self) -> int:
-        """Frames of the compressed version."""
+        """Number of frames of the compressed version."""
         return len(self.stream.sizes)
 
     @property
     def bitrate(self) -> float:
-        """Of the compressed version, kbit/s."""
+        """Bit rate of the compressed version, kbit/s."""
         seconds = self.count * self.stream.step / Fraction(self.clip.rate)
         return float(sum(self.stream.sizes) * 8 / seconds / 1000)
 

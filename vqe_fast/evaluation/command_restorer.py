@@ -1,4 +1,4 @@
-"""Programs as restorers: any that turns a file into a file, and FFmpeg's ``spp``."""
+"""Restorers that are programs: any that turns a file into a file, and FFmpeg's ``spp``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FULLEST = 6
 
 @dataclass(frozen=True)
 class Command:
-    """A program that reads a file and writes another.
+    """Restorer by a program that reads a file and writes another.
 
     Attributes:
         words: the program and its arguments, in which ``{input}`` and ``{output}`` stand for the
@@ -50,11 +50,11 @@ class Command:
             raise ValueError(f"there is no program {self.words[0]}: install it, or give its path")
 
     def identity(self, case: Case) -> Mapping[str, Any]:
-        """Its words."""
+        """The words of the command."""
         return {"kind": "command", "words": list(self.words)}
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
-        """Runs it, and reads what it wrote."""
+        """Runs the program, and reads the file that it wrote."""
         with tempfile.TemporaryDirectory(prefix="vqe-fast-") as folder:
             output = Path(folder) / "restored.mkv"
             places = {"{input}": str(case.path), "{output}": str(output)}
@@ -70,7 +70,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Spp:
-    """FFmpeg's ``spp`` with one strength.
+    """Restorer by FFmpeg's filter ``spp`` with one strength.
 
     Without a strength of its own it takes QPs from MPEG-2 and its like only, and leaves H.264 and
     HEVC as they are without a word.
@@ -85,7 +85,7 @@ class Spp:
 
     @property
     def filter(self) -> str:
-        """As FFmpeg takes it."""
+        """The filter as FFmpeg takes it."""
         return f"spp=quality={_FULLEST}:qp={self.strength}"
 
     def identity(self, case: Case) -> Mapping[str, Any]:
@@ -103,12 +103,12 @@ class Spp:
 
 
 def spp() -> Tuned:
-    """``spp`` with the strength that does best at each setting."""
+    """Restorer by ``spp`` with the strength that does best at each setting."""
     return Tuned([Spp(strength) for strength in _STRENGTHS])
 
 
 def command_of(text: str) -> Command:
-    """What follows ``cmd:`` as a restorer.
+    """The restorer of a command line after ``cmd:``.
 
     Raises:
         ValueError: as :class:`Command`, or quotes that do not close.
@@ -124,7 +124,7 @@ def command_of(text: str) -> Command:
 
 @functools.cache
 def ffmpeg_version() -> str | None:
-    """The first line of what the program ``ffmpeg`` says of itself; None if there is none."""
+    """Version line of the program ``ffmpeg``; None if there is none."""
     if shutil.which("ffmpeg") is None:
         return None
     told = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=False)

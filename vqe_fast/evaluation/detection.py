@@ -1,4 +1,4 @@
-"""What compression costs a detector, and what restoration gives back (CAR-CNN, Table 3)."""
+"""Mean average precision of a detector on compressed and restored frames (CAR-CNN, Table 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SURE = 0.5
 
 
 class Detections(NamedTuple):
-    """Objects in a picture.
+    """Detected objects of a picture: boxes, labels, scores.
 
     Attributes:
         boxes: (N, 4), left, top, right and bottom in pixels.
@@ -53,7 +53,7 @@ Detector = Callable[[NDArray[np.uint8]], Sequence[Any]]
 
 @dataclass
 class Matches:
-    """How detections meet true objects, over many frames.
+    """Matches of detections with true objects, over many frames.
 
     Attributes:
         truths: label → how many true objects.
@@ -64,7 +64,7 @@ class Matches:
     found: dict[int, list[tuple[float, bool]]] = field(default_factory=dict)
 
     def add(self, detections: Detections, truth: Detections) -> None:
-        """Takes a frame.
+        """Adds the detections of a frame.
 
         Of each class, the surest detection chooses first: the true object, not yet taken, that it
         overlaps most, if by at least :data:`IOU`.
@@ -88,7 +88,7 @@ class Matches:
                 self.found.setdefault(label, []).append((float(scores[index]), hit))
 
     def merge(self, others: Matches) -> None:
-        """Takes the frames of another clip."""
+        """Adds the matches of another clip."""
         for label, count in others.truths.items():
             self.truths[label] = self.truths.get(label, 0) + count
         for label, found in others.found.items():
@@ -115,7 +115,7 @@ class Matches:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """What :meth:`to_dict` gave."""
+        """The matches from what :meth:`to_dict` gave."""
         return cls(
             {int(label): count for label, count in content["truths"].items()},
             {

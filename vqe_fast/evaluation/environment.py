@@ -1,4 +1,4 @@
-"""What results depend on beside models and clips: versions and the machine."""
+"""Environment of an evaluation: versions and machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs an evaluation: encodes, restores, measures; what is done already is not done again."""
+"""The evaluator: encodes, restores, measures; results already there are reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has been measured so far, on disk: an interrupted evaluation goes on from there."""
+"""Journal of measurements on disk, from which an interrupted evaluation goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JOURNAL_NAME = "measured.jsonl"
 
 
 class Journal:
-    """A file of JSON lines, one for each thing measured, under the key of all it depends on.
+    """Append-only file of JSON lines, each measurement under the key of all it depends on.
 
     A line that an interruption cut off is dropped.
 
@@ -44,11 +44,11 @@ class Journal:
         self._file.close()
 
     def get(self, key: Mapping[str, Any]) -> Any | None:
-        """What is known under a key; None if nothing is."""
+        """The measurement under a key; None if there is none."""
         return self._known.get(_digest(key))
 
     def put(self, key: Mapping[str, Any], value: Any) -> None:
-        """Adds a line, at once."""
+        """Appends a measurement, at once."""
         digest = _digest(key)
         self._known[digest] = value
         self._file.write(_line(digest, value))

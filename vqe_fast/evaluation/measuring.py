@@ -1,4 +1,4 @@
-"""From restored frames to figures."""
+"""Measurement of restored frames against the originals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SMALLEST_MS_SSIM = 161
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of a restored clip; fields as :class:`vqe_fast.evaluation.row.Row` has them."""
+    """Figures of a restored clip; fields as in :class:`vqe_fast.evaluation.row.Row`."""
 
     figures: Mapping[str, float | None]
     frames: PerFrame
@@ -43,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured, and in which colours.
+    """The measures of an evaluation, and their colours.
 
     Attributes:
         perceptual: pyiqa's measures.
@@ -63,7 +63,7 @@ class Measures:
     _truths: dict[str, list[Detections]] = field(default_factory=dict)
 
     def identity(self) -> Mapping[str, object]:
-        """All that decides about figures beside the frames, as JSON has it."""
+        """Fingerprint of all that decides about figures beside the frames, as JSON has it."""
         return {
             "edition": _EDITION,
             "perceptual": [*self.perceptual.names, self.perceptual.version],
@@ -73,7 +73,7 @@ class Measures:
         }
 
     def of(self, case: Case, frames: Iterable[VideoFrame]) -> Measured:
-        """Compares restored frames to the originals.
+        """Measures restored frames against the originals.
 
         Args:
             case: the clip.

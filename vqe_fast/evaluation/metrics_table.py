@@ -1,4 +1,4 @@
-"""What is measured: names, and how tables write them."""
+"""Table of metrics: their names, and how tables write them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A measure.
+    """A metric: title with unit, digits, and which way is better.
 
     Attributes:
         title: for tables, with the unit.

@@ -1,4 +1,4 @@
-"""Models as restorers."""
+"""Restorers that are models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Told = Literal["frame", "base"]
 
 
 class Network:
-    """A model, run as :func:`vqe_fast.enhance_video` runs it, without the encoder at the end.
+    """Restorer by a model, run as :func:`vqe_fast.enhance_video` runs it, without the encoder.
 
     Args:
         model: a registered name, or a module with a ``spec``.
@@ -68,7 +68,7 @@ class Network:
         self._strengths = shipped_strengths(str(model)) if ships else {}
 
     def identity(self, case: Case) -> Mapping[str, Any]:
-        """Structure, weights, strength of its correction, device, precision, and QP it is told."""
+        """Structure, weights, strength of its correction, device, precision, and source of QPs."""
         return {
             "kind": "network",
             "weights": self.model_hash,

@@ -1,4 +1,4 @@
-"""Detectors in ONNX files."""
+"""ONNX detectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OUTPUTS = ("boxes", "labels", "scores")
 
 
 class OnnxDetector:
-    """A detector with the inputs and outputs of torchvision's detectors when they are exported.
+    """ONNX detector with the inputs and outputs of torchvision's detectors when exported.
 
     One input, float32 RGB in [0, 1], (3, H, W) or (1, 3, H, W), of any H and W; three outputs,
     called boxes, labels and scores or in this order: (N, 4) left, top, right, bottom in pixels of

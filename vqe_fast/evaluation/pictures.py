@@ -1,4 +1,4 @@
-"""Frames as PNG files, for measures that read folders of them."""
+"""Frames as PNG files, for metrics that read folders of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vqe_fast.data.color import Samples
 
 
 class Pictures:
-    """Two folders with a PNG for each frame, which go when it is left.
+    """Context manager of two temporary folders with a PNG for each frame.
 
     Args:
         folder: where there is room.
@@ -57,7 +57,7 @@ class Pictures:
 
 
 def png_of(pixels: Samples) -> bytes:
-    """RGB, (3, H, W), as a PNG file."""
+    """Encodes RGB, (3, H, W), as a PNG file."""
     picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     context = av.CodecContext.create("png", "w")
     assert isinstance(context, VideoCodecContext)

@@ -1,4 +1,4 @@
-"""Protocols: how clips are degraded, what is compared, and how tables are laid out."""
+"""Protocols of evaluations: degradations, metrics, and the layout of tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROTOCOLS = Path(__file__).parent / "protocols"
 
 
 class Protocol(PrepareSpec):
-    """A file of settings: what ``vqe-fast prepare`` takes, and how to compare and to show.
+    """Protocol of an evaluation: the settings of ``vqe-fast prepare``, and how to compare and show.
 
     Attributes:
         title: of the report.

@@ -1,4 +1,4 @@
-"""An evaluation as a page of Markdown."""
+"""Report of an evaluation in Markdown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIME = ("fluctuation", "peak_valley", "flicker")
 
 
 def to_markdown(evaluation: Evaluation) -> str:
-    """The page: gains by codec, the protocol's tables, means, BD-rates, each clip, conditions."""
+    """The report: gains by codec, the protocol's tables, means, BD-rates, clips, conditions."""
     protocol = evaluation.protocol
     blocks = [f"# {protocol.title}"]
     blocks += [f"> {note}" for note in protocol.notes]

@@ -1,4 +1,4 @@
-"""Restorers by what people call them."""
+"""Resolution of restorers from their names on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find_restorers(
     device: str,
     precision: Precision,
 ) -> dict[str, Restorer | Tuned]:
-    """The restorers of an evaluation: first the one that does nothing, then those asked for.
+    """The restorers of an evaluation: the compressed clip first, then those asked for.
 
     Args:
         models: what to compare, as :func:`vqe_fast.evaluate` takes it.

@@ -1,4 +1,4 @@
-"""What makes a compressed clip better: the interface, and the one that does nothing."""
+"""The restorer interface, and the restorer that leaves the compressed clip as it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Timed = Literal["", "model", "command"]
 
 
 class Work(NamedTuple):
-    """What restoring a clip took.
+    """Seconds that restoring a clip took, and a note.
 
     Attributes:
         seconds: that it took; None where nothing was run.
@@ -27,7 +27,7 @@ class Work(NamedTuple):
 
 
 class Restorer(Protocol):
-    """Restores compressed clips.
+    """Interface of what restores compressed clips.
 
     Attributes:
         planes: what it works on, for people: ``"luma"``, ``"luma and chroma"``, ``"RGB"``,
@@ -42,14 +42,14 @@ class Restorer(Protocol):
     def timed(self) -> Timed: ...  # noqa: D102
 
     def identity(self, case: Case) -> Mapping[str, Any]:
-        """All that decides about its frames of ``case``, as JSON has it.
+        """Fingerprint of all that decides about its frames of ``case``, as JSON has it.
 
         A measured clip is measured anew when this has changed.
         """
         ...
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
-        """Puts the restored frames of a clip, as many as it has, into ``frames``.
+        """Restores a clip, with as many frames as it has, into ``frames``.
 
         Raises:
             Exception: any; it costs this clip at this setting, and no other.
@@ -59,7 +59,7 @@ class Restorer(Protocol):
 
 @dataclass(frozen=True)
 class Tuned:
-    """One restorer in several strengths, of which each setting gets the best.
+    """A restorer in several strengths, of which each setting gets the best.
 
     That is the one with the greatest PSNR of luma, mean over the clips it is then measured on: an
     upper bound of what the method can do.
@@ -73,17 +73,17 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Compressed:
-    """The compressed clip as it is."""
+    """The baseline: the compressed clip as it is."""
 
     planes: str = "nothing"
     timed: Timed = ""
 
     def identity(self, case: Case) -> Mapping[str, Any]:
-        """Nothing but its kind."""
+        """The kind of restorer alone."""
         return {"kind": COMPRESSED}
 
     def restore(self, case: Case, frames: FrameStore) -> Work:
-        """Decodes."""
+        """Decodes the clip."""
         for frame in case.compressed():
             frames.append(frame)
         return Work()

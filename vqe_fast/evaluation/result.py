@@ -1,4 +1,4 @@
-"""The result of an evaluation: rows, what they come to, and files of them."""
+"""The result of an evaluation: rows, means, gains and Bjøntegaard deltas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vqe_fast.metrics.averages import mean_of_damaged, mean_of_known
 
 @dataclass(frozen=True)
 class Mean:
-    """A restorer at a setting, over all clips that it restored.
+    """Means of a restorer at a setting, over all clips that it restored.
 
     Attributes:
         setting: name of the degradation.
@@ -52,7 +52,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Gains:
-    """What a restorer gains over one family of settings, over all clips that it restored, in dB.
+    """Gains of a restorer over one family of settings, over all clips that it restored, in dB.
 
     Attributes:
         family: what the settings have in common, such as ``x265 QP``.
@@ -100,7 +100,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured, in the order clip, setting, restorer.
+    """Rows of an evaluation, in the order clip, setting, restorer.
 
     Attributes:
         protocol: under which.
@@ -143,15 +143,15 @@ class Evaluation:
 
     @property
     def tables(self) -> list[str]:
-        """Figures that get a main table."""
+        """Metrics that get a main table."""
         return list(dict.fromkeys([*self.protocol.tables, *self.extra_tables]))
 
     def row(self, clip: str, setting: str, restorer: str) -> Row:
-        """One of the rows."""
+        """The row of a clip, a setting and a restorer."""
         return self._by_name[clip, setting, restorer]
 
     def gain(self, row: Row, figure: str) -> float | None:
-        """A figure of a row less that of the compressed clip; None where one is missing.
+        """Gain: a figure of a row less that of the compressed clip; None where one is missing.
 
         That of a PSNR is the mean over the frames that compression changed, in these planes.
         """
@@ -169,7 +169,7 @@ class Evaluation:
 
     @cached_property
     def means(self) -> list[Mean]:
-        """For each setting and restorer."""
+        """Means for each setting and restorer."""
         return [
             self._mean(setting, restorer)
             for setting in self.settings
@@ -178,7 +178,7 @@ class Evaluation:
 
     @cached_property
     def gains(self) -> list[Gains]:
-        """For each family of settings, and each restorer but the compressed clip."""
+        """Gains for each family of settings, and each restorer but the compressed clip."""
         return [
             self._gains(family, settings, restorer)
             for family, settings in self.families().items()
@@ -196,14 +196,14 @@ class Evaluation:
         ]
 
     def families(self) -> dict[str, list[str]]:
-        """Settings that differ in QP, CRF or quality only, by what they have in common."""
+        """Families: settings that differ in QP, CRF or quality only, by what they share."""
         families: dict[str, list[str]] = {}
         for setting in self.settings:
             families.setdefault(family_of(self.degradation(setting)), []).append(setting)
         return families
 
     def degradation(self, setting: str) -> Degradation:
-        """That of a setting."""
+        """The degradation of a setting."""
         return self.streams[self.rows[0].clip, setting].degradation
 
     def _mean(self, setting: str, restorer: str) -> Mean:

@@ -1,4 +1,4 @@
-"""The RGB that measures see of a frame."""
+"""Conversion of frames to the RGB that metrics compare."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ToRGB = Callable[[VideoFrame, VideoFrame], Samples]
 
 
 def to_rgb(chroma: Chroma, conversion: Conversion, color: ColorFacts) -> ToRGB:
-    """How frames become RGB.
+    """The conversion of frames to RGB, by the protocol.
 
     Args:
         chroma: whose.

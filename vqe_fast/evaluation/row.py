@@ -1,4 +1,4 @@
-"""What was measured of one clip at one setting under one restorer."""
+"""Row of results: one clip at one setting under one restorer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PerFrame = Mapping[str, list[float | None]]
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of a clip at a setting under a restorer.
+    """Metrics of a clip at a setting under a restorer.
 
     Attributes:
         clip: its name.
@@ -52,5 +52,5 @@ class Row:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """What :meth:`to_dict` gave."""
+        """The row from what :meth:`to_dict` gave."""
         return cls(**fields)

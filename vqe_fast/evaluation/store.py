@@ -1,4 +1,4 @@
-"""Restored frames on disk, until they are measured."""
+"""Temporary store of restored frames on disk, until they are measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = ("yuv420p", "yuvj420p")
 
 
 class FrameStore:
-    """8-bit 4:2:0 frames of one size, in a file without a name: it goes with the process.
+    """8-bit 4:2:0 frames of one size in an unnamed file, which goes with the process.
 
     Restoring and measuring thus take turns, and neither disturbs the timing of the other; memory
     does not depend on the length of the clip.

@@ -18,7 +18,7 @@ _NONE = "compressed"
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table: title, columns and rows of text.
 
     Attributes:
         title: what it shows.
@@ -41,19 +41,19 @@ class Table:
         return replace(self, header=lines[0], rows=lines[1:])
 
     def to_markdown(self) -> str:
-        """The table alone, without its title."""
+        """The table in Markdown, without its title."""
         marks = ["---"] * self.left + ["---:"] * (len(self.header) - self.left)
         lines = [self.header, marks, *self.rows]
         return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
 
 
 def shown(restorer: str) -> str:
-    """What tables call a restorer."""
+    """A restorer's title in tables."""
     return _NONE if restorer == COMPRESSED else restorer
 
 
 def main_tables(evaluation: Evaluation) -> list[Table]:
-    """Those of the papers: one for each figure of the protocol."""
+    """The papers' tables: one for each metric of the protocol."""
     layouts = {"settings": _by_setting, "restorers": _by_restorer, "clips": _by_clip}
     layout = layouts[evaluation.protocol.layout]
     return [layout(evaluation, name, FIGURES[name]) for name in evaluation.tables]
@@ -93,7 +93,7 @@ def gains_by_family(evaluation: Evaluation) -> Table | None:
 
 
 def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
-    """A line for each setting and restorer, means over the clips.
+    """Table of means over the clips: a line for each setting and restorer.
 
     Args:
         evaluation: what was measured.
@@ -138,7 +138,7 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
 
 
 def bjontegaard(evaluation: Evaluation) -> Table | None:
-    """BD-rate and BD-PSNR of families with enough settings; None if there is none."""
+    """Table of BD-rate and BD-PSNR, for families with enough settings; None if there is none."""
     families = {delta.family for delta in evaluation.deltas if delta.clips}
     if not families:
         return None
@@ -158,7 +158,7 @@ def bjontegaard(evaluation: Evaluation) -> Table | None:
 
 
 def gains_of_clips(evaluation: Evaluation) -> list[Table]:
-    """ΔPSNR of luma of each clip: a table for each family of settings."""
+    """Tables of each clip's ΔPSNR of luma, one for each family of settings."""
     if len(evaluation.restorers) == 1:
         return []
     return [
@@ -168,7 +168,7 @@ def gains_of_clips(evaluation: Evaluation) -> list[Table]:
 
 
 def failures(evaluation: Evaluation) -> Table | None:
-    """Rows without figures and why; None if there are none."""
+    """Table of failed rows and their errors; None if there are none."""
     if not evaluation.failed:
         return None
     rows = [[row.clip, row.setting, row.restorer, row.error] for row in evaluation.failed]

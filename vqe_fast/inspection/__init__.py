@@ -1,1 +1,1 @@
-"""How a video was compressed: frames, bits and QPs, as a table, a picture or JSON."""
+"""Inspection of a compressed video: frames, bits and QPs, as a table, a picture or JSON."""

@@ -26,12 +26,12 @@ STDOUT = Path("-")
 
 
 class CannotInspect(Exception):
-    """One sentence for the user: what was asked for that cannot be done."""
+    """An error in what was asked for: one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What the container says of a video stream; ``frame_rate`` is per second."""
+    """Properties of a video stream by its container; ``frame_rate`` is per second."""
 
     file: str
     codec: str
@@ -70,7 +70,7 @@ def inspect_video(source: Path, json_to: Path | None = None) -> Inspection:
 
 
 def read_frame(source: Path, number: int) -> tuple[FrameQP, npt.NDArray[np.uint8]]:
-    """What is known of one frame, blocks included, and its luma, (H, W) uint8.
+    """QPs of one frame, blocks included, and its luma, (H, W) uint8.
 
     Args:
         source: the video.

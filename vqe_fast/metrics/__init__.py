@@ -1,4 +1,4 @@
-"""Measures of the quality of images and clips, for training, evaluation and comparison alike."""
+"""Metrics of image and video quality, for training, evaluation and comparison alike."""
 
 from vqe_fast.metrics.bjontegaard import bd_psnr, bd_rate
 from vqe_fast.metrics.flicker import FLICKER_THRESHOLD, FLICKER_WINDOW, Flicker

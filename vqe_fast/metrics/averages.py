@@ -10,13 +10,13 @@ BEST_PSNR = 100.0
 
 
 def mean_of_known(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are there; None if none is."""
+    """Mean of the figures that are there; None if none is."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
 def mean_of_damaged(before: Iterable[float], values: Iterable[float]) -> float | None:
-    """The mean over the frames that compression changed; None if it changed none.
+    """Mean over the frames that compression changed; None if it changed none.
 
     Equal frames have nothing to gain, and a step of 8 bits would cost them 50 dB.
 

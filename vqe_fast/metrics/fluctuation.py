@@ -1,4 +1,4 @@
-"""How much the quality of a clip goes up and down, as in the papers on multi-frame enhancement."""
+"""Fluctuation of a clip's quality over time, as in the papers on multi-frame enhancement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures that networks and statistics of natural images make, through the package pyiqa."""
+"""Perceptual metrics, by networks and statistics of natural images, from the package pyiqa."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = (*WITH_REFERENCE, *WITHOUT_REFERENCE, *OF_CLIPS)
 
 
 class Perceptual:
-    """Some of pyiqa's measures, with its default weights.
+    """Some of pyiqa's metrics, with its default weights.
 
     Args:
         names: of :data:`NAMES`.

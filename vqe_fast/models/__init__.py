@@ -1,4 +1,4 @@
-"""The models, by name: :func:`create_model` and :func:`list_models`."""
+"""Model registry and networks: :func:`create_model` and :func:`list_models`."""
 
 from vqe_fast.models import astf as _astf  # noqa: F401  registers its model
 from vqe_fast.models import carcnn as _carcnn  # noqa: F401  registers its models

@@ -1,4 +1,4 @@
-"""What several models are built of."""
+"""Building blocks that several models share: initialisation, activation, residual block."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_to(made: Tensor, features: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(LeakyReLU(conv(x))), 3×3.
+    """Residual block: x + conv(LeakyReLU(conv(x))), 3×3.
 
     Args:
         width: channels.

@@ -1,4 +1,4 @@
-"""What a model is told of how a frame was coded, beside its QP: the codec and the frame's type."""
+"""Codes of codecs and frame types, which models take beside the QP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model costs: its arithmetic for a pixel, its parameters, and how far it sees."""
+"""Cost of a model: multiply-adds a pixel, parameters, receptive field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QP = 32.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What :func:`cost` finds.
+    """Multiply-adds a pixel, parameters and receptive field of a model.
 
     Attributes:
         kmac_per_pixel: thousands of multiply-adds for a pixel of an enhanced frame.
@@ -35,7 +35,7 @@ class Cost:
 
 
 def cost(model: nn.Module, *, size: tuple[int, int] = COUNTED_SIZE) -> Cost:
-    """What a model costs.
+    """Counts multiply-adds and parameters, and measures the receptive field of a model.
 
     Counted are the multiply-adds of convolutions, transposed ones too, of linear layers, other
     products of matrices and attention, with the zeros that pad a frame and with transforms that

@@ -1,4 +1,4 @@
-"""Networks of ours at a quarter of the resolution, with a branch at an eighth; luma and chroma."""
+"""Dual-resolution networks, ours: luma and chroma at a quarter and an eighth of the resolution."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def qp_shares(qp: Tensor, qps: Tensor) -> Tensor:
 
 
 class CodingGains(nn.Module):
-    """Gains of channels by QP, codec and type of frame: softplus(QP) · (1 + codec + type).
+    """Channel gains by QP, codec and type of frame: softplus(QP) · (1 + codec + type).
 
     All gains are 1 at first. Without gradients, those of numbers are kept.
 
@@ -158,7 +158,7 @@ def rows_of(qp: Tensor, images: int, device: torch.device) -> Tensor:
 
 
 class ModulatedBlock(nn.Module):
-    """x + conv(LeakyReLU(conv(x)) · gains), 3×3.
+    """Residual block with gains: x + conv(LeakyReLU(conv(x)) · gains), 3×3.
 
     Args:
         width: channels.

@@ -1,4 +1,4 @@
-"""Models on a GPU whose calls are replayed as CUDA graphs: one launch for all of their kernels."""
+"""CUDA graphs of models on a GPU: calls that come again are replayed in one launch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_CALLS = 32
 
 
 class Capture(Protocol):
-    """What turns work on a device into something to replay."""
+    """Interface of a capture: turns work on a device into something to replay."""
 
     def is_possible(self, device: torch.device) -> bool:
         """Whether work on the device can be captured now."""
@@ -91,7 +91,7 @@ class _Graph:
 
 
 class Graphed(nn.Module):
-    """A model that captures the calls that come again.
+    """A model with CUDA graphs of the calls that come again.
 
     A call is like another if its tensors have the same shapes and dtypes, and its numbers are the
     same. The first of its kind runs as it is, the second too and is captured, the others are

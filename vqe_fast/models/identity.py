@@ -1,4 +1,4 @@
-"""The model that changes nothing: what a file looks like when only the pipeline touched it."""
+"""The identity model, which changes nothing: a file that only the pipeline touched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vqe_fast.models.registry import ModelSpec, register_model
 
 
 class Identity(nn.Module):
-    """Returns the luma that it is given. It has no weights, and needs none.
+    """The identity on luma, without weights.
 
     With a lossless encoder its output equals its input on every plane: this is how to check that a
     file survives the engine, and how fast the engine is without a model.

@@ -1,4 +1,4 @@
-"""Fastest faithful way to run a model: device, precision and memory layout."""
+"""Inference copies of models: device, precision and memory layout that are fastest and faithful."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity of a model: one hash of all that decides what it computes."""
+"""Model hash: the identity of a model, of all that decides what it computes."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _SMALLEST = 16
 
 
 class Configuration(NamedTuple):
-    """Which components there are, Table VI.
+    """Configuration of the generator: its components, Table VI.
 
     Attributes:
         branches: of the decoder, ``"previous"`` (the paper's second) and ``"following"`` (first).
@@ -57,7 +57,7 @@ CONFIGURATIONS = {
 
 
 class FrameFeatures(NamedTuple):
-    """What VGG19 makes of a frame: its six taps, 64 to 512 channels, at 1 to 1/16 of its size."""
+    """VGG19 features of a frame: six taps, 64 to 512 channels, at 1 to 1/16 of its size."""
 
     relu1_1: Tensor
     relu2_1: Tensor
@@ -337,7 +337,7 @@ class PeQuENet(nn.Module):
 
 
 class PeQuENetStream:
-    """The enhanced frames of a video, one after the other; VGG19 sees each frame once.
+    """Streaming inference of a video, frame by frame; VGG19 sees each frame once.
 
     The state is the features of the last two frames.
     """
@@ -403,7 +403,7 @@ def pequenet(
 
 
 def published_name(name: str) -> str:
-    """What the authors' release calls a weight of :class:`PeQuENet`."""
+    """Name of a weight of :class:`PeQuENet` in the authors' release."""
     part, *middle, kind = name.split(".")
     if part == "vgg":
         # Their layers are numbered as VGG19's are, in a group for each tap.

@@ -1,4 +1,4 @@
-"""Weights as others publish them: BasicVSR's and SPyNet's, PeQuENet's."""
+"""Loading of published weights: BasicVSR's and SPyNet's, PeQuENet's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the models, what each needs from its caller, and how to build one."""
+"""Registry of models by name, and ``ModelSpec``, what each needs from its caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Planes = Literal["y", "rgb", "yuv"]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model needs from the engine and the trainer; neither of them names a model.
+    """Specification of a model's inputs, for pipeline and trainer: neither of them names a model.
 
     Attributes:
         planes: ``"y"`` for luma (B, 1, H, W), ``"rgb"`` for colour (B, 3, H, W), ``"yuv"`` for

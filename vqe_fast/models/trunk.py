@@ -1,4 +1,4 @@
-"""The convolutional part of a classifier, whose features models and losses build on."""
+"""Feature trunk: the convolutional part of a classifier, for models and losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class FeatureTrunk(nn.Module):
-    """Layers with the keys of torchvision's ``features``, random (He) until weights are loaded.
+    """Feature trunk with torchvision's ``features`` keys, random (He) until weights are loaded.
 
     Args:
         layers: one after the other.

@@ -1,4 +1,4 @@
-"""Moving pixels along a flow, as the recurrent models align features."""
+"""Backward warping along optical flow, by which recurrent models align features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of generators and discriminators that learn from each other."""
+"""Adversarial losses of generators and discriminators."""
 
 from __future__ import annotations
 

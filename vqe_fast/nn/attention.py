@@ -1,4 +1,4 @@
-"""Attention between the features of two frames."""
+"""Cross-frame attention, between the features of two frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vqe_fast.ops import cross_frame_attention
 
 
 class CrossFrameAttention(nn.Module):
-    """Finds in another frame what each position of a frame looks like; PeQuENet §III-A-2.
+    """Cross-frame attention: 1×1 projections, softmax over another frame; PeQuENet §III-A-2.
 
     Query and key are the ReLU of 1×1 convolutions (with bias) of the features of the frame and of
     the reference, the values are the reference's features as they are; the logits are not scaled.

@@ -25,7 +25,7 @@ class _Waiting(NamedTuple):
 
 
 class FusionStream:
-    """The fused frames of a video, one after the other.
+    """Streaming fusion of a video, frame by frame.
 
     A frame is fused when the one after it is known. The state is that frame, its variance map, and
     the bounds of the map before it; each frame's variance is computed once.
@@ -90,7 +90,7 @@ class FusionStream:
 
 
 class AdaptiveSpatialTemporalFusion(nn.Module):
-    """Two enhancements of a clip in one: detail where there is texture, else smooth; ASTF §3.3.
+    """Fusion of two enhancements: detail where there is texture, else smooth; ASTF §3.3.
 
     Each frame as :func:`vqe_fast.ops.astf_fuse` does it, but the variance of a frame is computed
     once for itself and its neighbours; the first and the last frame are their own neighbours.
@@ -149,7 +149,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
 
 
 class UnsharpMask(nn.Module):
-    """Sharpens frames; see :func:`vqe_fast.ops.unsharp_mask`.
+    """Unsharp masking of frames; see :func:`vqe_fast.ops.unsharp_mask`.
 
     Args:
         amount: of sharpening, finite.

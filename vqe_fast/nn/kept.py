@@ -1,4 +1,4 @@
-"""What modules make of their parameters alone, kept for calls to come."""
+"""Cache of tensors that modules compute from their parameters alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def holding() -> Iterator[list[Tensor]]:
 
 
 class Kept:
-    """Tensors that a module computes from its parameters, the last few of them.
+    """Cache of the last few tensors that a module computed from its parameters.
 
     A tensor is found again by a key and by the memory and the version of what it was made from: a
     step of training, a state dict or another dtype makes a new one. Changes that autograd does

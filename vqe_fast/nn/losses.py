@@ -14,7 +14,7 @@ from vqe_fast.reference.ssim import MSSSIMOptions, SSIMOptions
 
 
 class CharbonnierLoss(nn.Module):
-    """√(x² + ε²) of x = input − target; see :func:`vqe_fast.ops.charbonnier_loss`.
+    """Charbonnier loss √(x² + ε²) of x = input − target, :func:`vqe_fast.ops.charbonnier_loss`.
 
     Args:
         eps: ε, in the units of the values.
@@ -59,7 +59,7 @@ class _SimilarityLoss(nn.Module):
 
 
 class SSIMLoss(_SimilarityLoss):
-    """1 − SSIM of two images; see :func:`vqe_fast.ops.ssim_loss`.
+    """SSIM loss, 1 − SSIM of two images; see :func:`vqe_fast.ops.ssim_loss`.
 
     Args:
         **options: those of :func:`vqe_fast.ops.ssim`.
@@ -96,7 +96,7 @@ class SSIMMSELoss(_SimilarityLoss):
 
 
 class MSSSIMLoss(_SimilarityLoss):
-    """1 − MS-SSIM of two images; see :func:`vqe_fast.ops.ms_ssim_loss`.
+    """MS-SSIM loss, 1 − MS-SSIM of two images; see :func:`vqe_fast.ops.ms_ssim_loss`.
 
     Args:
         **options: those of :func:`vqe_fast.ops.ms_ssim`.

@@ -17,7 +17,7 @@ _TINY = 1e-10
 
 
 class LPIPS(nn.Module):
-    """Σ over layers of the mean over positions of Σ_c w_c · (â_c − b̂_c)².
+    """LPIPS distance: Σ over layers of the mean over positions of Σ_c w_c · (â_c − b̂_c)².
 
     â and b̂ are the features of the two images, divided by their length at each position. Features
     of the target are computed without a graph. With a trunk or heads that are not the published
@@ -96,7 +96,7 @@ class LPIPS(nn.Module):
 
 
 class TradeOffLoss(nn.Module):
-    """α · Charbonnier + β · LPIPS, eq. 2 of ASTF, which trains its second refining network.
+    """Trade-off loss α · Charbonnier + β · LPIPS, eq. 2 of ASTF, of its second refining network.
 
     The paper chose α = 0.15 and β = 10000 so that the first term is almost three times the second.
     It does not say how the Charbonnier loss is reduced; with the mean it would be a hundred

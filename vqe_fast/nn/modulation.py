@@ -1,4 +1,4 @@
-"""Features that follow the QP."""
+"""QP modulation: channel gains by QP, and convolutions that take them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vqe_fast.ops.modulation import LARGEST_QP, check_modulation, check_qps
 
 
 class QPModulation(nn.Module):
-    """activation(features) · softplus(W · one-hot(QP) + bias); PeQuENet §III-A-4.
+    """QP modulation: activation(features) · softplus(W · one-hot(QP) + bias); PeQuENet §III-A-4.
 
     Parameters have the names, shapes and first values of ``nn.Linear(num_qps, channels)``, whose
     state dict loads. QPs between those of the columns of W are interpolated; see
@@ -85,7 +85,7 @@ class QPModulation(nn.Module):
 
 
 def fold_qp(conv: nn.Conv2d, gains: Tensor) -> nn.Conv2d:
-    """The convolution of features that takes them without the gains: conv(x · gains) = folded(x).
+    """Folds gains into a convolution's weights: conv(x · gains) = folded(x).
 
     For a clip of one QP the modulation then costs nothing. An activation before the gains stays:
     conv(relu(x) · gains) = folded(relu(x)).
@@ -131,7 +131,7 @@ def fold_qp(conv: nn.Conv2d, gains: Tensor) -> nn.Conv2d:
 
 
 class QPModulatedConv2d(nn.Conv2d):
-    """A convolution of modulated features: conv(activation(features) · gains).
+    """Convolution of modulated features: conv(activation(features) · gains).
 
     Has the arguments and the state dict of ``nn.Conv2d``. In eval mode, gains that all images
     share go into the weights, which costs next to nothing; results are the same to rounding.

@@ -1,4 +1,4 @@
-"""Losses that compare images by the features of a trained classifier."""
+"""Feature losses, which compare images by the features of a trained classifier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
 class FeatureLoss(nn.Module):
-    """Σ over scales and layers of weight · distance(features of input, features of target).
+    """Feature loss: Σ over scales and layers of weight · distance(features of input, of target).
 
     Distances are means over all values. Features of the target are computed without a graph. With
     a trunk of random weights this is no perceptual loss, only a random one.

@@ -1,4 +1,4 @@
-"""What the autograd formulas of the operators share."""
+"""Helpers of the operators' autograd formulas."""
 
 from __future__ import annotations
 

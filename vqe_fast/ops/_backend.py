@@ -1,4 +1,4 @@
-"""Which implementation an operator call runs on."""
+"""Backends: the choice of an operator's implementation, kernel or reference."""
 
 from __future__ import annotations
 

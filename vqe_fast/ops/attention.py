@@ -18,7 +18,7 @@ from vqe_fast.ops._checks import check_finite, check_tensor
 def cross_frame_attention(
     query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0
 ) -> Tensor:
-    """What each position of one map finds in another, by exact softmax attention over all of it.
+    """Cross-frame attention: exact softmax attention of each position over all of another map.
 
     output[:, i] = Σⱼ softmaxⱼ(scale · query[:, i]·key[:, j]) · value[:, j], with i over the H·W
     positions of the query and j over the H'·W' positions of the reference; PeQuENet §III-A-2

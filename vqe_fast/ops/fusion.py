@@ -43,7 +43,7 @@ def local_variance(luma: Tensor, radius: int = 11) -> Tensor:
 
 
 def astf_mask(previous: Tensor, current: Tensor, following: Tensor, radius: int = 11) -> Tensor:
-    """Where a frame is textured rather than smooth, ASTF eq. 4 to 6.
+    """Texture mask of a frame, ASTF eq. 4 to 6.
 
     mask = (V − q) / (p − q), with V the :func:`local_variance` of the current frame, p the largest
     and q the least variance of all three frames (of each image of a batch by itself). Three flat

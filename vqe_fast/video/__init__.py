@@ -1,4 +1,4 @@
-"""From a compressed video file to a better one: decode, enhance, encode, keep everything else."""
+"""Enhancement of video files: decode, enhance, encode; all other streams are remuxed."""
 
 import importlib
 from typing import TYPE_CHECKING

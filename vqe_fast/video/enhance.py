@@ -1,4 +1,4 @@
-"""The whole way from a file to a better file."""
+"""``enhance_video``: one call from a source file to an enhanced file and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interlaced video: refused, or enhanced field by field."""
+"""Interlaced video: detection, refusal, and enhancement field by field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOOK_AHEAD = 4  # packets: the first may be damaged
 
 
 def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
-    """Whether the frames of ``source`` are to be enhanced as two pictures of half their height.
+    """Whether the frames of ``source`` are to be enhanced field by field.
 
     Raises:
         VideoError: the source is interlaced and that is not asked for, or cannot be done.
@@ -52,7 +52,7 @@ def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
 
 
 def refuse_interlaced_hevc(source: VideoReader) -> None:
-    """Makes sure that ``source`` is not HEVC with fields, which FFmpeg does not weave.
+    """Refuses HEVC coded in fields, which FFmpeg does not weave.
 
     Either each picture is one field, or two are woven and FFmpeg does not flag that.
 

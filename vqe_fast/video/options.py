@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class About:
-    """What is told of an option, beside its name, type and default.
+    """Description of an option, beside its name, type and default.
 
     Attributes:
         doc: for the API, whole sentences.
@@ -54,7 +54,7 @@ def _about(doc: str, help: str, **rest: Any) -> dict[str, About]:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model, and what it is given of the video at a time."""
+    """Options of the model: weights, device, precision, QP, tiles, memory, clips."""
 
     model: "str | nn.Module" = field(
         default=DEFAULT_MODEL,
@@ -146,7 +146,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """The encoder of the video."""
+    """Options of the encoder: codec, constant rate factor, preset, pixel format."""
 
     codec: str = field(
         default="libx264",
@@ -188,7 +188,7 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """Segments, each enhanced on its own."""
+    """Options of segments: their length, worker processes, resuming."""
 
     segment_seconds: float | None = field(
         default=None,
@@ -242,7 +242,7 @@ def all_options() -> Iterator[tuple[type, "Field[Any]", About]]:
 def parse_options(
     values: Mapping[str, Any],
 ) -> tuple[ModelOptions, EncodeOptions, SegmentOptions]:
-    """Options by name.
+    """Instances of the classes of options, from values by name.
 
     Raises:
         TypeError: there is none of a name.

@@ -1,4 +1,4 @@
-"""Which model stands for which quality, for those who would rather not choose one by name."""
+"""Qualities ``fast``, ``balanced`` and ``best``, and the model that each stands for."""
 
 from __future__ import annotations
 

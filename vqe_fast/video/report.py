@@ -14,7 +14,7 @@ from vqe_fast.video.qp.provider import QPProvider, QPSource
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures that segments add up to.
+    """Counts, timings and settings of an enhancement; those of segments can be summed.
 
     Attributes:
         frames_in: frames decoded and enhanced.
@@ -68,7 +68,7 @@ class Outcome:
         peak_memory: int,
         **counted: Any,
     ) -> Outcome:
-        """What is known when the last frame is written.
+        """The outcome after the last frame is written.
 
         Args:
             enhancer: after that frame.
@@ -96,7 +96,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class EnhanceReport(Outcome):
-    """How an enhancement went: the attributes of :class:`Outcome`, and these.
+    """Report of an enhancement: the attributes of :class:`Outcome`, and these.
 
     Attributes:
         source: the file read.
@@ -149,12 +149,12 @@ class EnhanceReport(Outcome):
 
 
 def read_outcome(fields: Mapping[str, Any]) -> Outcome:
-    """What :meth:`Outcome.to_dict` made, or JSON of it."""
+    """The outcome from what :meth:`Outcome.to_dict` made, or JSON of it."""
     return Outcome(**{**fields, "not_kept": tuple(fields["not_kept"])})
 
 
 def total(outcomes: Sequence[Outcome]) -> Outcome:
-    """Of all segments together, at least one."""
+    """The sum of the outcomes of all segments, at least one."""
     cuts = [each.scene_cuts for each in outcomes if each.scene_cuts is not None]
     return Outcome(
         frames_in=sum(each.frames_in for each in outcomes),

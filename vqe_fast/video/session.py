@@ -1,4 +1,4 @@
-"""The session of an enhancement: its options, and all that is made ready for it."""
+"""``EnhanceSession``: options, network and device of an enhancement, and stages made of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from vqe_fast.weights import shipped_strengths
 
 
 class EnhanceSession:
-    """An enhancement made ready, but for the enhancer; it can be sent to another process.
+    """Source, target, options, network and device of an enhancement; can be pickled for workers.
 
     Args:
         source: the file to read.
@@ -81,7 +81,7 @@ class EnhanceSession:
         return EnhanceSession, (*made_of, self.processes, self.encoder_threads)
 
     def adjusted(self, **changes: Any) -> EnhanceSession:
-        """The same with other model options, source, processes or encoder threads.
+        """A copy with other model options, source, processes or encoder threads.
 
         Network and device stay; a session with another device is for :mod:`pickle`.
         """
@@ -93,7 +93,7 @@ class EnhanceSession:
         return other
 
     def open(self) -> VideoReader:
-        """Opens the source, and lets it deliver frames as they are to be encoded.
+        """Opens the source, with frames converted to the pixel format to encode.
 
         Raises:
             VideoError: source or options do not allow it.
@@ -110,7 +110,7 @@ class EnhanceSession:
         return video
 
     def settings(self, video: VideoReader) -> EncoderSettings:
-        """The encoder and its settings.
+        """The encoder's settings, checked.
 
         Raises:
             VideoError: there is no such encoder, or it does not take them.
@@ -120,7 +120,7 @@ class EnhanceSession:
         return replace(chosen, threads=self.encoder_threads)
 
     def view(self, video: VideoReader) -> View:
-        """What the model sees of the frames of ``video``, which :meth:`open` gave.
+        """The model's view of the frames of ``video``, which :meth:`open` gave.
 
         Raises:
             VideoError: it takes colours, which do not part into fields.
@@ -133,7 +133,7 @@ class EnhanceSession:
         )
 
     def enhancer(self, video: VideoReader) -> Enhancer:
-        """Puts the model on its device.
+        """The enhancer: the model on its device, with its memory plan.
 
         Args:
             video: as :meth:`open` gave it, before any frame was taken.
@@ -151,13 +151,13 @@ class EnhanceSession:
         )
 
     def make_enhancer(self) -> Enhancer:
-        """As :meth:`enhancer`, for a source that is opened just for it."""
+        """The enhancer, as :meth:`enhancer`, for a source that is opened just for it."""
         with self.open() as video:
             return self.enhancer(video)
 
     @contextmanager
     def qp_provider(self) -> Iterator[QPProvider | None]:
-        """The QPs that the model is to be told, or that its strengths depend on; None for neither.
+        """Context manager of the provider of QPs; None if neither model nor strengths need them.
 
         They are closed when the ``with`` block is left.
 
@@ -180,7 +180,7 @@ class EnhanceSession:
         analyzer: FrameAnalyzer,
         qps: QPProvider | None,
     ) -> Iterable[FrameBundle]:
-        """What an enhancer takes: packets and frames in bundles, analysed, with what is coded how.
+        """The enhancer's input: bundles of packets and frames, analysed, with coding parameters.
 
         Args:
             items: of ``video``, all or the first of them.
@@ -193,7 +193,7 @@ class EnhanceSession:
     def telling_qps(
         self, qps: QPProvider | None, video: VideoReader
     ) -> Callable[[Iterable[FrameBundle]], Iterable[FrameBundle]]:
-        """A stage that fills in how the frames of bundles were coded.
+        """The stage of the pipeline that adds coding parameters to bundles.
 
         Args:
             qps: where they come from; None to leave the bundles as they are.

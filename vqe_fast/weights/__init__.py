@@ -18,19 +18,19 @@ class WeightsError(ValueError):
 
 
 def shipped() -> dict[str, dict[str, Any]]:
-    """What ships with the package: model name → its card from ``weights.toml``."""
+    """Cards of the weights that ship with the package: model name → table of ``weights.toml``."""
     text = resources.files(__package__).joinpath("weights.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 
 def shipped_options(name: str) -> dict[str, Any]:
-    """The options that the registered model ``name`` must be built with for what ships for it."""
+    """Options that the registered model ``name`` must be built with for its shipped weights."""
     options: dict[str, Any] = shipped().get(name, {}).get("options", {})
     return options
 
 
 def shipped_strengths(name: str) -> dict[str, list[list[float]]]:
-    """How much of what ships for ``name`` is applied, by codec and QP; empty for all of it.
+    """Strengths of the correction of ``name`` by codec and QP; empty for all of it.
 
     See :data:`vqe_fast.video.inference.strength.Table`;
     :class:`vqe_fast.video.inference.strength.Strengths` reads it.
@@ -57,7 +57,7 @@ def load_shipped(model: nn.Module, name: str) -> None:
 
 
 def read_checkpoint(path: str | Path) -> object:
-    """What ``torch.save`` put into a file, tensors and plain containers only.
+    """Loads a file of ``torch.save``, tensors and plain containers only.
 
     Raises:
         WeightsError: the file is missing or unreadable.
@@ -73,7 +73,7 @@ def read_checkpoint(path: str | Path) -> object:
 
 
 def metadata_of(path: str | Path) -> dict[str, str]:
-    """What a ``.safetensors`` file says of itself: ``model``, ``options`` and ``qp``.
+    """Metadata of a ``.safetensors`` file: ``model``, ``options`` and ``qp``.
 
     Raises:
         WeightsError: the file is missing or is not safetensors.
@@ -92,7 +92,7 @@ def metadata_of(path: str | Path) -> dict[str, str]:
 
 
 def options_in(path: str | Path) -> dict[str, Any]:
-    """The options of the model that a ``.safetensors`` file was trained with, as far as it says.
+    """Options of the model that a ``.safetensors`` file was trained with, as far as it says.
 
     Raises:
         WeightsError: the file is missing or is not safetensors.

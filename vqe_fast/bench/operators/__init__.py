@@ -1,4 +1,4 @@
-"""The work of each operator: what ``vqe-fast bench`` and the benchmarks measure."""
+"""Benchmark cases of each operator, for ``vqe-fast bench`` and the suites."""
 
 from __future__ import annotations
 

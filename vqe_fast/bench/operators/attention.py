@@ -1,4 +1,4 @@
-"""The work of ``attention``."""
+"""Benchmark cases of ``attention``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work of ``charbonnier``."""
+"""Benchmark cases of ``charbonnier``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqe_fast.bench.record import Direction
 def charbonnier(
     shape: tuple[int, ...], dtype: torch.dtype, device: str, direction: Direction
 ) -> Function:
-    """The mean over images of any shape."""
+    """Charbonnier loss, its mean over images of any shape."""
     return Function(
         "charbonnier",
         "charbonnier_loss",

@@ -1,4 +1,4 @@
-"""The work of ``fusion``."""
+"""Benchmark cases of ``fusion``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fusion(
 
 
 def variance(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> Function:
-    """Of the luma of frames (B, 1, H, W)."""
+    """Local variance of the luma of frames (B, 1, H, W)."""
 
     def sample(number: int) -> Sample:
         return Sample(tuple(random_tensors(number, [shape], dtype, device)))

@@ -1,4 +1,4 @@
-"""What losses compare."""
+"""Inputs of losses: an image and its target."""
 
 from __future__ import annotations
 

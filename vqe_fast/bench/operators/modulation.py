@@ -1,4 +1,4 @@
-"""The work of ``modulation``."""
+"""Benchmark cases of ``modulation``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work of ``ssim``."""
+"""Benchmark cases of ``ssim``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vqe_fast.bench.record import Direction
 
 
 def ssim(shape: tuple[int, ...], dtype: torch.dtype, device: str, direction: Direction) -> Function:
-    """The loss of images (B, C, H, W), H and W at least 11."""
+    """SSIM loss of images (B, C, H, W), H and W at least 11."""
     return Function(
         "ssim",
         "ssim_loss",

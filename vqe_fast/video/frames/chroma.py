@@ -1,4 +1,4 @@
-"""Chroma between its own resolution and that of luma."""
+"""Chroma resampling between subsampled planes and luma's resolution, by chroma siting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOWN = {"topleft": 0.0, "top": 0.0, "bottomleft": 1.0, "bottom": 1.0}
 
 @dataclass(frozen=True)
 class Siting:
-    """Where chroma lies among the samples of luma that share it, where chroma is halved.
+    """Chroma siting: where a sample of chroma lies among those of luma that share it.
 
     Attributes:
         across: 0 with their left column, 1 with their right one.
@@ -26,11 +26,11 @@ class Siting:
 
     @classmethod
     def named(cls, location: str) -> Self:
-        """By FFmpeg's name; where it says nothing, ``left``, as in MPEG-2, H.264 and HEVC."""
+        """The siting by FFmpeg's name; ``left``, as in H.264 and HEVC, where it says nothing."""
         return cls(_ACROSS.get(location, 0.0), _DOWN.get(location, 0.5))
 
     def of_field(self, parity: int) -> Siting:
-        """That within the field of the even rows of luma and of chroma, 0, or of the odd ones, 1.
+        """The siting within one field: that of the even rows, 0, or of the odd ones, 1.
 
         Rows of a field are two apart: between two of them chroma lies off the middle.
         """
@@ -38,7 +38,7 @@ class Siting:
 
 
 def enlarge(chroma: Tensor, size: tuple[int, int], siting: Siting) -> Tensor:
-    """Interpolates chroma linearly to the resolution of luma.
+    """Upsamples chroma linearly to the resolution of luma.
 
     Args:
         chroma: (B, C, h, w); h is that of luma, or half or a quarter of it, rounded up; likewise w.
@@ -53,7 +53,7 @@ def enlarge(chroma: Tensor, size: tuple[int, int], siting: Siting) -> Tensor:
 
 
 def shrink(chroma: Tensor, size: tuple[int, int], siting: Siting) -> Tensor:
-    """Averages what has the resolution of luma with the weights that :func:`enlarge` spreads it by.
+    """Downsamples from luma's resolution, by the weights that :func:`enlarge` spreads with.
 
     Args:
         chroma: (B, C, H, W).

@@ -1,4 +1,4 @@
-"""Which colours the samples of a frame stand for: matrix and range of its stream."""
+"""Colour matrix and range of a stream: how Y'CbCr samples become RGB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RED_AND_BLUE = {
 
 @dataclass(frozen=True)
 class ColorFacts:
-    """How Y'CbCr samples become RGB.
+    """Colour matrix and range: how Y'CbCr samples become RGB.
 
     Attributes:
         matrix: as ISO/IEC 23091-2 numbers them: 1 for BT.709, 5 for BT.601.
@@ -40,7 +40,7 @@ class ColorFacts:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Self:
-        """What the tags of ``frame`` say; else BT.709 from 720 rows on, BT.601 below, limited."""
+        """Those of ``frame``'s tags; else BT.709 from 720 rows on, BT.601 below, limited."""
         matrix = _BT601 if frame.colorspace == _SAME_AS_601 else frame.colorspace
         if matrix not in _RED_AND_BLUE:
             matrix = BT709 if frame.height >= _HD_HEIGHT else _BT601

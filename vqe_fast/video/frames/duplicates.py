@@ -1,4 +1,4 @@
-"""Frames that repeat the one before."""
+"""Duplicate frames: those that repeat the one before, sample for sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EVERY = 64  # rows
 
 
 class Repeats:
-    """Tells whether each frame of a video repeats the one before it, sample for sample.
+    """Detector of duplicates: whether each frame of a video repeats the one before it.
 
     A frame must stay as it is until the next one has come, or :meth:`keep` is called.
 

@@ -1,4 +1,4 @@
-"""What a model sees of a frame, and how its answer goes back into the planes."""
+"""Views: the input tensor of a model from the planes of a frame, and its output back into them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vqe_fast.video.frames.transfer import send
 
 
 class View(Protocol):
-    """Between the planes of frames of one video and what a model takes and gives.
+    """A mapping between the planes of a video's frames and the tensors of a model.
 
     Attributes:
         planes: how many planes of a frame, from the first on, the model sees and changes.
@@ -28,7 +28,7 @@ class View(Protocol):
     planes: int
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """What a model takes: (B, C, H, W) float32 in [0, 1], with B pictures of one frame.
+        """The model's input: (B, C, H, W) float32 in [0, 1], with B pictures of one frame.
 
         Args:
             planes: samples, each (1, 1, h, w).
@@ -36,7 +36,7 @@ class View(Protocol):
         ...
 
     def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
-        """The planes that show what a model made of :meth:`values`, rounded and clamped.
+        """The planes of the model's output, rounded and clamped.
 
         Args:
             planes: samples, each (1, 1, h, w), as they were.
@@ -46,7 +46,7 @@ class View(Protocol):
 
 
 class LumaView:
-    """Luma alone, sample for sample; chroma stays as it is.
+    """View of luma alone, sample for sample; chroma stays as it is.
 
     Args:
         frame: one of the video.
@@ -58,16 +58,16 @@ class LumaView:
         self._depth = depth_of(frame)
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """Luma."""
+        """Luma as (1, 1, H, W)."""
         return as_values(planes[0], self._depth)
 
     def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
-        """The enhanced luma."""
+        """The enhanced plane of luma."""
         return [values_as_samples(enhanced, self._depth)]
 
 
 class ColorView:
-    """Red, green and blue by the matrix and the range of the stream.
+    """View as RGB, by the colour matrix and the range of the stream.
 
     A model's changes are what is written: they are turned into Y'CbCr, averaged to the resolution
     of chroma, and added to the samples. So a model that changes nothing gives every sample back as
@@ -87,7 +87,7 @@ class ColorView:
         self.planes = min(len(frame.planes), 3)
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """RGB."""
+        """RGB as (1, 3, H, W)."""
         luma = planes[0].float()
         size = (luma.shape[-2], luma.shape[-1])
         chroma = (enlarge(plane.float(), size, self._siting) for plane in planes[1:])
@@ -109,7 +109,7 @@ class ColorView:
 
 
 class PlanesView:
-    """Luma and chroma as they are stored, chroma enlarged by repeating samples.
+    """View of Y'CbCr as stored, chroma enlarged by repeating samples.
 
     A model's changes of chroma are averaged over the pixels that share a sample. Gray frames are
     seen as luma alone. A plane of transparency is not seen.
@@ -123,7 +123,7 @@ class PlanesView:
         self.planes = min(len(frame.planes), 3)
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """Luma and chroma, or luma alone."""
+        """Luma and chroma as (1, 3, H, W), or luma alone."""
         height, width = planes[0].shape[-2:]
         factors = [_factors(planes[0], plane) for plane in planes]
         sides = [
@@ -159,7 +159,7 @@ def _factors(luma: Tensor, plane: Tensor) -> tuple[int, int]:
 
 
 class FieldsView:
-    """The two fields of a frame as pictures of their own: a batch of two, of half the height.
+    """View of the two fields of a frame: a batch of two pictures of half the height.
 
     Args:
         upper: sees the field of the even rows.
@@ -171,13 +171,13 @@ class FieldsView:
         self.planes = upper.planes
 
     def values(self, planes: list[Tensor]) -> Tensor:
-        """Those of both fields, (2, C, H/2, W)."""
+        """Both fields, (2, C, H/2, W)."""
         return torch.cat(
             [view.values(_rows(planes, parity)) for parity, view in enumerate(self._fields)]
         )
 
     def samples(self, planes: list[Tensor], enhanced: Tensor) -> list[Tensor]:
-        """Both fields woven."""
+        """The planes woven of both fields."""
         woven = [torch.empty_like(plane) for plane in planes]
         for parity, view in enumerate(self._fields):
             field = view.samples(_rows(planes, parity), enhanced[parity : parity + 1])
@@ -193,7 +193,7 @@ def view_for(
     chroma_location: str = "unspecified",
     fields: bool = False,
 ) -> View:
-    """How a model sees frames like ``frame``.
+    """The view of frames like ``frame`` for a model of ``planes``.
 
     Args:
         planes: of the model's spec.

@@ -1,4 +1,4 @@
-"""Pixel formats: which of them have luma in a plane of its own, and which hold the same samples."""
+"""Pixel formats: bit depth, range, planar luma, and planar formats of the same samples."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def implies_full_range(name: str) -> bool:
 
 
 def bit_depth(name: str) -> int:
-    """Bits of a sample of luma."""
+    """Bit depth of luma."""
     return VideoFormat(name).components[0].bits

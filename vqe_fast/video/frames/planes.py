@@ -1,4 +1,4 @@
-"""The planes of frames as arrays: the decoder's own memory, which the encoder reads too."""
+"""Planes of frames as NumPy arrays, without copies: decoder, model and encoder share the memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from av.video.frame import PictureType, VideoFrame
 
 
 def take_over(frame: VideoFrame) -> None:
-    """Makes a decoded frame ours to change and to encode.
+    """Makes a decoded frame writable and forgets its picture type, so that it can be encoded.
 
     Its memory is copied if the decoder still refers to it. The picture type is forgotten: an
     encoder would take it as an order, and repeat the source's structure of I, P and B frames.
@@ -20,7 +20,7 @@ def take_over(frame: VideoFrame) -> None:
 
 
 def depth_of(frame: VideoFrame) -> int:
-    """Bits of a sample of luma."""
+    """Bit depth of luma."""
     return frame.format.components[0].bits
 
 

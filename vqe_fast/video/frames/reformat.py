@@ -1,4 +1,4 @@
-"""Frames in another pixel format: the same samples laid out anew, or what swscale makes of them."""
+"""Pixel format conversion: samples laid out anew where they fit, else swscale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.B
 
 
 class Converter:
-    """Gives frames a pixel format.
+    """Converts frames to a pixel format.
 
     Y'CbCr keeps its matrix and its range; RGB becomes BT.709 in limited range, and is tagged so.
     """

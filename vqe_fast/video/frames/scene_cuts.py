@@ -1,4 +1,4 @@
-"""Scene cuts: where a frame no longer continues the one before it."""
+"""Scene cut detection: where a frame no longer continues the one before it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Glance:
 
 
 class SceneCuts:
-    """Finds the frames that begin a new scene in a video that comes frame by frame.
+    """Detector of scene cuts in a video that comes frame by frame.
 
     Frame t begins a scene if none of t, t+1, t+2 resembles any of t-3, t-2, t-1, and if it differs
     from the one before it clearly more than most of these do from theirs. So flashes of one or two
@@ -60,7 +60,7 @@ class SceneCuts:
         return self._begins_scene(_REACH) if len(self._glances) >= _REACH else None
 
     def flush(self) -> list[bool]:
-        """Whether the last two frames, or the only one, begin scenes; to be asked at the end."""
+        """Whether the last two frames, or the only one, begin scenes; for the end of the video."""
         left = min(_REACH - 1, len(self._glances))
         return [self._begins_scene(later) for later in range(left, 0, -1)]
 

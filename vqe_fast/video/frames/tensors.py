@@ -1,4 +1,4 @@
-"""Samples between the planes of frames and the values that a model takes and gives."""
+"""Tensors of planes: integer samples of a bit depth to float32 in [0, 1], and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store_planes(frame: VideoFrame, planes: Sequence[Tensor]) -> None:
 
 
 def as_values(samples: Tensor, depth: int) -> Tensor:
-    """Samples of ``depth`` bits as a model takes them: float32 in [0, 1].
+    """Normalises samples of a bit depth: float32 in [0, 1].
 
     They are divided by 2ⁿ-1 for n bits, 255 for 8, whatever the colour range: that is how models
     are trained.
@@ -33,7 +33,7 @@ def as_values(samples: Tensor, depth: int) -> Tensor:
 
 
 def as_samples(steps: Tensor, depth: int) -> Tensor:
-    """Floats in units of steps as samples of ``depth`` bits, rounded and clamped.
+    """Quantises floats in units of steps to samples of a bit depth, rounded and clamped.
 
     Args:
         steps: any shape; used up.
@@ -49,10 +49,10 @@ def as_samples(steps: Tensor, depth: int) -> Tensor:
 
 
 def values_as_samples(values: Tensor, depth: int) -> Tensor:
-    """What :func:`as_values` makes of samples, back: rounded and clamped."""
+    """Quantises values in [0, 1] to samples, the opposite of :func:`as_values`."""
     return as_samples(values * peak_of(depth), depth)
 
 
 def peak_of(depth: int) -> int:
-    """The largest sample of so many bits."""
+    """The largest sample of a bit depth."""
     return (1 << depth) - 1

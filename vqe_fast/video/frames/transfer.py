@@ -1,4 +1,4 @@
-"""Frames on their way to the model's device and back."""
+"""Transfer of planes between CPU and the model's device, on a GPU by streams and pinned memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vqe_fast.video.frames.tensors import load_planes
 
 
 class Result:
-    """What a model made of a frame, maybe still on its way.
+    """The planes of an enhanced frame on the CPU, or an asynchronous copy on its way there.
 
     Args:
         planes: the first planes of the frame, each (1, 1, h, w), on the CPU.
@@ -29,13 +29,13 @@ class Result:
         self._arrival = arrival
 
     def wait(self) -> None:
-        """Waits until all is there."""
+        """Waits for the copy."""
         if self._arrival is not None:
             self._arrival.synchronize()
             self._arrival = None
 
     def planes(self) -> Sequence[Tensor] | None:
-        """The planes, which are waited for; None if values were not finite."""
+        """The planes, waited for; None if values were not finite."""
         self.wait()
         return self._planes if self._finite else None
 
@@ -45,7 +45,7 @@ UNCHANGED = Result((), torch.tensor(True))
 
 
 class Transfer(Protocol):
-    """Takes the samples of frames to the model's device, and results back."""
+    """Uploads planes to the model's device, and downloads results."""
 
     def upload(self, frame: VideoFrame, count: int) -> list[Tensor]:
         """The first ``count`` planes of ``frame``, each (1, 1, h, w) on the device.
@@ -56,7 +56,7 @@ class Transfer(Protocol):
         ...
 
     def download(self, planes: Sequence[Tensor], finite: Tensor) -> Result:
-        """A result to be looked at in another thread.
+        """Begins the copy of planes to the CPU, to be waited for in another thread.
 
         Args:
             planes: on the device, each (1, 1, h, w).
@@ -66,12 +66,12 @@ class Transfer(Protocol):
 
 
 def transfer_for(device: torch.device) -> Transfer:
-    """The way between frames and ``device``."""
+    """The transfer to and from ``device``."""
     return Streamed(device) if device.type == "cuda" else Direct(device)
 
 
 class Direct(Transfer):
-    """The model has the frames' memory: nothing is copied.
+    """Transfer without copies, for a CPU: the model has the frames' memory.
 
     Args:
         device: a CPU, or another device that is waited for with each copy.
@@ -81,16 +81,16 @@ class Direct(Transfer):
         self._device = device
 
     def upload(self, frame: VideoFrame, count: int) -> list[Tensor]:
-        """The frame's own memory."""
+        """Tensors on the frame's own memory."""
         return load_planes(frame, count, self._device)
 
     def download(self, planes: Sequence[Tensor], finite: Tensor) -> Result:
-        """The planes that there are."""
+        """The planes themselves, on the CPU."""
         return Result([plane.cpu() for plane in planes], finite)
 
 
 class Streamed(Transfer):
-    """Copies beside the model, which waits for no frame, nor a frame for one after it.
+    """Transfer by CUDA streams and pinned memory, beside the model: neither waits for the other.
 
     Each direction has a stream, and memory that is locked, so that copies need not be waited for.
     PyTorch keeps such memory, and gives it out anew when the copies that use it are done; that of
@@ -106,7 +106,7 @@ class Streamed(Transfer):
         self._down = cuda.Stream(device)
 
     def upload(self, frame: VideoFrame, count: int) -> list[Tensor]:
-        """Copies that the device waits for, but not the caller."""
+        """Asynchronous copies to the GPU: the model's stream waits for them, not the caller."""
         model = cuda.current_stream(self._device)
         planes = []
         for samples in load_planes(frame, count, torch.device("cpu")):
@@ -121,7 +121,7 @@ class Streamed(Transfer):
         return planes
 
     def download(self, planes: Sequence[Tensor], finite: Tensor) -> Result:
-        """Copies that nobody waits for before they are looked at."""
+        """Asynchronous copies from the GPU, with an event that tells when they are done."""
         self._down.wait_stream(cuda.current_stream(self._device))
         arrived = []
         with cuda.stream(self._down):
@@ -137,7 +137,7 @@ class Streamed(Transfer):
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on ``device``; it is not waited for what that is at."""
+    """Copies a tensor of the CPU to ``device`` without waiting for the device."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Kinds of models: what each takes of a frame, and which runner it needs."""
+"""Dispatch by kind of model: its runner, and an example of its input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAN = 2  # pixels from frame to frame of what stands for a clip before there is
 
 
 def find_runner(model: nn.Module, plan: Plan) -> Runner:
-    """The way to run ``model``, which is ready to run, over a video."""
+    """The runner for ``model``, which is ready to run."""
     spec = spec_of(model)
     if spec.recurrent:
         return RecurrentRunner(model, plan.tiling, plan.clip_frames)
@@ -31,7 +31,7 @@ def find_runner(model: nn.Module, plan: Plan) -> Runner:
 
 
 def example_of(spec: ModelSpec, values: Tensor, frames: int) -> Tensor:
-    """What a model takes, made from one frame: a camera that pans over it.
+    """An example input of a model, made from one frame: a camera that pans over it.
 
     Args:
         spec: of the model.

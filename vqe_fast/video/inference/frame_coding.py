@@ -1,4 +1,4 @@
-"""How frames were coded, as far as models are told."""
+"""Coding parameters of frames as model arguments: QP, QP map, codec and frame type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK = 8
 
 @dataclass(frozen=True)
 class FrameCoding:
-    """What is known of one frame.
+    """The coding parameters of one frame: QP, QP map, codec, type; and the strength to apply.
 
     Attributes:
         qp: its quantisation parameter.
@@ -41,7 +41,7 @@ class FrameCoding:
 
 
 class CodingArguments:
-    """What a model takes beside frames, for whole frames or a tile of them.
+    """A model's arguments beside frames: QPs, codecs and frame types, whole or for a tile.
 
     Nothing waits for the device. Maps of QPs and codes of several frames are on it; QPs of several
     frames are on the CPU, where :func:`vqe_fast.ops.qp_gains` checks them without waiting either.

@@ -1,4 +1,4 @@
-"""Which model is to run, and where."""
+"""Loading: the model with its weights, and the device to run it on."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
 
 
 def model_name(model: str | nn.Module) -> str:
-    """What to call ``model`` in messages and reports."""
+    """The name of ``model`` in messages and reports."""
     return model if isinstance(model, str) else type(model).__name__
 
 
 def pick_device(name: str) -> torch.device:
-    """The device ``name``; for ``"auto"`` the first GPU if there is one, else the CPU.
+    """The torch device of a name; for ``"auto"`` the first GPU if there is one, else the CPU.
 
     Raises:
         VideoError: no such device here.

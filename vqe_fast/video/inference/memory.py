@@ -1,4 +1,4 @@
-"""Memory: what there is, what running a model takes, and what running out of it looks like."""
+"""Memory: limits, peak use, and recovery from running out of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
 def parse_bytes(amount: int | str) -> int:
-    """The bytes that ``"2GiB"``, ``"2GB"``, ``"800M"`` or a plain number stand for.
+    """Parses an amount of memory: ``"2GiB"``, ``"2GB"``, ``"800M"`` or a number of bytes.
 
     Raises:
         VideoError: it is none of these, or zero.
@@ -37,13 +37,13 @@ def parse_bytes(amount: int | str) -> int:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Forgets the peak that :func:`peak_memory` would tell, where that can be forgotten."""
+    """Resets the peak that :func:`peak_memory` tells, where that is possible."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes taken: of the GPU by tensors, else by this process since its start."""
+    """Peak memory in bytes: of tensors on a GPU, else of this process since its start."""
     if device.type == "cuda":
         peak: int = torch.cuda.max_memory_allocated(device)
         return peak
@@ -51,7 +51,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def memory_taken(run: Callable[[], object], device: torch.device) -> int:
-    """Bytes of tensors on ``device`` that exist together, at most, while ``run`` runs.
+    """Peak bytes of tensors on ``device`` while ``run`` runs.
 
     What a kernel takes for itself counts on a GPU only.
     """
@@ -75,7 +75,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def run_if_memory_allows(run: Callable[[], T], device: torch.device) -> tuple[T] | None:
-    """What ``run`` gives, in a tuple; None if memory on ``device`` ran out, and is free again."""
+    """The result of ``run`` in a tuple; None if memory on ``device`` ran out, and is free again."""
     try:
         return (run(),)
     except (RuntimeError, MemoryError) as error:

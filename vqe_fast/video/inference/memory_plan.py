@@ -1,4 +1,4 @@
-"""How much of a video a model is given at a time, from the memory that there is."""
+"""Memory plan: tile size, batch size and clip length that fit into the memory there is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_AT_ONCE = 4
 
 @dataclass
 class Plan:
-    """How much a model is given at a time.
+    """Tiling, batch size, frames at once and clip length of a model.
 
     Attributes:
         tiling: how frames are cut.
@@ -59,7 +59,7 @@ def make_plan(
     options: ModelOptions,
     processes: int = 1,
 ) -> Plan:
-    """Chooses what fits.
+    """Chooses tiling, batch size and clip length that fit into memory.
 
     Memory is measured on a corner of a frame of 128×128 pixels, and only if there is so little of
     it, or the frames are so large, that it could matter.

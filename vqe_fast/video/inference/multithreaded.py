@@ -1,4 +1,4 @@
-"""Models that see one frame at a time, on several frames at once."""
+"""Multithreaded inference on a CPU, for single-frame models: several frames at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vqe_fast.video.threads.timings import Clock
 
 
 class ConcurrentRunner(Runner):
-    """Enhances several frames at once on a CPU, each in a thread with its share of the cores.
+    """Runner of several frames at once on a CPU, each in a thread with its share of the cores.
 
     Cores that work on one frame together wait for each other after every layer, and all of them for
     the one that the decoder or the encoder takes meanwhile.
@@ -45,7 +45,7 @@ class ConcurrentRunner(Runner):
 
     @property
     def seconds(self) -> float:
-        """During which at least one frame was under way."""
+        """Seconds during which at least one frame was under way."""
         return self._clock.seconds
 
     def push(self, frame: InputFrame) -> Iterator[Tensor]:
@@ -62,7 +62,7 @@ class ConcurrentRunner(Runner):
             yield self._oldest()
 
     def close(self) -> None:
-        """Ends the threads, after the layer that each is at."""
+        """Shuts the threads down, after the layer that each is at."""
         self._cancelled = True
         if self._pool is not None:
             self._pool.shutdown()

@@ -1,4 +1,4 @@
-"""Models that look through a whole clip."""
+"""Recurrent models: inference on overlapping clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHORTEST = 2 * OVERLAP + 1
 
 
 class RecurrentRunner(Runner):
-    """Enhances a scene in clips that overlap, so that the seams do not show.
+    """Runner of overlapping clips of a scene, so that the seams do not show.
 
     After memory has run out clips are halved, and when they are the shortest, frames are cut.
 

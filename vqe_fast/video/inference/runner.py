@@ -1,4 +1,4 @@
-"""What all ways of running a model over a video have in common."""
+"""The runner interface: how a model of any kind is given the frames of a video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqe_fast.video.inference.strength import WHOLE, Strength
 
 @dataclass
 class InputFrame:
-    """A frame as a runner gets it.
+    """A runner's input: planes of a frame on the device, with coding parameters and scene cut.
 
     Attributes:
         planes: its samples, each (1, 1, h, w) on the model's device. On a CPU they are the
@@ -33,11 +33,11 @@ class InputFrame:
 
     @property
     def strength(self) -> Strength:
-        """How much of the model's correction is to be applied."""
+        """The share of the model's correction to apply."""
         return WHOLE if self.coding is None else self.coding.strength
 
     def values(self) -> Tensor:
-        """(B, C, H, W) float32 in [0, 1]: B pictures, one for a frame or two for its fields."""
+        """The model's input, (B, C, H, W) float32 in [0, 1]; B is 2 for fields, else 1."""
         if self._seen is not None:
             return self._seen
         values = self.view.values(self.planes)
@@ -46,14 +46,14 @@ class InputFrame:
         return values
 
     def with_strength(self, enhanced: Tensor) -> Tensor:
-        """As much of what a model made of the frame, (B, C, H, W), as is to be applied."""
+        """The model's output, (B, C, H, W), blended with its input by the strength."""
         if self.strength == WHOLE:
             return enhanced
         return self.strength.of_correction(self.values(), enhanced)
 
 
 class Runner(Protocol):
-    """Enhances the frames of a video in order; each comes back once, maybe some frames later."""
+    """Interface: enhances frames in order; each comes back once, maybe some frames later."""
 
     def push(self, frame: InputFrame) -> Iterator[Tensor]:
         """Takes the next frame.
@@ -72,9 +72,9 @@ class Runner(Protocol):
 
     @property
     def seconds(self) -> float:
-        """During which frames were under way in threads of its own; 0 if it has none."""
+        """Seconds during which frames were under way in threads of its own; 0 without such."""
         return 0.0
 
     def close(self) -> None:
-        """Ends what runs beside the caller, if anything does; what is left is not given."""
+        """Shuts down threads of its own, if there are any; results left are dropped."""
         return

@@ -1,4 +1,4 @@
-"""Models that see one frame at a time."""
+"""Single-frame models: inference frame by frame, or in batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqe_fast.video.inference.tiling import Tiling
 
 
 class SingleRunner(Runner):
-    """Enhances frames one by one, or several in one call.
+    """Runner of single frames, or of batches of them.
 
     Args:
         model: ready to run.

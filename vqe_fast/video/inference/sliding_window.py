@@ -1,4 +1,4 @@
-"""Models that see a frame together with its neighbours."""
+"""Sliding-window models: inference on a frame together with its neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vqe_fast.video.inference.tiling import Tiling
 
 
 class WindowedRunner(Runner):
-    """Enhances each frame from the window of ``temporal_radius`` neighbours on each side.
+    """Runner of sliding windows: each frame with ``temporal_radius`` neighbours on each side.
 
     Beyond the ends of a scene its first or last frame stands for those that are missing: at
     radius 1 the frame itself.

@@ -1,4 +1,4 @@
-"""Models that see a frame between two neighbours, and look at each frame once for all three."""
+"""Streaming inference: sliding windows of three that compute each frame's features once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vqe_fast.video.inference.tiling import Tiling
 
 
 class FrameStream(Protocol):
-    """What ``model.stream()`` returns; see :class:`vqe_fast.models.pequenet.PeQuENetStream`."""
+    """Interface of ``model.stream()``; see :class:`vqe_fast.models.pequenet.PeQuENetStream`."""
 
     def push(self, luma: Tensor, qp: float | Tensor | None = None) -> Tensor | None:
         """Takes the next frame, gives the enhanced one before it."""
@@ -35,7 +35,7 @@ def has_stream(model: nn.Module) -> bool:
 
 
 class StreamedRunner(Runner):
-    """A :class:`~vqe_fast.video.inference.sliding_window.WindowedRunner` with less work.
+    """Runner of a model's streams, one for each tile, for the result of a sliding window.
 
     Each tile has a stream of its own. After memory has run out they begin anew, with the last two
     frames, in smaller tiles.

@@ -1,4 +1,4 @@
-"""How much of a model's correction is applied, where all of it would do harm, or less does more."""
+"""Correction strength: the share of a model's correction that is applied, by codec and QP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER = "other"
 
 
 class Strength(NamedTuple):
-    """The share of a correction that is applied to a frame, 0 to 1.
+    """Shares of a correction that are applied to a frame, 0 to 1: of luma and of chroma.
 
     Attributes:
         luma: that of luma, or of all planes of a model that does not tell luma from chroma.
@@ -36,11 +36,11 @@ class Strength(NamedTuple):
 
     @property
     def applied(self) -> Applied:
-        """What it means, for reports."""
+        """``whole``, ``part`` or ``none``, for reports."""
         return "whole" if self == WHOLE else "none" if self == NONE else "part"
 
     def of_correction(self, frames: Tensor, enhanced: Tensor) -> Tensor:
-        """Frames with so much of their correction.
+        """Linear blend of frames and their enhancement by the strength.
 
         Args:
             frames: what the model saw, (B, C, H, W).
@@ -57,7 +57,7 @@ NONE = Strength(0.0, 0.0)
 
 
 class Strengths:
-    """Strengths by codec and QP, linear between those of the table, and constant beyond its ends.
+    """Table of strengths by codec and QP, linearly interpolated, constant beyond its ends.
 
     Args:
         table: of the weights' card. A codec without an entry, where there is none for
@@ -84,7 +84,7 @@ class Strengths:
 
     @property
     def is_needed(self) -> bool:
-        """Whether one may be below 1."""
+        """Whether a strength below 1 is in the table."""
         return any(min(luma + chroma) < 1 for _, luma, chroma in self._table.values())
 
     def of(self, codec: int, qp: float) -> Strength:

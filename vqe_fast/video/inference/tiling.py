@@ -1,4 +1,4 @@
-"""Frames cut into tiles, each enhanced with a margin, so that the whole needs less memory."""
+"""Tiling: frames cut into tiles with a margin of the receptive field, to save memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOSE_HALO = 64
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows and columns of a frame.
+    """A tile of a frame: its window with margin, and its core, as rows and columns.
 
     Attributes:
         number: counted row by row.
@@ -40,7 +40,7 @@ class Tile:
 
 
 class Tiling:
-    """How the frames of a video are cut, with smaller tiles whenever memory runs out.
+    """The tiling of a video's frames, with smaller tiles whenever memory runs out.
 
     With a margin as wide as the receptive field reaches, tiles give what whole frames give, but
     for rounding: in float32 within 1e-6. A recurrent model, and one that sees the whole frame,
@@ -71,7 +71,7 @@ class Tiling:
 
     @property
     def tile(self) -> int | None:
-        """Side of a tile without its margin; None as long as whole frames are enhanced."""
+        """Tile side without the margin; None as long as whole frames are enhanced."""
         return None if self._tile is None or self._tile >= max(self._size) else self._tile
 
     def tiles(self) -> list[Tile]:
@@ -81,7 +81,7 @@ class Tiling:
         return [Tile(n, *zip(*place, strict=True)) for n, place in enumerate(places)]
 
     def window_pixels(self, tile: int | None) -> int:
-        """Pixels of the largest window that a model would see with tiles of this size."""
+        """Pixels of the largest window, margin included, with tiles of this size."""
         side = max(self._size) if tile is None else self._aligned(tile) + 2 * self._halo
         return min(side, self._size[0]) * min(side, self._size[1])
 
@@ -110,7 +110,7 @@ class Tiling:
         return whole
 
     def attempt(self, run: Callable[[], T], device: torch.device) -> T:
-        """Runs ``run`` until memory suffices for it, each time with tiles of half the size.
+        """Runs ``run``; whenever memory runs out, again with tiles of half the size.
 
         Several threads may; what they all found too large is halved once.
 
@@ -160,12 +160,12 @@ class Tiling:
 
 
 def is_exact(spec: ModelSpec) -> bool:
-    """Whether tiles can give what whole frames give."""
+    """Whether tiles can give the result of whole frames."""
     return spec.receptive_field > 0 and not spec.recurrent
 
 
 def refuse_other_shape(enhanced: Tensor, shape: Sequence[int]) -> None:
-    """Makes sure that what a model gave has this shape in its last dimensions.
+    """Checks that a model's output has this shape in its last dimensions.
 
     Raises:
         VideoError: it has another.

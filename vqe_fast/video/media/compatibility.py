@@ -1,4 +1,4 @@
-"""What a container or an encoder would lose of the source: refused before any work."""
+"""Compatibility of source, container and encoder: what would be lost is refused before any work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOSES_SITING = ((".mp4", "libvpx-vp9"), (".mp4", "ffv1"))
 
 
 def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
-    """Makes sure that ``target`` can hold what ``source`` says of its video.
+    """Checks that container and encoder of ``target`` can hold the video of ``source``.
 
     Raises:
         VideoError: it cannot; the text says what can.

@@ -1,4 +1,4 @@
-"""Output containers: which there are, and the streams copied into them packet by packet."""
+"""Output containers: muxers by file suffix, and the streams to remux."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ABOUT_THE_OLD_FILE = {
 
 
 def format_of(target: Path) -> str:
-    """FFmpeg's name of the container that the suffix of ``target`` stands for.
+    """FFmpeg's name of the muxer for the suffix of ``target``.
 
     Raises:
         VideoError: another suffix than those of :data:`FORMATS`.
@@ -45,7 +45,7 @@ def format_of(target: Path) -> str:
 
 
 def streams_to_copy(source: VideoReader, target: Path) -> list[Stream]:
-    """The streams of ``source`` to be copied beside the video.
+    """The streams of ``source`` to remux beside the video.
 
     Raises:
         VideoError: the container of ``target`` cannot carry one of them.
@@ -70,7 +70,7 @@ def streams_to_copy(source: VideoReader, target: Path) -> list[Stream]:
 
 
 def add_copy(output: OutputContainer, stream: Stream, picture: bytes | None) -> Stream | None:
-    """Adds a stream to ``output`` that takes the packets of ``stream``.
+    """Adds a stream to ``output`` for the packets of ``stream``.
 
     Args:
         output: the container to be written.
@@ -95,7 +95,7 @@ def add_copy(output: OutputContainer, stream: Stream, picture: bytes | None) -> 
 
 
 def content_tags(metadata: dict[str, str]) -> dict[str, str]:
-    """The tags that describe the content; without those that describe the file it was in."""
+    """Metadata tags of the content; without those of the file it was in."""
     return {k: v for k, v in metadata.items() if k.lower() not in _ABOUT_THE_OLD_FILE}
 
 

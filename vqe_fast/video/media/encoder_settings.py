@@ -1,4 +1,4 @@
-"""A choice among the video encoders, and its settings."""
+"""Encoder settings: codec, constant rate factor, preset, and the options made of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """A choice of encoder, constant rate factor and preset; None where the encoder has none.
+    """Encoder, constant rate factor and preset; None where the encoder has none.
 
     ``threads`` is how many it may use; 0 for as many as it likes.
     """

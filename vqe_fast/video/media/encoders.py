@@ -1,4 +1,4 @@
-"""The video encoders on offer, and what each takes."""
+"""Table of the video encoders: containers, presets, rate factors, private options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _X26X_PRESETS = (
 
 @dataclass(frozen=True)
 class HDRParameters:
-    """How an encoder takes static HDR metadata.
+    """Private options by which an encoder takes static HDR metadata.
 
     Attributes:
         option: the private option that takes settings of the encoder's library.
@@ -37,7 +37,7 @@ class HDRParameters:
 
 @dataclass(frozen=True)
 class Encoder:
-    """What one encoder takes.
+    """An encoder's codec, containers, presets, rate factors and private options.
 
     Attributes:
         codec: FFmpeg's name of the codec that it writes.

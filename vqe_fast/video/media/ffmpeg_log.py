@@ -1,4 +1,4 @@
-"""What FFmpeg logs: some facts about a stream are told nowhere else."""
+"""FFmpeg's log captured: some facts about a stream are told nowhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SETTLING = 1e-4  # seconds
 
 @contextmanager
 def captured_log() -> Iterator[list[tuple[int, str, str]]]:
-    """Collects what FFmpeg logs in this thread, as level, name and message.
+    """Captures FFmpeg's log of this thread, as level, name and message.
 
     Afterwards PyAV's log is as it was before. Any number of threads may do so.
     """

@@ -38,7 +38,7 @@ class MasteringDisplay:
 
 @dataclass(frozen=True)
 class StaticHDR:
-    """What HDR10 says once for the whole video; None where it says nothing.
+    """Static HDR metadata (HDR10) of a whole video; None where it says nothing.
 
     Attributes:
         display: that the video was graded on.

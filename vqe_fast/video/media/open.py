@@ -47,7 +47,7 @@ def open_video(source: VideoInput) -> InputContainer:
 
 
 def name_of(source: VideoInput) -> str:
-    """What messages call ``source``."""
+    """The name of ``source`` in messages."""
     return str(source) if isinstance(source, Path) else str(getattr(source, "name", "the video"))
 
 

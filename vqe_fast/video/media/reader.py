@@ -1,4 +1,4 @@
-"""Reads a video file: decoded frames of one stream, untouched packets of all others."""
+"""Demuxer and decoder of a video file: frames of one stream, packets of all others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOOK_AHEAD = 6
 
 
 class VideoReader:
-    """A video file opened for reading, with its first frames decoded already.
+    """Demuxer and decoder of a video file, with its first frames decoded already.
 
     Attributes:
         path: the file.

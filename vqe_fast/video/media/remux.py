@@ -1,4 +1,4 @@
-"""Packets of other streams: copied byte for byte, at their times as far as these make sense."""
+"""Remuxing: packets of other streams copied byte for byte, timestamps made monotonic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_DELAY = 16
 
 
 class PacketCopier:
-    """Makes the packets of one stream those of another, in another file."""
+    """Remuxes the packets of one stream into a stream of another file."""
 
     def __init__(self, stream: Stream) -> None:
         """Prepares for ``stream`` of the file to write."""
@@ -21,7 +21,7 @@ class PacketCopier:
         self._last: int | None = None
 
     def adopt(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Moves ``packet`` to the stream.
+        """Takes the next packet.
 
         Of reordered video in Matroska the first packets lack decoding times, which are not their
         times of display: they wait for the first that has one. Damaged files lack times anywhere or
@@ -35,7 +35,7 @@ class PacketCopier:
         return [] if is_unknown and len(self._held) <= _MAX_DELAY else self.flush()
 
     def flush(self) -> list[Packet[Any]]:
-        """The packets that wait."""
+        """The packets that wait for a decoding timestamp."""
         held, self._held = self._held, []
         if len(held) > 1:
             _reckon_back(held)

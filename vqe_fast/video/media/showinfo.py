@@ -1,4 +1,4 @@
-"""What FFmpeg tells in its log only: chroma siting, field order, Dolby Vision."""
+"""Frame properties from FFmpeg's filter ``showinfo``: chroma siting, field order, Dolby Vision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCANS: dict[str, Scan] = {"P": "progressive", "T": "top first", "B": "bottom fi
 
 @dataclass(frozen=True)
 class ShowInfo:
-    """Properties of a frame that PyAV does not show.
+    """Chroma siting and field order of a frame, which PyAV does not have.
 
     Attributes:
         chroma_location: FFmpeg's name of the siting of chroma samples, such as ``left``.
@@ -33,7 +33,7 @@ class ShowInfo:
 
 
 def look_at(frame: VideoFrame) -> ShowInfo:
-    """Asks FFmpeg's filter ``showinfo`` about ``frame``."""
+    """Properties of ``frame`` by FFmpeg's filter ``showinfo``."""
     graph = Graph()
     with captured_log() as lines:
         source = graph.add_buffer(
@@ -58,7 +58,7 @@ def look_at(frame: VideoFrame) -> ShowInfo:
 
 
 def dolby_vision_profile(container: InputContainer) -> tuple[int, int] | None:
-    """Profile and compatibility number of the file's Dolby Vision; None where it says nothing.
+    """Dolby Vision profile and compatibility of the file; None where it says nothing.
 
     A base layer whose compatibility number is 0 shows right colours with its metadata only.
     """

@@ -1,4 +1,4 @@
-"""What decoded frames carry beside their samples."""
+"""Side data of decoded frames: what they carry beside samples, and which encoders keep it."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def side_data(frame: VideoFrame) -> dict[str, SideData]:
 
 
 def extras_of(frame: VideoFrame) -> set[str]:
-    """What ``frame`` carries that an encoder may lose, in words."""
+    """Side data of ``frame`` that an encoder may lose, in words."""
     return {_NAMES[name] for name in side_data(frame) if name in _NAMES}
 
 
 def not_kept(extras: Iterable[str], codec: str) -> tuple[str, ...]:
-    """Those of ``extras`` that the encoder ``codec`` loses, sorted."""
+    """Of the side data ``extras`` that which the encoder ``codec`` loses, sorted."""
     return tuple(sorted(set(extras) - _KEPT.get(codec, set())))

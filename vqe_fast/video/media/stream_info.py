@@ -1,4 +1,4 @@
-"""What the header and the first frame say about a video stream."""
+"""Properties of a video stream, from its header and first frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOMINAL_RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class ColorTags:
-    """How samples map to colours, as the codes of ISO/IEC 23091-2 (2: unspecified).
+    """Colour tags: primaries, transfer, matrix and range as codes of ISO/IEC 23091-2.
 
     ``range`` is FFmpeg's: 0 unspecified, 1 limited ("tv"), 2 full ("pc").
     """
@@ -36,7 +36,7 @@ class ColorTags:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the output must share with the input, and how much input there seems to be.
+    """Properties of a video stream that the output must share, and its estimated length.
 
     Attributes:
         width: samples per row of luma.
@@ -70,7 +70,7 @@ class VideoFacts:
 
 
 def read_facts(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoFacts:
-    """Gathers the facts of ``stream``, whose first frame is ``frame``."""
+    """Properties of ``stream``, whose first frame is ``frame``."""
     rate = stream.average_rate or stream.guessed_rate
     look = look_at(frame)
     return VideoFacts(
@@ -91,7 +91,7 @@ def read_facts(container: InputContainer, stream: VideoStream, frame: VideoFrame
 
 
 def color_tags(frame: VideoFrame) -> ColorTags:
-    """The tags of ``frame``; full range is one also where the pixel format implies it."""
+    """Colour tags of ``frame``; full range also where the pixel format implies it."""
     full = implies_full_range(frame.format.name)
     return ColorTags(
         frame.color_primaries,
@@ -102,7 +102,7 @@ def color_tags(frame: VideoFrame) -> ColorTags:
 
 
 def time_base_of(stream: VideoStream) -> Fraction:
-    """Seconds per tick of the timestamps of ``stream``, which was opened for reading."""
+    """Time base of ``stream``, which was opened for reading: seconds per tick."""
     time_base = stream.time_base
     assert time_base is not None  # only streams under construction lack one
     return time_base

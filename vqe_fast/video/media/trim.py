@@ -1,4 +1,4 @@
-"""Stops a stream of frames and packets after so many frames, every stream at the same time."""
+"""Trimming to a number of frames, every stream at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_LAG = 10  # seconds that one stream may lie behind another in a file
 
 
 def first_frames(items: Iterable[Item], count: int, audio: Collection[int]) -> Iterator[Item]:
-    """Yields ``count`` frames, and the packets that begin before the frame that would follow.
+    """The first ``count`` frames, and the packets that begin before the frame after them.
 
     Args:
         items: frames and packets of a :class:`~vqe_fast.video.media.reader.VideoReader`.

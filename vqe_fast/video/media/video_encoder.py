@@ -1,4 +1,4 @@
-"""The video stream of the output: an encoder that is told all that the source says of its video."""
+"""The video encoder of the output, opened with size, rate, colours and tags of the source."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def parameter_sets(stream: VideoStream) -> str:
 
 
 class FrameEncoder:
-    """Encodes frames, and makes sure that each comes back.
+    """Encoder of frames, which checks that each comes back.
 
     Args:
         stream: what :func:`add_video` returned.
@@ -88,7 +88,7 @@ class FrameEncoder:
         self._frames_sent = 0
 
     def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
-        """The packets that are ready after ``frame``.
+        """The packets that are ready after a frame.
 
         Raises:
             VideoError: the encoder refuses the frame.
@@ -104,7 +104,7 @@ class FrameEncoder:
         return self._encode(None) if self._frames_sent else []
 
     def refuse_losses(self) -> None:
-        """Makes sure, at the end, that all frames have come back.
+        """Checks, at the end, that all frames have come back.
 
         Raises:
             VideoError: frames are missing.

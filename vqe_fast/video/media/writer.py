@@ -1,4 +1,4 @@
-"""Writes a video file: encoded frames, copied packets, and a name only once it is complete."""
+"""Encoder and muxer of a video file, which gets its name once it is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWe
 
 
 class VideoWriter:
-    """A video file being written under a temporary name beside its target.
+    """Encoder and muxer of a video file, under a temporary name beside its target.
 
     Leaving the ``with`` block without :meth:`commit` removes what was written. Until then
     a file that has the target's name already is not touched.
@@ -117,7 +117,7 @@ class VideoWriter:
                 self._mux(packet)
 
     def join(self, packet: Packet[Any]) -> None:
-        """Writes a packet of the video that an encoder with the same settings has made.
+        """Muxes a packet of the video that an encoder with the same settings has made.
 
         Raises:
             VideoError: the file cannot be written.
@@ -128,7 +128,7 @@ class VideoWriter:
 
     @property
     def parameter_sets(self) -> str:
-        """Tells the headers of the video, see :func:`.output_stream.parameter_sets`."""
+        """Hash of the video's headers, see :func:`.video_encoder.parameter_sets`."""
         return parameter_sets(self._video)
 
     @property
@@ -154,7 +154,7 @@ class VideoWriter:
 
     @property
     def inode(self) -> int:
-        """What tells the file from all others, before and after :meth:`commit`."""
+        """The file's inode, which it has before and after :meth:`commit`."""
         return self._partial.stat().st_ino
 
     def commit(self) -> None:

@@ -1,4 +1,4 @@
-"""Looks at frames before a model does: repeats and scene cuts."""
+"""Frame analysis before the model: duplicates and scene cuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vqe_fast.video.pipeline.bundle import FrameBundle
 
 
 class FrameAnalyzer:
-    """Fills in what bundles say about their frames.
+    """Marks duplicates and scene cuts in bundles.
 
     Args:
         planes: how many planes the model sees.

@@ -1,4 +1,4 @@
-"""What travels through the stages of an enhancement: packets, and the frame that follows them."""
+"""Bundles, the items of the pipeline: packets, and the frame that follows them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_PACKETS = 64
 
 @dataclass
 class FrameBundle:
-    """A frame with the packets that come before it; so a queue of bundles is a queue of frames.
+    """A frame with the packets before it; so a queue of bundles is a queue of frames.
 
     Attributes:
         packets: of other streams, in the order of the file.
@@ -40,12 +40,12 @@ class FrameBundle:
     result: Result | None = None
 
     def items(self) -> list[Item]:
-        """Packets and frame, in the order of the file, as far as they are to be written."""
+        """Packets and frame to be written, in the order of the file."""
         return [*self.packets, *((self.frame,) if self.frame and self.is_kept else ())]
 
 
 def in_bundles(items: Iterable[Item]) -> Iterator[FrameBundle]:
-    """Groups the items of a file."""
+    """Groups the frames and packets of a file into bundles."""
     bundle = FrameBundle()
     for item in items:
         if isinstance(item, VideoFrame):

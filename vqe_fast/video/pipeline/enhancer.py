@@ -1,4 +1,4 @@
-"""Runs a model of any kind over a stream of frames."""
+"""The enhancer, the model's stage of the pipeline, and the writer of its results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STILL = 5
 
 
 class Enhancer:
-    """A model made ready for the frames of one video.
+    """A model on its device, with view, memory plan and runner, for the frames of one video.
 
     A frame that repeats the one before is passed over and gets that one's result; neighbours are
     frames that differ. After five repeats the picture counts as a still: what is waiting for
@@ -102,7 +102,7 @@ class Enhancer:
 
     @property
     def reach(self) -> int:
-        """Frames on each side that a frame's result is made from, or for a clip should be."""
+        """Neighbouring frames on each side that a result depends on, or of a clip should."""
         return OVERLAP if self._spec.recurrent else self._spec.temporal_radius
 
     @property
@@ -122,13 +122,13 @@ class Enhancer:
 
     @property
     def clip_frames(self) -> int | None:
-        """Frames of a clip in use; None for a model that is not recurrent."""
+        """Clip length in use; None for a model that is not recurrent."""
         runner = self._runner
         return runner.clip_frames if isinstance(runner, RecurrentRunner) else None
 
     @property
     def seconds(self) -> float:
-        """During which frames were under way beside the caller; 0 if none ever are."""
+        """Seconds during which threads of the runner had frames; 0 if it has none."""
         return self._runner.seconds
 
     def __call__(self, bundles: Iterable[FrameBundle]) -> Generator[FrameBundle, None, None]:
@@ -194,7 +194,7 @@ class Enhancer:
 
 
 class ResultWriter:
-    """Puts results into the planes of frames; done beside the model, in the encoder's thread.
+    """Writes results into the planes of frames, in the encoder's thread.
 
     Args:
         planes: how many planes a result has.

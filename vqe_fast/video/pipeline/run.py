@@ -1,4 +1,4 @@
-"""Decoding, the model and encoding, all at the same time."""
+"""The pipeline of decoder, model and encoder, each in a thread."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vqe_fast.video.threads.timings import Timings
 
 
 class Writer(Protocol):
-    """What frames go to, and the packets between them."""
+    """Interface of the pipeline's end, which takes frames and packets."""
 
     def write(self, item: VideoFrame | Packet[Any]) -> None:
-        """Takes the next one."""
+        """Takes the next frame or packet."""
         ...
 
     def finish(self) -> None:
-        """Ends."""
+        """Writes the end of the file."""
         ...
 
 
@@ -33,7 +33,7 @@ def run(
     writer: Writer,
     on_frame: Callable[[int], None],
 ) -> tuple[int, dict[str, float]]:
-    """Runs the three stages.
+    """Runs decoder, model and encoder at the same time.
 
     Args:
         bundles: decoded frames, looked at already.

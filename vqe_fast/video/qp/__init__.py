@@ -1,4 +1,4 @@
-"""The QP of every frame of a compressed video, read from the stream itself."""
+"""Quantisation parameters (QPs) of a compressed video's frames, read from the stream itself."""
 
 from vqe_fast.video.qp.frame import FrameQP
 from vqe_fast.video.qp.reader import iterate_qp, read_qp

@@ -1,4 +1,4 @@
-"""QPs of AV1: that of the header of each frame that is shown."""
+"""AV1's quantiser indices, from the header of each frame that is shown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CodedFrame:
 
 
 class FrameTracker:
-    """Does with frame headers what a decoder does with frames."""
+    """Reference frame slots, updated by frame headers as a decoder does."""
 
     def __init__(self) -> None:
         self._depth = 8

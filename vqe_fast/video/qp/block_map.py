@@ -1,4 +1,4 @@
-"""Blocks of any size, painted on a regular grid."""
+"""Maps of block QPs: blocks of any size painted on a regular grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QPs of frames whose stream does not tell, from what they look like."""
+"""QP estimation from a frame's samples, where the stream does not tell QPs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Estimator = Callable[[Callable[[], Tensor]], float]
 
 
 def find_estimator(device: torch.device) -> Estimator | None:
-    """The quality predictor that ships, on ``device``; None if none does.
+    """The shipped quality predictor on ``device``; None if none ships.
 
     On a GPU it has a stream of its own: who waits for a QP does not wait for the model's frames.
     """

@@ -1,4 +1,4 @@
-"""What is known of one frame's quantisation."""
+"""``FrameQP``: type, size and quantisation parameters of one frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QPMap = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, eq=False)
 class FrameQP:
-    """The QP of one displayed frame.
+    """Type, size and quantisation parameter of one displayed frame.
 
     QPs are those of H.264 and HEVC: six more double the quantiser's step, and QP 4 has a step of 1
     in samples of 8 bits. At other depths a QP stands for the same fraction of the value range, as

@@ -1,4 +1,4 @@
-"""QPs that a decoder hands out with its frames: of each block of H.264 and VP9."""
+"""QPs of H.264 and VP9 blocks, from side data of decoded frames."""
 
 from __future__ import annotations
 

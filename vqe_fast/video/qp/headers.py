@@ -1,4 +1,4 @@
-"""Header fields of a stream, as FFmpeg's filter ``trace_headers`` logs them."""
+"""Header fields of a bitstream, from FFmpeg's filter ``trace_headers``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QPs of HEVC: those of the slice headers, in the order that the picture order counts say."""
+"""QPs of HEVC slice headers, in the order of the picture order counts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def hevc_qp(packets: VideoPackets) -> Iterator[FrameQP]:
 
 @dataclass
 class Picture:
-    """A picture, as far as its slices have been read.
+    """A picture and its slices read so far.
 
     Attributes:
         sequence: number of the coded video sequence, from 1.
@@ -75,7 +75,7 @@ class Picture:
     slices: list[tuple[int, int, int]] = field(default_factory=list)
 
     def add_slice(self, header: _Fields) -> None:
-        """Notes the QP of a slice."""
+        """Adds the QP of a slice."""
         if "slice_qp_delta" in header:  # not in a dependent segment, nor in one cut short
             qp = 26 + self.pps["init_qp_minus26"] + header["slice_qp_delta"]
             address = header.get("slice_segment_address", 0)
@@ -106,7 +106,7 @@ class Picture:
 
 
 class PictureSequencer:
-    """Puts slices together to pictures, and tells when each is shown and whether."""
+    """Assembles pictures of slices, with display order and whether they are shown."""
 
     def __init__(self) -> None:
         self._sps: dict[int, _Fields] = {}
@@ -117,7 +117,7 @@ class PictureSequencer:
         self._anchor = 0  # order of the latest picture that counts are relative to
 
     def end_sequence(self) -> None:
-        """Notes that the next picture begins a sequence."""
+        """Marks the end of a sequence: the next picture begins another."""
         self._has_ended = True
 
     def pictures(self, units: Iterable[Unit]) -> list[Picture]:

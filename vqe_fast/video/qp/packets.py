@@ -1,4 +1,4 @@
-"""The packets of the stream whose QPs are read, and its frames."""
+"""Packets and frames of the stream whose QPs are read."""
 
 from __future__ import annotations
 

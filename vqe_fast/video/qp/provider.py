@@ -1,4 +1,4 @@
-"""The QP that a model is told for each frame of a video that is being enhanced."""
+"""QPs of the frames under enhancement: given, of the stream, or estimated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AHEAD = 8
 
 
 class QPProvider:
-    """QPs of frames that are asked for in display order.
+    """Provider of the QPs of frames, which are asked for in display order.
 
     A frame's QP is the one given by the user, else that of its stream, else what ``estimate``
     makes of its luma. The stream is read a second time, in a thread of its own, a few frames
@@ -60,7 +60,7 @@ class QPProvider:
         self._read_from(None)
 
     def start_at(self, ticks: int | None) -> None:
-        """Reads the stream from the last keyframe at or before ``ticks``; None: the beginning."""
+        """Restarts reading at the last keyframe at or before ``ticks``; None: the beginning."""
         self.close()
         self._read_from(ticks)
 
@@ -76,7 +76,7 @@ class QPProvider:
         *,
         counts: bool = True,
     ) -> FrameCoding:
-        """QP and type of the frame with this timestamp, in ticks of the stream; no codec.
+        """Coding parameters of the frame with this timestamp, in ticks of the stream; no codec.
 
         The QP is limited to 0 to 63. Blocks have one each where the stream tells it.
 

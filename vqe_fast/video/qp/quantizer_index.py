@@ -1,4 +1,4 @@
-"""From the quantiser index of VP9 and AV1 to the QP of H.264 and HEVC with the same step."""
+"""Quantiser index of VP9 and AV1 to the QP of H.264 and HEVC with the same step size."""
 
 from __future__ import annotations
 

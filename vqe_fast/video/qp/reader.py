@@ -1,4 +1,4 @@
-"""Opens a video and chooses how to read its QPs."""
+"""QP reader: opens a video and chooses the method for its codec."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
 def iterate_qp(
     source: str | os.PathLike[str] | BinaryIO, start: int | None = None
 ) -> Generator[FrameQP, None, None]:
-    """Yields what :func:`read_qp` returns, in memory that does not depend on the length.
+    """Yields the frames of :func:`read_qp` one by one; memory does not grow with the length.
 
     Headers of HEVC and AV1 are read from FFmpeg's log: PyAV's log level and captures are changed
     while a packet is looked at, and restored each time. Any number of threads may do so at once.

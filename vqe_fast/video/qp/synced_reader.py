@@ -1,4 +1,4 @@
-"""What the stream says of frames that are asked for in display order."""
+"""QPs synchronised with decoded frames by timestamp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vqe_fast.video.qp.frame import FrameQP
 
 
 class SyncedQPs:
-    """Passes through the QPs of a video as far as its frames have come.
+    """QPs of a stream, matched by timestamp to frames in display order.
 
     Args:
         frames: as :func:`.reader.iterate_qp` yields them.
@@ -20,7 +20,7 @@ class SyncedQPs:
         self._next: FrameQP | None = None
 
     def of(self, pts: int | None) -> FrameQP | None:
-        """What is known of the frame with this timestamp; frames before it are passed over."""
+        """The QP of the frame with this timestamp, or None; earlier frames are skipped."""
         while True:
             if self._next is None:
                 self._next = self._read()

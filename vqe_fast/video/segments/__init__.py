@@ -1,1 +1,1 @@
-"""A video in segments that are enhanced one by one, by several processes, and joined."""
+"""Segments: a video enhanced part by part, by several processes, resumable, and concatenated."""

@@ -1,4 +1,4 @@
-"""Joins parts to a video, and puts everything else of the source beside it."""
+"""Concatenation of parts to one video, muxed with all other streams of the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vqe_fast.video.session import EnhanceSession
 
 
 def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> None:
-    """Writes the target of ``session`` from the parts of ``state``, which are finished.
+    """Concatenates the finished parts of ``state`` into the target of ``session``.
 
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.

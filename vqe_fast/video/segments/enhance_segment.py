@@ -1,4 +1,4 @@
-"""Enhances one segment into a part."""
+"""Enhancement of one segment into a part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def enhance_segment(
     path: Path,
     on_frame: Callable[[int], None],
 ) -> Part:
-    """Writes the part ``path``, which gets its name when it is complete.
+    """Decodes, enhances and encodes a segment into ``path``, which exists once it is complete.
 
     Args:
         session: the enhancement.

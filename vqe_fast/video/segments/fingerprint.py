@@ -20,7 +20,7 @@ _NETWORK = "the model's code, options or weights"
 
 
 def request_of(session: EnhanceSession, segments: SegmentOptions) -> dict[str, Any]:
-    """All that decides what the frames of an enhancement will be, in JSON's types."""
+    """The fingerprint: version, source, network, and the options that decide frames, as JSON."""
     chosen = asked_for(session.model, session.encode, segments, decide_frames=True)
     of_model = {
         "model": model_name(session.model.model),
@@ -35,7 +35,7 @@ def request_of(session: EnhanceSession, segments: SegmentOptions) -> dict[str, A
 
 
 def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Makes sure that an enhancement is the one that was begun.
+    """Checks that a resumed run has the fingerprint of the first one.
 
     Raises:
         VideoError: it is another; the text names what has changed.

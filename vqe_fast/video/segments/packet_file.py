@@ -1,4 +1,4 @@
-"""The encoded video of one segment in a file, packet by packet as the encoder gave them.
+"""Packet files: the encoded video of one segment, packet by packet, without a container.
 
 No container in between: that would round timestamps or rewrite packets, and joined parts shall be
 what one encoder would have written. A record is the five numbers of ``_HEAD``, then the packet.
@@ -32,7 +32,7 @@ _HEAD = struct.Struct("<qqqBI")
 
 @dataclass(frozen=True)
 class PartFacts:
-    """What there is to know of a finished part.
+    """Properties of a finished packet file: frames, delay, checksum, headers.
 
     Attributes:
         frames: how many it holds.
@@ -48,7 +48,7 @@ class PartFacts:
 
 
 class PartWriter:
-    """Encodes the frames of a segment into a file.
+    """Encoder of a segment's frames into a packet file.
 
     The encoder is new, so the first frame is a keyframe and none refers to another segment.
 
@@ -111,7 +111,7 @@ class PartWriter:
         self._path.unlink(missing_ok=True)
 
     def facts(self) -> PartFacts:
-        """What the finished file holds."""
+        """Properties of the finished file."""
         return PartFacts(
             self._encoder.frames_encoded, self._delay, checksum(self._path), self._parameter_sets
         )

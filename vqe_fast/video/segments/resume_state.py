@@ -1,4 +1,4 @@
-"""The folder of finished segments beside an output, from which a run can go on."""
+"""Resume state: the folder of finished segments beside an output, and what it says of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ABOUT = (
 
 @dataclass(frozen=True)
 class Part:
-    """A finished segment.
+    """A finished segment: its file, its seams to the neighbours, its outcome.
 
     Attributes:
         facts: of its file.
@@ -47,7 +47,7 @@ class Part:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Part:
-        """What :meth:`to_dict` made, or JSON of it."""
+        """The part from what :meth:`to_dict` made, or JSON of it."""
         first, following = (
             None if seam is None else (int(seam[0]), int(seam[1]))
             for seam in (fields["first"], fields["following"])
@@ -58,7 +58,7 @@ class Part:
 
 @dataclass
 class State:
-    """What is written down about a job.
+    """Resume state of a run: fingerprint, choices, segments, finished parts.
 
     Attributes:
         request: everything that decides what the frames will be, to be compared.
@@ -91,7 +91,7 @@ class State:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> State:
-        """What :meth:`to_dict` made, or JSON of it."""
+        """The state from what :meth:`to_dict` made, or JSON of it."""
         rows = fields["segments"]
         return cls(
             fields["request"],
@@ -103,7 +103,7 @@ class State:
 
 
 class PartsFolder:
-    """The folder, while this process holds it.
+    """The folder ``TARGET.parts``, while this process holds its lock.
 
     Attributes:
         path: the folder.
@@ -117,7 +117,7 @@ class PartsFolder:
         return self.path / f"segment-{number + 1:04}.packets"
 
     def load(self) -> State | None:
-        """What an earlier run wrote down; None if there was none.
+        """The state of an earlier run; None if there was none.
 
         Raises:
             VideoError: it cannot be read.
@@ -132,7 +132,7 @@ class PartsFolder:
             ) from error
 
     def save(self, state: State) -> None:
-        """Writes ``state`` down, in one step.
+        """Writes ``state`` atomically.
 
         Raises:
             VideoError: it cannot be written.
@@ -146,7 +146,7 @@ class PartsFolder:
             raise VideoError(f"{file} cannot be written: {error.strerror}") from error
 
     def tidy(self, state: State) -> None:
-        """Forgets parts whose files are not what they were, and deletes all that is unfinished."""
+        """Drops parts whose checksum has changed, and deletes all that is unfinished."""
         for number, part in enumerate(state.parts):
             path = self.part(number)
             if part and not (path.is_file() and checksum(path) == part.facts.sha256):
@@ -178,7 +178,7 @@ def parts_path(target: Path) -> Path:
 
 @contextmanager
 def hold_parts(target: Path) -> Iterator[PartsFolder]:
-    """Makes the folder of ``target`` if need be, and keeps other processes out of it.
+    """Locks the folder of ``target``, which is made if need be.
 
     The lock is one of the operating system, which ends with the process that has it.
 

@@ -1,4 +1,4 @@
-"""A whole video in segments: plan, enhance what is missing, join."""
+"""Scheduler of segments: plan, enhance those missing, concatenate."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from vqe_fast.video.session import EnhanceSession
 
 @dataclass(frozen=True)
 class SegmentedOutcome:
-    """What came of all segments, or of one pass.
+    """Outcome of all segments, or of one pass.
 
     Attributes:
         outcome: of all together.
@@ -54,7 +54,7 @@ class SegmentedOutcome:
 def enhance_segmented(
     session: EnhanceSession, options: SegmentOptions, on_frame: Callable[[int, int], None]
 ) -> SegmentedOutcome:
-    """Writes the target of ``session``, and keeps what is finished if that is interrupted.
+    """Enhances the video of ``session`` in segments, keeping those finished if interrupted.
 
     Args:
         session: the enhancement.
@@ -86,7 +86,7 @@ def enhance_segmented(
 
 
 def refuse_leftovers(target: Path, resume: bool) -> None:
-    """Makes sure that no interrupted run left parts of ``target``, unless that is to be resumed.
+    """Refuses parts of ``target`` that an interrupted run left, unless they are to be resumed.
 
     Raises:
         VideoError: one did.
@@ -131,7 +131,7 @@ def _begin(
 def _resume(
     session: EnhanceSession, options: SegmentOptions, folder: PartsFolder, state: State
 ) -> tuple[EnhanceSession, Enhancer]:
-    """Makes sure that the job is the same, and keeps to the choices of the run before."""
+    """Checks that the run is the same, and keeps to the choices of the one before."""
     if options.segment_seconds is None:
         seconds = state.request["options"]["segment_seconds"]
         options = replace(options, segment_seconds=seconds)
@@ -142,7 +142,7 @@ def _resume(
 
 
 def _pinned(session: EnhanceSession, options: SegmentOptions, state: State) -> EnhanceSession:
-    """The job with the choices written down in ``state``."""
+    """The session with the choices written down in ``state``."""
     chosen: dict[str, Any] = state.chosen
     return session.adjusted(
         precision=chosen["precision"],

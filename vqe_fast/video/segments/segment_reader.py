@@ -1,4 +1,4 @@
-"""The frames of a segment, with those around it that its results depend on."""
+"""Reader of a segment's frames, with those around it that its results depend on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SCENE_HISTORY = 3  # frames before one that tell whether it begins a scene
 
 
 class SegmentReader:
-    """Decodes a segment so that an enhancer makes of it what it would make in one pass.
+    """Decoder of a segment with the neighbours that make its results those of one pass.
 
     Decoding begins at a keyframe so far before the segment that the frames which the model sees
     beside the first one, and the one that this repeats, come too; it ends as far behind the last.
@@ -144,7 +144,7 @@ class SegmentReader:
 
 
 class LeadIn:
-    """Holds those of the frames before a segment that its results depend on.
+    """Buffer of those frames before a segment that its results depend on.
 
     Args:
         reach: frames on each side that a result depends on.
@@ -177,7 +177,7 @@ class LeadIn:
         return None
 
     def suffices(self, first: FrameBundle) -> bool:
-        """Whether all is there that the results of a segment depend on which begins like that."""
+        """Whether the buffer holds all that a segment with this first frame depends on."""
         if self._unsettled:
             return False
         if first.repeats:

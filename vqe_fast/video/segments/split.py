@@ -1,4 +1,4 @@
-"""A video as a row of segments, each of which can be enhanced on its own."""
+"""Splitting of a video into segments, at timestamps, without decoding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REMEMBERED = 64  # timestamps: as far as frames are reordered
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of frames in display order.
+    """A run of frames in display order, by timestamps.
 
     Attributes:
         start: timestamp of the first frame, in ticks; None for the beginning of the video.

@@ -1,4 +1,4 @@
-"""Segments enhanced by several processes at once."""
+"""Worker pool: segments enhanced by several processes at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Order:
-    """A segment for a worker, and the file to write."""
+    """A worker's order: a segment, and the file to write."""
 
     number: int
     segment: Segment
@@ -99,7 +99,7 @@ def enhance_together(
     on_frames: Callable[[int], None],
     on_part: Callable[[int, Part], None],
 ) -> None:
-    """Carries out ``orders`` with several processes.
+    """Enhances the segments of ``orders`` by a pool of worker processes.
 
     A segment whose process dies is begun once more by another.
 
@@ -175,7 +175,7 @@ def cores_of_each(workers: int) -> int:
 
 
 def worker_devices(device: str, workers: int) -> list[str]:
-    """The device of each worker.
+    """The device of each worker: a GPU of its own, or the CPU.
 
     Raises:
         VideoError: there are fewer GPUs.

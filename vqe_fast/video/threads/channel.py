@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Cancelled(Exception):
-    """The pipeline that this channel belongs to is being stopped."""
+    """Raised on both sides of a channel whose pipeline is being stopped."""
 
 
 class _End:
@@ -18,7 +18,7 @@ class _End:
 
 
 class Channel(Generic[T]):
-    """Passes items from one producer to one consumer, at most ``capacity`` of them at a time.
+    """Bounded queue from one producer to one consumer, at most ``capacity`` items at a time.
 
     The item that the consumer is working on counts too. Both directions are queues written in C:
     a signal that raises in the main thread cannot leave a lock behind.
@@ -32,7 +32,7 @@ class Channel(Generic[T]):
             self._room.put(None)
 
     def put(self, item: T) -> None:
-        """Waits for room and hands ``item`` over.
+        """Waits for room and puts ``item`` in.
 
         Raises:
             Cancelled: the channel was cancelled.
@@ -43,7 +43,7 @@ class Channel(Generic[T]):
         self._items.put(item)
 
     def close(self) -> None:
-        """Tells the consumer that no more items come."""
+        """Marks the end: no more items come."""
         self._items.put(_End())
 
     def cancel(self) -> None:

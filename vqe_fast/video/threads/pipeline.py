@@ -1,4 +1,4 @@
-"""Three stages at once: produce in one thread, work in the caller's, consume in another."""
+"""Pipeline of three stages: produce in a thread, work in the caller's, consume in another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_pipeline(
     work: Callable[[Iterable[T]], Iterable[U]],
     consume: Callable[[Iterable[U]], None],
 ) -> None:
-    """Passes the items of ``produce`` through ``work`` to ``consume``.
+    """Runs a pipeline: the items of ``produce`` pass through ``work`` to ``consume``.
 
     Beside what ``work`` holds, no more than ``2 * DEPTH + 1`` items exist at a time. The first
     exception in any stage, or one that a signal raises in the calling thread, stops the others

@@ -1,4 +1,4 @@
-"""Threads that work beside the one that started them."""
+"""Stages in threads of their own, and prefetching."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.005
 
 
 class Stage(Thread):
-    """A thread that says when it has ended, and with which error.
+    """A thread that keeps its error, and knows whether it has ended.
 
     ``Thread.join`` alone does not do: in Python 3.11 a signal that interrupts it makes the thread
     look dead while it runs on, and the file that it writes would be taken away from it.
@@ -30,7 +30,7 @@ class Stage(Thread):
         self._on_error = on_error
 
     def run(self) -> None:
-        """What the thread does."""
+        """Runs the body, in the thread."""
         try:
             with suppress(Cancelled):
                 self._body()
@@ -53,7 +53,7 @@ def wait_for(stages: Iterable[Stage], *ignored: type[BaseException]) -> None:
 
 
 class Ahead(Generic[T]):
-    """Makes items in a thread of its own, before they are asked for.
+    """Prefetches items in a thread of its own.
 
     The thread starts with the first item, and ends after the last one, after an error, or with
     :meth:`close`.

@@ -1,4 +1,4 @@
-"""How long the stages of an enhancement work and wait."""
+"""Timings of the stages: seconds at work and waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Clock:
-    """Seconds during which at least one of several threads is within it.
+    """Clock of the seconds during which at least one of several threads is within it.
 
     Attributes:
         seconds: until the last one left.
@@ -39,14 +39,14 @@ class Clock:
 
 
 class Timings:
-    """Adds up seconds by name. A name belongs to one thread."""
+    """Seconds by name, each name of one thread."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """What happens within it counts for ``name``."""
+        """Times what happens within it, under ``name``."""
         start = time.perf_counter()
         try:
             yield
@@ -54,7 +54,7 @@ class Timings:
             self._seconds[name] += time.perf_counter() - start
 
     def making(self, name: str, items: Iterable[T]) -> Iterator[T]:
-        """Yields ``items``; what it takes to get them counts for ``name``."""
+        """Yields ``items``, and times getting them, under ``name``."""
         iterator = iter(items)
         while True:
             with self.span(name):
@@ -65,7 +65,7 @@ class Timings:
             yield item
 
     def using(self, name: str, items: Iterable[T]) -> Iterator[T]:
-        """Yields ``items``; what the caller does with them counts for ``name``."""
+        """Yields ``items``, and times what the caller does with them, under ``name``."""
         for item in items:
             with self.span(name):
                 yield item
