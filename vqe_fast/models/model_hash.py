@@ -65,7 +65,10 @@ def _class(kind: type) -> Iterator[bytes]:
 def _code(code: CodeType) -> Iterator[bytes]:
     yield code.co_code
     yield repr(code.co_names).encode()
-    for constant in code.co_consts:
+    constants = code.co_consts
+    if constants and isinstance(constants[0], str) and not code.co_name.startswith("<"):
+        constants = constants[1:]  # the docstring
+    for constant in constants:
         if isinstance(constant, CodeType):
             yield from _code(constant)
         elif isinstance(constant, frozenset):  # its order is another in another process

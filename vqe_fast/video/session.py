@@ -115,8 +115,7 @@ class EnhanceSession:
         Raises:
             VideoError: there is no such encoder, or it does not take them.
         """
-        asked = self.encode
-        chosen = EncoderSettings.choose(asked.codec, asked.crf, asked.preset, video.facts.codec)
+        chosen = EncoderSettings.choose(self.encode, video.facts.codec)
         return replace(chosen, threads=self.encoder_threads)
 
     def view(self, video: VideoReader) -> View:

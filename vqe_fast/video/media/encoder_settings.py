@@ -17,6 +17,7 @@ from vqe_fast.video.frames.pixel_formats import (
 )
 from vqe_fast.video.media.encoders import ENCODERS
 from vqe_fast.video.media.hdr import StaticHDR
+from vqe_fast.video.options import EncodeOptions
 
 SOURCE = "source"
 """The name that stands for the encoder of the source's own codec."""
@@ -35,18 +36,18 @@ class EncoderSettings:
     threads: int = 0
 
     @classmethod
-    def choose(cls, codec: str, crf: int | None, preset: str | None, source_codec: str) -> Self:
+    def choose(cls, options: EncodeOptions, source_codec: str) -> Self:
         """Checks a user's choice and fills in the default rate factor.
 
         Args:
-            codec: one of :data:`ENCODERS`, or ``source`` for that of ``source_codec``.
-            crf: a constant rate factor; 0 is lossless.
-            preset: one of the encoder's.
+            options: a codec of :data:`ENCODERS`, or ``source`` for that of ``source_codec``, and
+                settings that it takes.
             source_codec: FFmpeg's name of the codec of the source.
 
         Raises:
             VideoError: an unknown encoder, or a setting that it does not take.
         """
+        codec, crf, preset = options.codec, options.crf, options.preset
         if codec == SOURCE:
             codec = _encoder_of(source_codec)
         if codec not in ENCODERS:
