@@ -84,8 +84,8 @@ def real_kernels():
                     one = (kernel, dtype, precision, channels, arch, name)
                     asked[one] = specialisation(kernel, arch, named[name])
     sizes = {"C": 512, "BLOCK_C": 32}
-    of_expected = {"BLOCK_M": 64, "ACC": "tl.float32", "PARTS": 1}
-    for kernel, more in (("combine", {"BLOCK_M": 32}), ("expected", of_expected)):
+    of_delta = {"BLOCK_M": 64, "ACC": "tl.float32", "PARTS": 1}
+    for kernel, more in (("combine", {"BLOCK_M": 32}), ("delta", of_delta)):
         one = (kernel, torch.bfloat16, "ieee", CHANNELS[-1], 90, "")
         asked[one] = _beside(f"{kernel}_kernel", **sizes, **more)
     return asked
