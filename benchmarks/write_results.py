@@ -13,6 +13,7 @@ from pathlib import Path
 from vqe_fast import Evaluation, evaluate
 from vqe_fast._atomic_write import atomic_write
 from vqe_fast.demonstration.demo import demonstrate
+from vqe_fast.evaluation import write_results
 from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.report import conditions
 from vqe_fast.evaluation.tables import (
@@ -78,7 +79,7 @@ def main(folder: Path, frames: int) -> None:
     pictures.mkdir(exist_ok=True)
     demonstrate(WORK / "demo")
     shutil.copy(WORK / "demo" / "before_after.png", pictures)
-    codecs.write(WORK / "codecs")
+    write_results(codecs, WORK / "codecs")
     for name in ("gains.png", "rate_distortion.png"):
         shutil.copy(WORK / "codecs" / name, pictures)
     with atomic_write(DOCS / "results.md") as path:
