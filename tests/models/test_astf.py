@@ -21,7 +21,7 @@ def small(seed=0, **options):
 
 @pytest.fixture
 def clip():
-    return torch.rand(2, 4, 3, 33, 47, generator=torch.Generator().manual_seed(1))
+    return torch.rand(2, 4, 3, 17, 31, generator=torch.Generator().manual_seed(1))
 
 
 def test_size():
@@ -38,7 +38,7 @@ def test_starts_as_the_identity(clip):
 @pytest.mark.parametrize("sharpen", [0.0, 0.7])
 def test_against_its_definition(sharpen, clip):
     """Two stages in plain PyTorch, fused frame by frame; the ends are their own neighbours."""
-    clip = clip[:, :3, :, :, :32].double()
+    clip = clip[:, :3].double()
     model = small(sharpen=sharpen).double()
     coarse = plain_basicvsr(model.stage1, clip)
     detail, smooth = plain_basicvsr(model.detail, coarse), plain_basicvsr(model.smooth, coarse)
@@ -105,7 +105,7 @@ def test_any_size(frames, size):
 
 def test_gradients():
     """They reach every weight of all three networks, and are those of float64."""
-    clip = torch.rand(1, 3, 3, 33, 32)
+    clip = torch.rand(1, 3, 3, 17, 32)
     gradients = []
     for dtype in (torch.float64, torch.float32):
         model = small(sharpen=0.3).to(dtype)

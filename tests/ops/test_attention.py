@@ -280,7 +280,7 @@ def test_module_learns_and_compiles():
     attended.square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
     assert module.query.weight.shape == (6, 8, 1, 1)
-    compiled = torch.compile(module, fullgraph=True)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(features, other), attended)
     assert "downsample=2" in repr(module)
 

@@ -11,6 +11,7 @@ from support.contract import ISA_LEVELS
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from support.host_build import host_library
 from support.layouts import channels_last, contiguous
+from support.workers import shared_folder
 from vqe_fast import _host as host
 from vqe_fast import reference
 
@@ -33,7 +34,7 @@ def attend(tmp_path_factory):
         pytest.skip("the emulation is for Linux")
     # As setup.py compiles: what the compiler makes of the instructions is what is tested.
     options = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
-    folder = tmp_path_factory.mktemp("attention")
+    folder = shared_folder(tmp_path_factory, "on_host")
     library = host_library("attention_on_host.cpp", folder, *options)
 
     def run(query, key, value, scale, grad=None):

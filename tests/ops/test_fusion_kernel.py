@@ -8,6 +8,7 @@ import torch
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse, relative_rms
 from support.host_build import host_library
 from support.layouts import channels_last, offset, sliced, transposed
+from support.workers import shared_folder
 from vqe_fast import reference
 from vqe_fast.reference.fusion import (
     FrameVariance,
@@ -68,7 +69,7 @@ def unwritten(shape, dtype):
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
-    return host_library("fusion_on_host.cpp", tmp_path_factory.mktemp("fusion"))
+    return host_library("fusion_on_host.cpp", shared_folder(tmp_path_factory, "on_host"))
 
 
 def variance_of(kernels, image, radius, grads=None, neighbours=()):

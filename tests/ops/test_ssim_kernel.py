@@ -9,6 +9,7 @@ from support.cuda_kernels import compile_kernels
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from support.host_build import host_library
 from support.layouts import LAYOUTS
+from support.workers import shared_folder
 from vqe_fast import reference
 
 NAMES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -48,7 +49,7 @@ class Call(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
-    library = host_library("ssim_on_host.cpp", tmp_path_factory.mktemp("ssim"))
+    library = host_library("ssim_on_host.cpp", shared_folder(tmp_path_factory, "on_host"))
 
     def run(x, y, window_size, padding, alpha=None, grad_map=None, gradients=2):
         """(value, map, gradient of x, gradient of y); NaN where nothing was written.

@@ -58,6 +58,7 @@ def specialisation(kernel, arch, chosen):
         chosen.num_warps,
         chosen.num_stages,
         aligned=True,
+        disassembled=True,
         archs=(arch,),
     )
 

@@ -74,12 +74,13 @@ def write_lossless(path, frames, rate=25):
     return path
 
 
-def prepare_clip(frames, degradations, folder):
-    """The pair of one clip, prepared in a folder by real encoders."""
+def prepare_clip(frames, degradations, folder, cache=None):
+    """The pair of one clip, prepared in a folder by real encoders; what is encoded is kept there,
+    or in ``cache``."""
     path = folder / "clip.mkv"
     folder.mkdir(parents=True, exist_ok=True)
     write_lossless(path, frames)
-    (clip,) = prepare([Source(path, "clip")], degradations, folder / "cache").clips
+    (clip,) = prepare([Source(path, "clip")], degradations, cache or folder / "cache").clips
     return clip
 
 

@@ -28,7 +28,8 @@ class Specialisation:
     Types are Triton's: ``*bf16`` is a pointer, ``i32`` a number; the constants are Python values,
     a Triton dtype by its name with ``tl.`` before it. ``divisible``: which arguments are multiples
     of 16, which makes loads wider; all that are no constants, those named, or none; ``aligned``:
-    whether every pointer is.
+    whether every pointer is; ``disassembled``: whether its machine code is looked at, which takes
+    longer than to compile it.
     """
 
     module: str
@@ -39,6 +40,7 @@ class Specialisation:
     num_stages: int = 3
     divisible: bool | tuple[str, ...] = False
     aligned: bool = False
+    disassembled: bool = False
     archs: tuple[int, ...] = ARCHS
 
 
@@ -46,7 +48,7 @@ class Specialisation:
 class Footprint:
     """What a compiled kernel takes: bytes of shared memory a block, registers and bytes of stack,
     which is where they are spilled, a thread; what its PTX does, ``sqrt.rn.f32`` and so on; how
-    often each instruction stands in its machine code."""
+    often each instruction stands in its machine code, where that was asked for."""
 
     shared: int
     registers: int
@@ -118,7 +120,8 @@ def _compile(one, arch):
     with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
         binary.write(compiled.asm["cubin"])
         binary.flush()
-        command = [tool, "--dump-resource-usage", "--dump-sass", binary.name]
+        shown = ["--dump-sass"] if one["disassembled"] else []
+        command = [tool, "--dump-resource-usage", *shown, binary.name]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", said).groups())
     opcodes = set(re.findall(r"^\s+(?:@\S+ )?([a-z][\w.]+)", compiled.asm["ptx"], re.M))
