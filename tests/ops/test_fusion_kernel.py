@@ -19,6 +19,8 @@ from vqe_fast.reference.fusion import (
     mask_of,
 )
 
+pytestmark = pytest.mark.slow  # a compiler has to run first
+
 NAMES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
 NAMES[torch.float16] = "float16"
 SIZES = ctypes.c_int64 * 4

@@ -12,6 +12,8 @@ from torch.utils.cpp_extension import include_paths
 
 from support.host_build import ROOT
 
+pytestmark = pytest.mark.slow  # a compiler has to run first
+
 CSRC = ROOT / "csrc"
 HEADERS = sorted(path.relative_to(CSRC).as_posix() for path in CSRC.rglob("*.*h"))
 NEED_CUDA = ["common/cuda.h"]

@@ -12,6 +12,8 @@ from support.layouts import LAYOUTS
 from support.workers import shared_folder
 from vqe_fast import reference
 
+pytestmark = pytest.mark.slow  # a compiler has to run first
+
 NAMES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
 NAMES[torch.float16] = "float16"
 
