@@ -5,6 +5,7 @@ import os
 
 # Threads that spin while they wait take the cores from other threads and processes of a test.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # also in the processes that tests start
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Others compute beside this process: it has one thread, but where a test asks for more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

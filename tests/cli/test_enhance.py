@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import av
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 
 import vqe_fast
 from support.media import damage_packet, full_disk, read_frames, read_packets, write_clip
+from support.processes import PATIENCE, wait_for
 from support.side_data import CAPTIONS, with_messages
 from vqe_fast.cli.app import app
 from vqe_fast.models import create_model, list_models
@@ -257,12 +257,9 @@ def test_interrupted(tmp_path, number):
         text=True,
         cwd=tmp_path,
     )
-    deadline = time.monotonic() + 60
-    while sorted(tmp_path.iterdir()) == before:
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.01)
+    wait_for(lambda: sorted(tmp_path.iterdir()) != before, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (out, err.count("\n")) == ("", 1)
     assert "interrupted" in err

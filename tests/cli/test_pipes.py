@@ -3,13 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from support.media import read_frames, read_packets, write_clip
+from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
 
 START = "from vqe_fast.cli.app import main; main()"
@@ -21,7 +21,7 @@ def command(*arguments):
 
 
 def run(*arguments, **options):
-    return subprocess.run(command(*arguments), capture_output=True, timeout=120, **options)
+    return subprocess.run(command(*arguments), capture_output=True, timeout=PATIENCE, **options)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_reader_is_gone(clip):
     )
     process.stdout.close()
     error = process.stderr.read().decode()
-    assert process.wait(timeout=60) == 2
+    assert process.wait(timeout=PATIENCE) == 2
     assert error == "vqe-fast: the program that was to take standard output is gone\n"
 
 
@@ -103,12 +103,9 @@ def test_interrupted_while_reading(tmp_path):
     )
     process.stdin.write(bytes(100_000))
     process.stdin.flush()
-    deadline = time.monotonic() + 60
-    while not waits_for_input(process.pid):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: waits_for_input(process.pid), process)
     process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, b"")
     assert error.decode().count("\n") == 1
     assert list(tmp_path.iterdir()) == []

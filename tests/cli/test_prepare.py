@@ -2,7 +2,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from support.clips import moving_texture, smooth_noise, write_png
 from support.pairs import write_lossless
+from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
 from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.train import load_clips
@@ -162,12 +162,9 @@ def test_interrupted(folder):
         cwd=folder,
     )
     try:
-        deadline = time.monotonic() + 60
-        while not finished(folder):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: finished(folder), process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, err.count("\n")) == (130, 1), err

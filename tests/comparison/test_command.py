@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from typer.testing import CliRunner
 
 from support.compared import data_of, png_of, write_three
 from support.media import write_clip
+from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
 
 
@@ -91,12 +91,9 @@ def test_interrupting_leaves_no_file(tmp_path):
     program = "from vqe_fast.cli.app import main; main()"
     command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not any(".part" in path.name and path.stat().st_size for path in tmp_path.iterdir()):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob("*.part*")), process)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert said == "vqe-fast: interrupted, nothing was left half written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["long.mkv"]

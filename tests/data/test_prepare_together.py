@@ -11,6 +11,7 @@ import yaml
 
 from support.clips import moving_texture
 from support.pairs import QP_44, write_lossless
+from support.processes import PATIENCE, wait_for
 from vqe_fast._atomic_write import Presence, atomic_write, delete_drafts, locked
 from vqe_fast.data import index as index_module
 from vqe_fast.data import prepared as module
@@ -59,7 +60,7 @@ def start(folder, name, qps):
 
 def wait(processes):
     """Their outputs; all of them must have done what they were asked."""
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), outputs
     return [out for out, _ in outputs]
 
@@ -95,10 +96,8 @@ def test_one_is_killed_and_runs_again(folder):
     """What it was at work on goes, the other is not disturbed, and in the end all is there."""
     killed, other = start(folder, "a", EARLY), start(folder, "b", LATE)
     with killed, other:
-        deadline = time.monotonic() + 60
-        while len(list(folder.glob("cache/streams/[!.]*"))) < 4 or not drafts(folder):
-            assert killed.poll() is None and time.monotonic() < deadline
-            time.sleep(0.005)
+        streams = lambda: list(folder.glob("cache/streams/[!.]*"))  # noqa: E731
+        wait_for(lambda: len(streams()) >= 4 and drafts(folder), killed)
         killed.kill()
         wait([other])
     assert killed.returncode < 0

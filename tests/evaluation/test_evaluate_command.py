@@ -3,13 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from support.evaluations import made_up, x264
+from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
 from vqe_fast.cli.evaluate import _print
 from vqe_fast.evaluation.journal import JOURNAL_NAME
@@ -103,12 +103,9 @@ def test_interrupted(clips, cache, tmp_path):
     )
     journal = tmp_path / "out" / JOURNAL_NAME
     try:
-        deadline = time.monotonic() + 60
-        while not (journal.exists() and journal.read_text().count("\n")):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: journal.exists() and journal.read_text().count("\n"), process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, err.count("\n")) == (130, 1), err

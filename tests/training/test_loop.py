@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from support.held_clips import texture_pair
+from support.processes import PATIENCE
 from vqe_fast.training import losses
 from vqe_fast.training.fabric import make_fabric
 from vqe_fast.training.recipe import Recipe
@@ -153,10 +154,10 @@ def test_killed_and_gone_on(clips, tmp_path):
             [sys.executable, script, text, tmp_path / folder, *options], env=environment
         )
 
-    assert start("whole").wait(180) == 0
+    assert start("whole").wait(PATIENCE) == 0
     for step in ("8", "19"):
-        assert start("parts", step).wait(180) == -signal.SIGKILL
-    assert start("parts").wait(180) == 0
+        assert start("parts", step).wait(PATIENCE) == -signal.SIGKILL
+    assert start("parts").wait(PATIENCE) == 0
     whole, parts = (load_file(tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
@@ -273,7 +274,7 @@ def test_two_processes_are_one_with_the_whole_batch(clips, fabric, tmp_path):
         check=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
-        timeout=180,
+        timeout=PATIENCE,
     )
     curves = [json.loads((tmp_path / "two" / "losses.json").read_text()), []]
     report = lambda r: curves[1].append(r.terms["charbonnier"])  # noqa: E731

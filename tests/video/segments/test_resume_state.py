@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from support.media import full_disk, write_clip
 from support.modules import Pointwise, brighter
+from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
 from vqe_fast.video import VideoError, enhance_video
@@ -89,14 +90,6 @@ def noted_in(folder):
     return sum(segment["part"] is not None for segment in segments)
 
 
-def wait_for(condition, process):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def parts_in(folder):
     return [path for path in folder.glob("*.packets")] if folder.exists() else []
 
@@ -124,7 +117,7 @@ def test_killed_and_resumed(clip, whole, tmp_path, moment, number):
     process = program(clip, target, moment=slowed)
     wait_for(lambda: reached(parts), process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert not target.exists()
     if number == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
@@ -149,7 +142,7 @@ def test_killed_at_random_moments_again_and_again(clip, whole, tmp_path):
         assert process.stderr.readline() == "working\n"
         time.sleep(chance.uniform(0, 0.4))
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
         if target.exists():
             assert contents(target) == contents(whole)
             assert_same_frames(whole, target)

@@ -14,6 +14,7 @@ import torch
 from support.failing import Dies, Fails, TooLarge
 from support.media import write_clip
 from support.modules import Blend, Pointwise
+from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.segments import worker_pool
@@ -127,10 +128,8 @@ def test_workers_end_with_the_program(tmp_path, number):
         start_new_session=True,
     )
     parts = tmp_path / "out.mkv.parts"
-    deadline = time.monotonic() + 60
-    while len(list(parts.glob("*.packets"))) < 3:  # the first of them are noted, then
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.005)
+    # With three there, the first of them are noted.
+    wait_for(lambda: len(list(parts.glob("*.packets"))) >= 3, process)
     children = children_of(process)
     assert len(children) >= 2
     masks = [Path(f"/proc/{child}/status").read_text() for child in children]
@@ -141,11 +140,11 @@ def test_workers_end_with_the_program(tmp_path, number):
         process.kill()
     else:
         os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     if number == signal.SIGINT:
         assert (process.returncode, out) == (130, "")
         assert err == f"vqe-fast: interrupted, {target} was not written; go on with --resume\n"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while any(map(is_alive, children)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
