@@ -12,14 +12,14 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
       "int reduction) -> Tensor");
   // offset + weight * mean(1 - SSIM) + mse_weight * mean((input - target)^2), over all or per
   // plane, in float32 or float64, and its gradients where they are asked for, else empty tensors.
-  // Windows lie in the image, or (same) one is centred at each pixel and sees zeros outside. c1 =
-  // inf leaves the luminance out. Lists, because autograd's registration takes the longer for every
-  // argument.
+  // Windows lie in the image, or (same) one is centred at each pixel and sees zeros outside. A c1
+  // below 0 leaves the luminance out: infinity, its limit, is no number of JSON, in which exported
+  // graphs are written. Choices are 0 or 1: torch.jit.trace takes no list of bools.
   //   constants: sigma, c1, c2, offset, weight, mse_weight
   //   choices: same, per_plane, grad_input, grad_target
   library.def(
       "ssim_mean(Tensor input, Tensor target, int window_size, float[] constants, "
-      "bool[] choices) -> (Tensor, Tensor, Tensor)");
+      "int[] choices) -> (Tensor, Tensor, Tensor)");
   //   constants: sigma, c1, c2
   library.def(
       "ssim_map(Tensor input, Tensor target, int window_size, float[] constants, bool same) "

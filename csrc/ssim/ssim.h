@@ -43,7 +43,7 @@ struct SsimGeometry {
 
 struct SsimOptions {
   int64_t window_size;
-  double sigma, c1, c2;
+  double sigma, c1, c2;  // c1 below 0 leaves l out of SSIM
   bool same;
 };
 
@@ -62,7 +62,7 @@ SsimGeometry<C> ssim_geometry(int64_t height, int64_t width, const SsimOptions& 
   geometry.map_height = geometry.height + 2 * geometry.margin - options.window_size + 1;
   geometry.map_width = geometry.width + 2 * geometry.margin - options.window_size + 1;
   fill_gaussian(options.window_size, options.sigma, geometry.taps);
-  const bool luminance = std::isfinite(options.c1);
+  const bool luminance = options.c1 >= 0;
   geometry.luminance = luminance ? 1 : 0;
   geometry.c1 = luminance ? static_cast<C>(options.c1) : 1;
   geometry.c2 = static_cast<C>(options.c2);

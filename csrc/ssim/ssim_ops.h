@@ -41,11 +41,11 @@ struct SsimOps {
   static std::tuple<Tensor, Tensor, Tensor> mean(const Tensor& input, const Tensor& target,
                                                  int64_t window_size,
                                                  const std::vector<double>& constants,
-                                                 const std::vector<bool>& choices) {
+                                                 const std::vector<int64_t>& choices) {
     STD_TORCH_CHECK(constants.size() == 6 && choices.size() == 4,
                     "ssim_mean takes 6 constants and 4 choices");
-    const bool per_plane = choices[1], of_input = choices[2], of_target = choices[3];
-    const SsimOptions options = options_of(window_size, constants, choices[0]);
+    const bool per_plane = choices[1] != 0, of_input = choices[2] != 0, of_target = choices[3] != 0;
+    const SsimOptions options = options_of(window_size, constants, choices[0] != 0);
     const SsimBlend blend{constants[3], constants[4], constants[5]};
     const auto type = computed_type(input);
     Tensor values = per_plane

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from support.contract import DEVICES, DTYPES, OperatorContract
 from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from vqe_fast import nn, ops, reference
-from vqe_fast.ops.ssim import check_options
+from vqe_fast.ops.ssim import WITHOUT_LUMINANCE, check_options
 
 
 def images(shape, seed=0):
@@ -21,7 +21,7 @@ def images(shape, seed=0):
 def mean_arguments(settings, blend, per_plane, *needed):
     """Those of the schema ssim_mean behind the images."""
     window_size, *constants, same = settings
-    return window_size, [*constants, *blend], [same, per_plane, *needed]
+    return window_size, [*constants, *blend], [int(choice) for choice in (same, per_plane, *needed)]
 
 
 class SSIMContract(OperatorContract):
@@ -128,7 +128,7 @@ class TestMultiscale(SSIMContract):
 
     def schema_calls(self, tensors, variant):
         settings = check_options(window_size=variant["window_size"], sigma=variant["sigma"])
-        without_luminance = settings._replace(c1=float("inf"))
+        without_luminance = settings._replace(c1=WITHOUT_LUMINANCE)
         arguments = mean_arguments(without_luminance, (1.0, -1.0, 0.0), True, True, True)
         yield torch.ops.vqe_fast.ssim_mean.default, (*tensors, *arguments)
 

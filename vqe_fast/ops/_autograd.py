@@ -1,11 +1,82 @@
-"""Helpers of the operators' autograd formulas."""
+"""How the operators are differentiated: their registration, and the helpers of their formulas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+
+from vqe_fast.ops import _library
+
+
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` or forward-mode AD is at work.
+
+    Kernels know neither their tensors nor their derivatives; plain PyTorch does.
+    """
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def differentiable(
+    name: str, setup_context: Callable[..., None], backward: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The operator ``vqe_fast::name`` with its derivative.
+
+    Graphs of ``torch.compile`` and ``torch.export`` hold the operator itself, whose derivative is
+    registered with the dispatcher. What runs as it is written does not go through Python twice:
+    the autograd node is made here, and the dispatcher finds the kernel alone.
+
+    Args:
+        name: of a schema in ``csrc/library.cpp``.
+        setup_context: (ctx, inputs, output) → nothing, what the backward needs.
+        backward: (ctx, *grads) → a gradient for each argument.
+
+    Returns:
+        A function of the schema's arguments, all of them by position.
+    """
+    if _library.cpu_problem is not None:
+
+        def missing(*arguments: object) -> None:
+            raise RuntimeError(f"vqe_fast::{name} has no kernel: {_library.cpu_problem}")
+
+        return missing
+    overload = getattr(torch.ops.vqe_fast, name).default
+
+    def forward(ctx, *arguments):  # type: ignore[no-untyped-def]
+        with torch._C._AutoDispatchBelowAutograd():
+            output = overload(*arguments)
+        setup_context(ctx, arguments, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    node = type(name, (torch.autograd.Function,), members)
+    # Function.apply asks again whether a transform of torch.func is at work.
+    apply = super(torch.autograd.Function, node).apply  # type: ignore[misc]
+
+    def run(*arguments):  # type: ignore[no-untyped-def]
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+            return apply(*arguments)
+        with torch._C._AutoDispatchBelowAutograd():
+            return overload(*arguments)
+
+    def autograd_kernel(*arguments):  # type: ignore[no-untyped-def]
+        if forward_ad._current_level >= 0 and any(map(_has_tangent, arguments)):
+            raise NotImplementedError(
+                f"vqe_fast::{name} has no forward-mode derivative; the functions of vqe_fast.ops do"
+            )
+        return run(*arguments)
+
+    _fragment.impl(name, autograd_kernel, "Autograd")
+
+    def operator(*arguments):  # type: ignore[no-untyped-def]
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+            return overload(*arguments)
+        return run(*arguments)
+
+    return operator
 
 
 def reference_gradients(
@@ -14,7 +85,7 @@ def reference_gradients(
     needed: Sequence[bool],
     grad_output: Tensor,
 ) -> list[Tensor | None]:
-    """Gradients of ``function(*tensors)`` that can themselves be differentiated.
+    """Gradients of ``function(*tensors)`` that can themselves be differentiated, and batched.
 
     The kernels have no derivative of their backward; when a caller asks for one
     (``create_graph=True``), the first derivative comes from the reference instead.
@@ -28,12 +99,26 @@ def reference_gradients(
     Returns:
         A gradient for each tensor, nothing where it is not needed.
     """
+    create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
+        given = [
+            tensor if create_graph or not need else tensor.detach().requires_grad_()
+            for tensor, need in zip(tensors, needed, strict=True)
+        ]
+        wanted = [tensor for tensor, need in zip(given, needed, strict=True) if need]
         gradients = iter(
-            torch.autograd.grad(function(*tensors), wanted, grad_output, create_graph=True)
+            torch.autograd.grad(function(*given), wanted, grad_output, create_graph=create_graph)
         )
     return [next(gradients) if need else None for need in needed]
+
+
+def wants_reference(grad_output: Tensor) -> bool:
+    """Whether a backward is to come from the reference: it is differentiated or transformed."""
+    if torch.is_grad_enabled() or is_transformed():
+        return True
+    # That of torch.autograd.grad(is_grads_batched=True) is no transform of torch.func.
+    is_batched = torch._C._functorch.is_legacy_batchedtensor
+    return not torch.compiler.is_compiling() and is_batched(grad_output)
 
 
 def scaled(gradient: Tensor, scale: Tensor) -> Tensor:
@@ -44,3 +129,10 @@ def scaled(gradient: Tensor, scale: Tensor) -> Tensor:
     if scale.device.type == "cpu" and scale.dim() == 0 and scale.item() == 1:
         return gradient
     return gradient.mul_(scale)
+
+
+def _has_tangent(argument: object) -> bool:
+    return isinstance(argument, Tensor) and forward_ad.unpack_dual(argument).tangent is not None
+
+
+_fragment = torch.library.Library("vqe_fast", "FRAGMENT")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast.ops import _library
+from vqe_fast.ops._autograd import is_transformed
 
 Backend = Literal["auto", "reference"]
 KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
@@ -72,6 +73,8 @@ def use_kernel(operator: str, *tensors: Tensor) -> bool:
     if tensors[0].dtype not in KERNEL_DTYPES:
         return False
     device_type = tensors[0].device.type
+    if is_transformed():
+        return False
     problem = kernel_problem(operator, device_type)
     # Not torch.compiler.disable: that breaks graphs, and importing what it needs takes a second.
     is_silent = device_type == "meta" or torch.compiler.is_compiling()

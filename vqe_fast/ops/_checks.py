@@ -41,13 +41,24 @@ def check_pair(input: object, target: object) -> None:
         raise ValueError(f"target must be on {input.device} like input; got {target.device}")
 
 
+def check_constant(name: str, value: object) -> None:
+    """Raises TypeError for a tensor that asks for a gradient, which a number does not get."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise TypeError(
+            f"{name} gets no gradient: pass a number, {name}.item(), or compute with the tensor "
+            "before or after the operator"
+        )
+
+
 def check_positive(name: str, value: float) -> None:
-    """Raises ValueError unless ``value`` is a finite number above zero."""
+    """Raises ValueError unless ``value`` is a finite number above zero; see check_constant."""
+    check_constant(name, value)
     if not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value}")
 
 
 def check_finite(name: str, value: float) -> None:
-    """Raises ValueError unless ``value`` is a finite number."""
+    """Raises ValueError unless ``value`` is a finite number; see check_constant."""
+    check_constant(name, value)
     if not -float("inf") < value < float("inf"):  # torch.compile cannot trace math.isfinite
         raise ValueError(f"{name} must be a finite number, got {value}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled, without_autocast
-from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._autograd import differentiable, reference_gradients, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_finite, check_tensor
 
@@ -55,7 +55,7 @@ def cross_frame_attention(
     if not use_kernel("attention", query, key, value):
         with without_autocast(device_type):
             return reference.cross_frame_attention(query, key, value, scale=scale)
-    attended: Tensor = torch.ops.vqe_fast.cross_frame_attention(query, key, value, scale)[0]
+    attended: Tensor = _operator(query, key, value, scale)[0]
     return attended
 
 
@@ -120,7 +120,7 @@ def _backward(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-unty
     needed = ctx.needs_input_grad[:3]
     if grad_output is None:
         return (None,) * 4
-    if torch.is_grad_enabled():
+    if wants_reference(grad_output):
         attend = functools.partial(reference.cross_frame_attention, scale=ctx.scale)
         return *reference_gradients(attend, maps, needed, grad_output), None
     gradients = torch.ops.vqe_fast.cross_frame_attention_backward(
@@ -146,10 +146,11 @@ def _cuda_backward(*arguments):  # type: ignore[no-untyped-def]
     return attention.cross_frame_attention_backward(*arguments)
 
 
+_operator = differentiable("cross_frame_attention", _setup_context, _backward)
+
 if _library.cpu_problem is None:
     _NAME = "vqe_fast::cross_frame_attention"
     torch.library.register_fake(_NAME, _fake)
     torch.library.register_fake(f"{_NAME}_backward", _fake_backward)
-    torch.library.register_autograd(_NAME, _backward, setup_context=_setup_context)
     torch.library.impl(_NAME, "CUDA", _cuda)
     torch.library.impl(f"{_NAME}_backward", "CUDA", _cuda_backward)

@@ -8,10 +8,16 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled
-from vqe_fast.ops._autograd import reference_gradients, scaled
+from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import REDUCTIONS, check_pair, check_positive, check_reduction
 from vqe_fast.ops._layout import inverse, memory_order
+
+# The smallest and the largest number above 0 of what tensors are computed in.
+_SQUARES = {
+    dtype: (torch.finfo(dtype).tiny * torch.finfo(dtype).eps, torch.finfo(dtype).max)
+    for dtype in (torch.float32, torch.float64)
+}
 
 
 def charbonnier_loss(
@@ -26,7 +32,8 @@ def charbonnier_loss(
         input: any shape; float64, float32, bfloat16 or float16. |x| must stay below 1e19, where
             x² leaves the range of float32 (1e154 in float64).
         target: the shape and device of ``input``; of two dtypes the wider one is used.
-        eps: ε, in the units of the values.
+        eps: ε, in the units of the values; its square must be a number of float32 (3.8e-23 and
+            more), or of float64 for float64 tensors.
         reduction: ``"mean"``, ``"sum"``, or ``"none"`` for the loss of each element.
 
     Returns:
@@ -34,23 +41,24 @@ def charbonnier_loss(
 
     Raises:
         TypeError: an argument is not a floating-point tensor.
-        ValueError: the shapes or devices differ, ``eps`` is not above 0, or ``reduction`` is
-            unknown.
+        ValueError: the shapes or devices differ, ``eps`` is not above 0 or has no square, or
+            ``reduction`` is unknown.
     """
     check_pair(input, target)
     check_positive("eps", eps)
     check_reduction(reduction)
-    if input.dtype != target.dtype:
-        dtype = torch.promote_types(input.dtype, target.dtype)
-        input, target = input.to(dtype), target.to(dtype)
+    dtype = torch.promote_types(input.dtype, target.dtype)
+    if autocast_enabled(input.device.type):
+        dtype = torch.promote_types(dtype, torch.float32)
+    _check_square(eps, dtype)
+    input, target = input.to(dtype), target.to(dtype)
     if not use_kernel("charbonnier", input, target):
         return reference.charbonnier_loss(input, target, eps, reduction)
     order = memory_order(input, target)
     if order is not None:
         input, target = input.permute(order), target.permute(order)
-    operator = torch.ops.vqe_fast.charbonnier_loss
     wanted = reduction != "none" and _gradient_is_wanted(input, target)
-    loss: Tensor = operator(input, target, eps, REDUCTIONS[reduction], wanted)[0]
+    loss: Tensor = _operator(input, target, eps, REDUCTIONS[reduction], wanted)[0]
     return loss if order is None or reduction != "none" else loss.permute(inverse(order))
 
 
@@ -59,8 +67,18 @@ def _gradient_is_wanted(input: Tensor, target: Tensor) -> bool:
 
     Not in float16: before the gradient of the loss scales it, it may be too small for that.
     """
-    fits = input.dtype != torch.float16 or autocast_enabled(input.device.type)
-    return fits and torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
+    wanted = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
+    return wanted and input.dtype != torch.float16
+
+
+def _check_square(eps: float, dtype: torch.dtype) -> None:
+    """Raises ValueError unless ε² is above 0 in what tensors of a dtype are computed in."""
+    smallest, largest = _SQUARES[torch.float64 if dtype == torch.float64 else torch.float32]
+    if not smallest <= eps * eps <= largest:
+        raise ValueError(
+            f"eps must be {smallest**0.5:.1e} to {largest**0.5:.1e} for {dtype}, where its square "
+            f"would be 0 or infinite otherwise; got {eps}"
+        )
 
 
 def _fake(
@@ -83,26 +101,28 @@ def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     _, gradient = output
     ctx.mark_non_differentiable(gradient)
     ctx.set_materialize_grads(False)  # or autograd would fill a tensor of zeros for the gradient
-    ctx.gradient = gradient if wanted and ctx.reduction != REDUCTIONS["none"] else None
+    if wanted and ctx.reduction != REDUCTIONS["none"]:
+        ctx.gradient = gradient
 
 
 def _backward(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-untyped-def]
     if grad_output is None:
         return (None,) * 5
-    input, target = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    if torch.is_grad_enabled():
+    if wants_reference(grad_output):
         name = next(name for name, number in REDUCTIONS.items() if number == ctx.reduction)
 
         def loss(x: Tensor, y: Tensor) -> Tensor:
             return reference.charbonnier_loss(x, y, ctx.eps, name)
 
-        return *reference_gradients(loss, (input, target), needed, grad_output), None, None, None
-    # The gradient is this node's own until it is handed on, so it is scaled in place; who comes a
-    # second time, with retain_graph, gets a new one.
-    gradient, ctx.gradient = ctx.gradient, None
+        gradients = reference_gradients(loss, ctx.saved_tensors, needed, grad_output)
+        return *gradients, None, None, None
+    # The gradient is this node's own until it is handed on, so it is scaled in place. One thread
+    # takes it; who comes later, with retain_graph, gets a new one.
+    gradient = vars(ctx).pop("gradient", None)
     # ρ is even: the gradient of the target is that of the input with its sign changed.
     if gradient is None:
+        input, target = ctx.saved_tensors
         pair = (input, target) if needed[0] else (target, input)
         gradient = torch.ops.vqe_fast.charbonnier_loss_backward(
             grad_output, *pair, ctx.eps, ctx.reduction
@@ -130,12 +150,11 @@ def _cuda_backward(
     return charbonnier.charbonnier_loss_backward(grad_output, input, target, eps, reduction)
 
 
+_operator = differentiable("charbonnier_loss", _setup_context, _backward)
+
 if _library.cpu_problem is None:
     _NAME = "vqe_fast::charbonnier_loss"
     torch.library.register_fake(_NAME, _fake)
     torch.library.register_fake(f"{_NAME}_backward", _fake_backward)
-    torch.library.register_autograd(_NAME, _backward, setup_context=_setup_context)
     torch.library.impl(_NAME, "CUDA", _cuda)
     torch.library.impl(f"{_NAME}_backward", "CUDA", _cuda_backward)
-    for _device in ("cpu", "cuda"):
-        torch.library.register_autocast(_NAME, _device, torch.float32)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vqe_fast import reference
 from vqe_fast.ops import _library
-from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._autograd import differentiable, reference_gradients, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_finite, check_positive, check_tensor
 from vqe_fast.reference.fusion import FrameVariance, common_bounds, gaussian_taps
@@ -139,7 +139,7 @@ def unsharp_mask(frames: Tensor, amount: float, kernel_size: int = 3, sigma: flo
     if not use_kernel("fusion", frames):
         return reference.unsharp_mask(frames, amount, kernel_size, sigma)
     taps = gaussian_taps(kernel_size, sigma)
-    sharpened: Tensor = torch.ops.vqe_fast.unsharp_mask(frames, amount, taps, False)
+    sharpened: Tensor = _unsharp(frames, amount, taps, False)
     return sharpened
 
 
@@ -159,7 +159,7 @@ def frame_variance(frames: Tensor, radius: int = 11, *, name: str = "frames") ->
     check_radius(radius)
     if not use_kernel("fusion", frames):
         return reference.fusion.frame_variance(frames, radius)
-    return FrameVariance(*torch.ops.vqe_fast.local_variance(frames, [], radius))
+    return FrameVariance(*_variance(frames, [], radius))
 
 
 def fuse(
@@ -184,9 +184,7 @@ def fuse(
     variance, bounds = variance.detach().to(computed), bounds.to(computed)
     if not use_kernel("fusion", detail, smooth):
         return reference.fusion.fuse(detail, smooth, variance, bounds, sharpen)
-    fused: Tensor = torch.ops.vqe_fast.astf_fuse(
-        detail, smooth, variance, bounds, sharpen, gaussian_taps(3, 0.8)
-    )
+    fused: Tensor = _fuse(detail, smooth, variance, bounds, sharpen, gaussian_taps(3, 0.8))
     return fused
 
 
@@ -218,7 +216,7 @@ def _with_neighbours(
         return found[0].map, common_bounds(*(variance.bounds for variance in found))
     dtype = functools.reduce(torch.promote_types, (frame.dtype for frame in frames))
     own, *others = (frame.detach().to(dtype) for frame in frames)
-    variance, bounds = torch.ops.vqe_fast.local_variance(own, others, radius)
+    variance, bounds = _variance(own, others, radius)
     return variance, bounds
 
 
@@ -271,26 +269,24 @@ def _fake_variance_backward(grad_output: Tensor, frames: Tensor, radius: int) ->
 
 
 def _setup_variance(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    frames, neighbours, ctx.radius = inputs
+    frames, _, ctx.radius = inputs
     ctx.save_for_backward(frames)
-    ctx.neighbours = len(neighbours)
     ctx.mark_non_differentiable(output[1])
     ctx.set_materialize_grads(False)
 
 
 def _backward_variance(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-untyped-def]
     (frames,) = ctx.saved_tensors
-    others = [None] * ctx.neighbours
     if grad_output is None:
-        return None, others, None
-    if torch.is_grad_enabled():
+        return (None,) * 3
+    if wants_reference(grad_output):
 
         def variance(frames: Tensor) -> Tensor:
             return reference.fusion.frame_variance(frames, ctx.radius).map
 
-        return *reference_gradients(variance, (frames,), (True,), grad_output), others, None
+        return *reference_gradients(variance, (frames,), (True,), grad_output), None, None
     gradient = torch.ops.vqe_fast.local_variance_backward(grad_output, frames, ctx.radius)
-    return gradient.to(frames.dtype), others, None
+    return gradient.to(frames.dtype), None, None
 
 
 def _fake_fuse(detail, smooth, variance, bounds, amount, taps):  # type: ignore[no-untyped-def]
@@ -310,9 +306,7 @@ def _setup_fuse(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 def _backward_fuse(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     needed = list(ctx.needs_input_grad[:2])
-    gradients = torch.ops.vqe_fast.astf_fuse_backward(
-        grad_output, *ctx.saved_tensors, ctx.amount, ctx.taps, needed
-    )
+    gradients = _fuse_backward(grad_output, *ctx.saved_tensors, ctx.amount, ctx.taps, needed)
     gradients = (
         gradient if need else None for gradient, need in zip(gradients, needed, strict=True)
     )
@@ -329,7 +323,7 @@ def _backward_fuse_backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def
     pairs = list(zip(grads, ctx.needed, strict=True))
     known = next(grad for grad, need in pairs if need)
     frames = (grad if need else torch.zeros_like(known) for grad, need in pairs)
-    gradient = torch.ops.vqe_fast.astf_fuse(*frames, *ctx.saved_tensors, ctx.amount, ctx.taps)
+    gradient = _fuse(*frames, *ctx.saved_tensors, ctx.amount, ctx.taps)
     return gradient, None, None, None, None, None
 
 
@@ -342,9 +336,14 @@ def _setup_unsharp(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 
 def _backward_unsharp(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
-    gradient = torch.ops.vqe_fast.unsharp_mask(grad_output, *ctx.filter, not ctx.transposed)
+    gradient = _unsharp(grad_output, *ctx.filter, not ctx.transposed)
     return gradient, None, None, None
 
+
+_variance = differentiable("local_variance", _setup_variance, _backward_variance)
+_fuse = differentiable("astf_fuse", _setup_fuse, _backward_fuse)
+_fuse_backward = differentiable("astf_fuse_backward", _setup_fuse_backward, _backward_fuse_backward)
+_unsharp = differentiable("unsharp_mask", _setup_unsharp, _backward_unsharp)
 
 if _library.cpu_problem is None:
     for _name, _fake in (
@@ -355,10 +354,3 @@ if _library.cpu_problem is None:
         ("unsharp_mask", _fake_unsharp),
     ):
         torch.library.register_fake(f"vqe_fast::{_name}", _fake)
-    for _name, _backward, _setup in (
-        ("local_variance", _backward_variance, _setup_variance),
-        ("astf_fuse", _backward_fuse, _setup_fuse),
-        ("astf_fuse_backward", _backward_fuse_backward, _setup_fuse_backward),
-        ("unsharp_mask", _backward_unsharp, _setup_unsharp),
-    ):
-        torch.library.register_autograd(f"vqe_fast::{_name}", _backward, setup_context=_setup)

@@ -13,7 +13,7 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled
-from vqe_fast.ops._autograd import reference_gradients
+from vqe_fast.ops._autograd import differentiable, reference_gradients, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_finite, check_tensor
 from vqe_fast.reference.modulation import computed_dtype, row_qps
@@ -63,7 +63,7 @@ def qp_modulate(
     gains = gains.to(computed_dtype(features))
     slopes = {"relu": [0.0], "leaky_relu": [float(negative_slope)]}
     slope = slopes[activation] if activation else []
-    modulated: Tensor = torch.ops.vqe_fast.qp_modulate(features, gains, slope)
+    modulated: Tensor = _modulate(features, gains, slope)
     return modulated
 
 
@@ -142,7 +142,7 @@ def qp_gains(
     table, bias = table.to(dtype), bias.to(dtype)
     if not use_kernel("modulation", table):
         return reference.qp_gains(positions, table, bias, qps=rows)
-    gains: Tensor = torch.ops.vqe_fast.qp_gains(positions, table, bias, list(rows))
+    gains: Tensor = _gains(positions, table, bias, list(rows))
     return gains
 
 
@@ -261,7 +261,7 @@ def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 def _backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     features, gains = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    if torch.is_grad_enabled():
+    if wants_reference(grad_output):
 
         def modulate(x: Tensor, v: Tensor) -> Tensor:
             if not ctx.slope:
@@ -295,7 +295,7 @@ def _setup_gains_context(ctx, inputs, output) -> None:  # type: ignore[no-untype
 def _gains_backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     qp, table, bias = ctx.saved_tensors
     needed = ctx.needs_input_grad[1:3]
-    if torch.is_grad_enabled():
+    if wants_reference(grad_output):
 
         def gains(rows: Tensor, offset: Tensor) -> Tensor:
             return reference.qp_gains(qp, rows, offset, qps=ctx.qps)
@@ -314,6 +314,9 @@ def _cuda(name: str):  # type: ignore[no-untyped-def]
     return run
 
 
+_modulate = differentiable("qp_modulate", _setup_context, _backward)
+_gains = differentiable("qp_gains", _setup_gains_context, _gains_backward)
+
 if _library.cpu_problem is None:
     for _name, _its_fake, _its_fake_backward in (
         ("qp_modulate", _fake, _fake_backward),
@@ -325,9 +328,3 @@ if _library.cpu_problem is None:
         ):
             torch.library.register_fake(f"vqe_fast::{_schema}", _function)
             torch.library.impl(f"vqe_fast::{_schema}", "CUDA", _cuda(_schema))
-    torch.library.register_autograd(
-        "vqe_fast::qp_modulate", _backward, setup_context=_setup_context
-    )
-    torch.library.register_autograd(
-        "vqe_fast::qp_gains", _gains_backward, setup_context=_setup_gains_context
-    )

@@ -13,9 +13,9 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled, without_autocast
-from vqe_fast.ops._autograd import reference_gradients, scaled
+from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
 from vqe_fast.ops._backend import use_kernel
-from vqe_fast.ops._checks import check_pair, check_positive, check_reduction
+from vqe_fast.ops._checks import check_constant, check_pair, check_positive, check_reduction
 from vqe_fast.reference.ssim import (
     MS_SSIM_WEIGHTS,
     MSSSIMOptions,
@@ -25,6 +25,8 @@ from vqe_fast.reference.ssim import (
 )
 
 MAX_WINDOW_SIZE = 33
+WITHOUT_LUMINANCE = -1.0
+"""In place of c1: only contrast times structure."""
 
 
 def ssim(
@@ -172,7 +174,7 @@ def ms_ssim(
         input, target = input.float(), target.float()
 
     def means(x: Tensor, y: Tensor, without_luminance: bool) -> Tensor:
-        chosen = settings._replace(c1=math.inf) if without_luminance else settings
+        chosen = settings._replace(c1=WITHOUT_LUMINANCE) if without_luminance else settings
         return _mean(x, y, chosen, _Blend(offset=1, weight=-1), per_plane=True)
 
     planes = multiscale(means, input, target, weights)
@@ -230,6 +232,7 @@ def check_options(
 
 def check_mse_options(alpha: float, **options: Unpack[SSIMOptions]) -> None:
     """As :func:`check_options`, for :func:`ssim_mse_loss`."""
+    check_constant("alpha", alpha)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in 0 to 1, got {alpha}")
     if not check_options(**options).same and options.get("reduction") == "none":
@@ -282,7 +285,7 @@ def _ssim(
             return in_pytorch(input, target, **options)
     if options.get("reduction", "mean") == "mean":
         return _mean(input, target, settings, blend, per_plane=False).to(input.dtype)
-    similarity: Tensor = torch.ops.vqe_fast.ssim_map(
+    similarity: Tensor = _map(
         input, target, settings.window_size, settings.constants, settings.same
     )
     result = (blend.offset + blend.weight) - blend.weight * similarity
@@ -304,8 +307,7 @@ def _reference(
         c2=settings.c2,
         padding="same" if settings.same else "valid",
     )
-    # inf stands for no luminance
-    similarity = structure if math.isinf(settings.c1) else luminance * structure
+    similarity = structure if settings.c1 < 0 else luminance * structure
 
     def reduced(values: Tensor) -> Tensor:
         if reduction == "none":
@@ -323,10 +325,9 @@ def _mean(
 ) -> Tensor:
     # The gradient is computed along with the value: what it needs is at hand then.
     needed = [torch.is_grad_enabled() and image.requires_grad for image in (input, target)]
-    constants, choices = [*settings.constants, *blend], [settings.same, per_plane, *needed]
-    value: Tensor = torch.ops.vqe_fast.ssim_mean(
-        input, target, settings.window_size, constants, choices
-    )[0]
+    constants = [*settings.constants, *blend]
+    choices = [int(choice) for choice in (settings.same, per_plane, *needed)]
+    value: Tensor = _mean_operator(input, target, settings.window_size, constants, choices)[0]
     return value
 
 
@@ -355,24 +356,24 @@ def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 
 def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no-untyped-def]
-    images = ctx.saved_tensors
-    needed = ctx.needs_input_grad[:2]
     if grad_value is None:
         return (None,) * 5
+    needed = ctx.needs_input_grad[:2]
     same, per_plane, *computed = ctx.choices
-    if torch.is_grad_enabled():
+    if wants_reference(grad_value):
         sigma, c1, c2, *blended = ctx.constants
         settings, blend = _Settings(ctx.window_size, sigma, c1, c2, same), _Blend(*blended)
 
         def value(x: Tensor, y: Tensor) -> Tensor:
             return _reference(x, y, settings, blend, "plane" if per_plane else "mean")
 
-        return *reference_gradients(value, images, needed, grad_value), None, None, None
-    # The gradients are this node's own until they are handed on, so they are scaled in place; who
-    # comes a second time, with retain_graph, gets new ones.
-    gradients, ctx.gradients = ctx.gradients, None
+        return *reference_gradients(value, ctx.saved_tensors, needed, grad_value), None, None, None
+    # The gradients are this node's own until they are handed on, so they are scaled in place. One
+    # thread takes them; who comes later, with retain_graph, gets new ones.
+    gradients = vars(ctx).pop("gradients", None)
+    images = ctx.saved_tensors
     if gradients is None or tuple(computed) != needed:
-        choices = [same, per_plane, *needed]
+        choices = [same, per_plane, *map(int, needed)]
         _, *gradients = torch.ops.vqe_fast.ssim_mean(
             *images, ctx.window_size, ctx.constants, choices
         )
@@ -405,7 +406,7 @@ def _setup_map(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     images = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    if torch.is_grad_enabled():
+    if wants_reference(grad_output):
         sigma, c1, c2 = ctx.constants
         settings = _Settings(ctx.window_size, sigma, c1, c2, ctx.same)
 
@@ -423,14 +424,10 @@ def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     return *gradients, None, None, None
 
 
+_mean_operator = differentiable("ssim_mean", _setup_mean, _backward_mean)
+_map = differentiable("ssim_map", _setup_map, _backward_map)
+
 if _library.cpu_problem is None:
     torch.library.register_fake("vqe_fast::ssim_mean", _fake_mean)
     torch.library.register_fake("vqe_fast::ssim_map", _fake_map)
     torch.library.register_fake("vqe_fast::ssim_map_backward", _fake_map_backward)
-    torch.library.register_autograd(
-        "vqe_fast::ssim_mean", _backward_mean, setup_context=_setup_mean
-    )
-    torch.library.register_autograd("vqe_fast::ssim_map", _backward_map, setup_context=_setup_map)
-    for _device in ("cpu", "cuda"):
-        for _name in ("ssim_mean", "ssim_map"):
-            torch.library.register_autocast(f"vqe_fast::{_name}", _device, torch.float32)

@@ -10,10 +10,12 @@ def charbonnier_loss(
     input: Tensor, target: Tensor, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """ρ(x) = √(x² + ε²) of x = input − target; see :func:`vqe_fast.ops.charbonnier_loss`."""
-    difference = input - target
+    dtype = torch.promote_types(input.dtype, target.dtype)
+    computed = torch.promote_types(dtype, torch.float32)
+    difference = input.to(computed) - target.to(computed)
     loss = torch.sqrt(difference * difference + eps * eps)
     if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    return loss
+        loss = loss.mean()
+    elif reduction == "sum":
+        loss = loss.sum()
+    return loss.to(dtype)
