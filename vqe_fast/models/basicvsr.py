@@ -18,6 +18,7 @@ Keeping = Literal["device", "device_bf16", "cpu", "cpu_bf16"]
 
 _SLOPE = 0.1
 _TAIL_REACH = 2
+_ENLARGED_WIDTH = 64
 
 
 def _leaky(features: Tensor) -> Tensor:
@@ -91,7 +92,8 @@ class BasicVSR(nn.Module):
 
     Args:
         scale: 4, or 1 for the same resolution.
-        width: feature maps of every hidden layer outside SPyNet.
+        width: feature maps of every hidden layer outside SPyNet; for ×4 those at the full size are
+            64 always, as in BasicSR and MMagic.
         blocks: residual blocks of each direction.
         flow_pairs: so many pairs of neighbouring frames go through SPyNet at a time; None for all.
             A matter of memory (about 0.8 KB a pixel and pair); flows differ by rounding at most.
@@ -125,17 +127,19 @@ class BasicVSR(nn.Module):
                 f"got {backward_features!r}"
             )
         self.scale = scale
+        self.width = width
+        self.blocks = blocks
         self.flow_pairs = flow_pairs
         self.backward_features = backward_features
         self.spynet = SPyNet()
         self.backward_trunk = _Trunk(width, blocks)
         self.forward_trunk = _Trunk(width, blocks)
         self.fusion = nn.Conv2d(2 * width, width, 1)
-        self.upsample = nn.ModuleList(
-            nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(scale // 2)
-        )
-        self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_last = nn.Conv2d(width, 3, 3, padding=1)
+        last = width if scale == 1 else _ENLARGED_WIDTH
+        enlarged = () if scale == 1 else (width, last)
+        self.upsample = nn.ModuleList(nn.Conv2d(width, 4 * to, 3, padding=1) for to in enlarged)
+        self.conv_hr = nn.Conv2d(last, last, 3, padding=1)
+        self.conv_last = nn.Conv2d(last, 3, 3, padding=1)
         for module in (self.fusion, self.upsample, self.conv_hr):
             he_init(module, _SLOPE)
         nn.init.zeros_(self.conv_last.weight)
