@@ -314,9 +314,11 @@ def test_module_learns_and_compiles():
 
 
 def test_module_refuses():
-    with pytest.raises(ValueError, match="downsample must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="downsample must be a whole number of at least 1, got 0"):
         nn.CrossFrameAttention(8, downsample=0)
-    with pytest.raises(ValueError, match="projected_channels must be at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="projected_channels must be a whole number of at least 1, got 0"
+    ):
         nn.CrossFrameAttention(1)
     module = nn.CrossFrameAttention(8, downsample=6)
     with pytest.raises(ValueError, match=r"reference must be at least 6×6 .* got 5×7"):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vqe_fast._whole_number import one_of, whole_number
 from vqe_fast.models.blocks import he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.models.spynet import FLOW_REACH, SPyNet
@@ -116,11 +117,11 @@ class BasicVSR(nn.Module):
         backward_features: Keeping = "device",
     ) -> None:
         super().__init__()
-        if scale not in (1, 4):
-            raise ValueError(f"scale must be 1 or 4, got {scale}")
-        for name, value in (("width", width), ("blocks", blocks), ("flow_pairs", flow_pairs)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        scale = one_of("scale", scale, 1, 4)
+        width = whole_number("width", width, 1)
+        blocks = whole_number("blocks", blocks, 1)
+        if flow_pairs is not None:
+            flow_pairs = whole_number("flow_pairs", flow_pairs, 1)
         if backward_features not in get_args(Keeping):
             raise ValueError(
                 f"backward_features must be one of {', '.join(get_args(Keeping))}; "

@@ -36,9 +36,8 @@ class FusionStream:
     """
 
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
-        check_radius(radius)
         check_finite("sharpen", sharpen)
-        self._radius = radius
+        self._radius = check_radius(radius)
         self._sharpen = sharpen
         self._waiting: _Waiting | None = None
         self._previous: Tensor | None = None
@@ -106,9 +105,8 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
 
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
         super().__init__()
-        check_radius(radius)
         check_finite("sharpen", sharpen)
-        self.radius = radius
+        self.radius = check_radius(radius)
         self.sharpen = sharpen
 
     def forward(self, detail: Tensor, smooth: Tensor) -> Tensor:
@@ -162,9 +160,8 @@ class UnsharpMask(nn.Module):
 
     def __init__(self, amount: float, kernel_size: int = 3, sigma: float = 0.8) -> None:
         super().__init__()
-        check_unsharp_options(amount, kernel_size, sigma)
+        self.kernel_size = check_unsharp_options(amount, kernel_size, sigma)
         self.amount = amount
-        self.kernel_size = kernel_size
         self.sigma = sigma
 
     def forward(self, frames: Tensor) -> Tensor:
