@@ -214,7 +214,9 @@ def test_receptive_field_is_that_of_the_spec(name):
 
 
 def test_wrong_size():
-    with pytest.raises(ValueError, match="size's height must be a whole number of at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="size's height must be a whole number of at least 1, got 0"
+    ):
         cost(built("carcnn_small"), size=(0, 8))
     with pytest.raises(ValueError, match="at least 16×16, got 8×8"):
         cost(built("pequenet"), size=(8, 8))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.ops._checks import check_finite
+from vqe_fast.ops._checks import check_finite, check_tensor
 from vqe_fast.ops.fusion import (
     check_radius,
     check_unsharp_options,
@@ -53,8 +53,11 @@ class FusionStream:
             (B, C, H, W), or nothing for the first frame.
 
         Raises:
+            TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
             ValueError: the shapes do not fit each other or the frames before.
         """
+        check_tensor("detail", detail)
+        check_tensor("smooth", smooth)
         if detail.shape != smooth.shape:
             raise ValueError(
                 f"smooth must have the shape of detail, {tuple(detail.shape)}; "
@@ -120,6 +123,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
             (B, T, C, H, W).
 
         Raises:
+            TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
             ValueError: the shapes differ or have other dimensions.
         """
         if detail.dim() != 5 or detail.shape != smooth.shape:
@@ -128,7 +132,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
                 f"got {tuple(detail.shape)} and {tuple(smooth.shape)}"
             )
         size = detail.shape[:2]
-        variance = frame_variance(smooth.detach().flatten(0, 1), self.radius)
+        variance = frame_variance(smooth.detach().flatten(0, 1), self.radius, name="smooth")
         bounds = variance.bounds.unflatten(0, size)
         previous = torch.cat((bounds[:, :1], bounds[:, :-1]), dim=1)
         following = torch.cat((bounds[:, 1:], bounds[:, -1:]), dim=1)

@@ -17,7 +17,6 @@ from torch import Tensor
 from vqe_fast.ops import _library
 
 Backend = Literal["auto", "reference"]
-KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
 TRITON_OPERATORS = frozenset({"attention", "charbonnier", "modulation"})
@@ -84,9 +83,7 @@ def kernel_problem(operator: str, device_type: str) -> str | None:
 
 
 def use_kernel(operator: str, *tensors: Tensor) -> bool:
-    """Whether to run the kernel on these tensors, which share a device and a dtype."""
-    if tensors[0].dtype not in KERNEL_DTYPES:
-        return False
+    """Whether to run the kernel on these tensors, checked ones of one device and dtype."""
     device_type = tensors[0].device.type
     problem = kernel_problem(operator, device_type)
     # Not torch.compiler.disable: that breaks graphs, and importing what it needs takes a second.

@@ -176,8 +176,11 @@ def fuse(
         sharpen: amount of sharpening, finite; 0 for none.
 
     Raises:
+        TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
         ValueError: ``sharpen`` is not finite.
     """
+    check_tensor("detail", detail)
+    check_tensor("smooth", smooth)
     check_finite("sharpen", sharpen)
     dtype = torch.promote_types(detail.dtype, smooth.dtype)
     detail, smooth = detail.to(dtype), smooth.to(dtype)
