@@ -74,12 +74,6 @@ def test_error_inside():
     assert forced() == "auto"
 
 
-def test_wrong_name():
-    with pytest.raises(ValueError, match="backend must be one of auto, reference; got 'triton'"):
-        vqe_fast.backend("triton").__enter__()
-    assert forced() == "auto"
-
-
 def test_inside_a_graph():
     """Also within another that is open, and without a break."""
     x, y = torch.rand(2, 1, 1, 8, 8)
