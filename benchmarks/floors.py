@@ -5,7 +5,15 @@ A module imports from its own room or from a floor below it, never from above.
 """
 
 PACKAGES = [
-    {"_atomic_write", "_machine", "_memory", "_precision", "_version", "reference"},
+    {
+        "_atomic_write",
+        "_machine",
+        "_memory",
+        "_precision",
+        "_version",
+        "_whole_number",
+        "reference",
+    },
     {"kernels"},
     {"ops"},
     {"_info", "nn", "weights"},

@@ -33,6 +33,7 @@ ROOMS = {
     "_memory": "how much memory there is",
     "_precision": "names of precisions",
     "_version": "the version",
+    "_whole_number": "integers as arguments",
     "reference": "operators in plain PyTorch",
     "kernels": "Triton kernels and their launchers",
     "ops": "operators: checks, autograd, autocast, dispatch to a kernel",

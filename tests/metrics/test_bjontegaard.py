@@ -1,5 +1,7 @@
 """Against the package bjontegaard."""
 
+import warnings
+
 import bjontegaard
 import pytest
 
@@ -32,6 +34,36 @@ def test_signs_and_sizes():
     assert bd_psnr(rates, [value + 1 for value in quality], rates, quality) == pytest.approx(1)
     assert bd_rate(rates[::-1], quality[::-1], *BETTER) == pytest.approx(bd_rate(*ANCHOR, *BETTER))
     assert bd_rate(*ANCHOR, *ANCHOR) == pytest.approx(0)
+
+
+def far_from(anchor, share):
+    """A curve of twice the range, which begins where this share of the anchor's is left."""
+    _, quality = anchor
+    width = max(quality) - min(quality)
+    start = max(quality) - share * width
+    steps = [index / 4 for index in range(5)]
+    return [1000 * 2 ** (4 * step) for step in steps], [start + 2 * width * s for s in steps]
+
+
+def test_warns_of_a_small_overlap():
+    """A mean over a sliver of the curves is one, but says little; over half of them it counts."""
+    sliver = far_from(ANCHOR, 0.006)
+    message = r"overlap over 0\.6 % of the narrower one's qualities only: measure points at which"
+    with pytest.warns(UserWarning, match=message) as caught:
+        found = bd_rate(*sliver, *ANCHOR)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    rate = bjontegaard.bd_rate(*ANCHOR, *sliver, method="akima", min_overlap=0)
+    assert found == pytest.approx(rate, rel=1e-9)
+    with pytest.warns(UserWarning, match=r"overlap over 49 % of the narrower one's qualities"):
+        bd_rate(*ANCHOR, *far_from(ANCHOR, 0.49))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bd_rate(*far_from(ANCHOR, 0.51), *ANCHOR)
+    faster = [rate / 15 for rate in BETTER[0]], BETTER[1]
+    with pytest.warns(UserWarning, match="of the narrower one's log rates only"):
+        bd_psnr(*faster, *ANCHOR)
+    with pytest.raises(ValueError, match="do not overlap"):
+        bd_psnr([200 * rate for rate in ANCHOR[0]], ANCHOR[1], *ANCHOR)
 
 
 @pytest.mark.parametrize(

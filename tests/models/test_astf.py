@@ -147,7 +147,7 @@ def test_wrong_shape():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 0}, "width must be at least 1, got 0"),
+        ({"width": 0}, "width must be a whole number of at least 1, got 0"),
         ({"radius": 64}, "radius must be"),
         ({"sharpen": float("nan")}, "sharpen must be"),
         ({"backward_features": "disk"}, "backward_features must be one of"),

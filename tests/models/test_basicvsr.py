@@ -198,9 +198,9 @@ def test_wrong_shape(shape):
     ("options", "message"),
     [
         ({"scale": 2}, "scale must be 1 or 4, got 2"),
-        ({"width": 0}, "width must be at least 1, got 0"),
-        ({"blocks": -1}, "blocks must be at least 1, got -1"),
-        ({"flow_pairs": 0}, "flow_pairs must be at least 1, got 0"),
+        ({"width": 0}, "width must be a whole number of at least 1, got 0"),
+        ({"blocks": -1}, "blocks must be a whole number of at least 1, got -1"),
+        ({"flow_pairs": 0}, "flow_pairs must be a whole number of at least 1, got 0"),
         (
             {"backward_features": "disk"},
             "backward_features must be one of device, device_bf16, cpu, cpu_bf16; got 'disk'",

@@ -103,5 +103,5 @@ def test_wrong_shape():
 
 
 def test_wrong_options():
-    with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="blocks must be a whole number of at least 1, got 0"):
         create_model("carcnn", blocks=0)

@@ -263,7 +263,7 @@ def test_a_map_finer_than_blocks_of_8():
 
 @pytest.mark.parametrize("option", ["width", "deep_width", "before", "deep", "after"])
 def test_wrong_options(option):
-    with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number of at least 1, got 0"):
         create_model("dualres_s", **{option: 0})
 
 

@@ -158,9 +158,12 @@ def test_ensemble_routes_to_the_nearest():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: create_model("galteri_fast", blocks=0), "blocks must be at least 1, got 0"),
+        (
+            lambda: create_model("galteri_fast", blocks=0),
+            "blocks must be a whole number of at least 1, got 0",
+        ),
         (lambda: create_model("galteri_base")(torch.rand(1, 1, 8, 8)), r"frames must be \(B, 3, H"),
-        (lambda: QualityPredictor(0), "width must be at least 1"),
+        (lambda: QualityPredictor(0), "width must be a whole number of at least 1"),
         (lambda: QualityPredictor()(torch.rand(1, 3, 8, 8)), r"luma must be \(B, 1, H, W\)"),
         (lambda: QualityEnsemble({}, QualityPredictor()), "generators must all work on the same"),
         (

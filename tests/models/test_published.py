@@ -87,6 +87,26 @@ def test_loads_what_was_published(publisher, wrapper, tmp_path):
     assert torch.equal(model(clip), source(clip))
 
 
+# At the full size both publishers have 64 feature maps, however many there are before.
+WIDE = {"upconv1": (128, 32), "upconv2": (256, 32), "conv_hr": (64, 64), "conv_last": (3, 64)}
+MMAGIC = {"upconv1": "upsample1.upsample_conv", "upconv2": "upsample2.upsample_conv"}
+
+
+@PUBLISHERS
+def test_another_width(publisher):
+    """Shapes as the publishers' code makes them of num_feat=32 or mid_channels=32."""
+    model = create_model("basicvsr", width=32, blocks=BLOCKS)
+    state = as_published(randomised(model), publisher)
+    for layer, channels in WIDE.items():
+        name = MMAGIC.get(layer, layer) if publisher == "mmagic" else layer
+        state[f"{name}.weight"] = torch.rand(*channels, 3, 3)
+        state[f"{name}.bias"] = torch.rand(channels[0])
+    load_published(model, state)
+    assert torch.equal(model.conv_last.bias, state["conv_last.bias"])
+    with pytest.raises(WeightsError, match=r"; build the model with width=32, blocks=2$"):
+        load_published(create_model("basicvsr"), state)
+
+
 @PUBLISHERS
 def test_loads_spynet_alone(publisher):
     """Its files leave the mean and the standard deviation out."""
@@ -115,7 +135,7 @@ def test_says_what_differs(publisher):
     gone = next(name for name in state if name.endswith("main.2.1.conv2.bias"))
     del state[gone]
     state["edvr.conv_first.weight"] = torch.zeros(1)
-    state["conv_hr.weight"] = torch.zeros(64, 64, 3, 3)
+    state["conv_hr.weight"] = torch.zeros(32, 64, 3, 3)
     model = small()
     before = copy.deepcopy(model.state_dict())
     message = (
@@ -132,7 +152,8 @@ def test_long_lists_of_differences_are_cut():
     model = create_model("basicvsr", scale=1, width=8, blocks=1)
     message = (
         "it has unknown backward_trunk.main.2.1.conv1.bias, backward_trunk.main.2.1.conv1.weight, "
-        "backward_trunk.main.2.1.conv2.bias and 9 more"
+        "backward_trunk.main.2.1.conv2.bias and 9 more, has another shape for conv_hr.bias, "
+        "conv_hr.weight, conv_last.weight; build the model with scale=4, blocks=2"
     )
     with pytest.raises(WeightsError, match=message.replace(".", r"\.")):
         load_published(model, as_published(small(), "basicsr"))

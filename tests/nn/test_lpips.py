@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -42,6 +44,42 @@ def test_against_its_definition(parts):
     distances = nn.LPIPS(trunk, heads, taps, reduction="none")(input, target)
     torch.testing.assert_close(distances, expected)
     torch.testing.assert_close(nn.LPIPS(trunk, heads, taps)(input, target), expected.mean())
+
+
+@pytest.mark.parametrize("dtype", (torch.float64, torch.bfloat16, torch.float16), ids=str)
+@pytest.mark.parametrize("of_images", (torch.float32, torch.bfloat16, torch.float64), ids=str)
+def test_dtypes(parts, dtype, of_images):
+    """Features in the module's dtype, distances in float32 at least, whatever the images are."""
+    _, trunk, taps, heads = parts
+    lpips = nn.LPIPS(copy.deepcopy(trunk), heads, taps)
+    input, target = (image.to(of_images) for image in pair())
+    expected = lpips.double()(input, target)
+    input = input.requires_grad_()
+    seen = []
+    hook = lpips.trunk.register_forward_hook(lambda *call: seen.extend(call[2]))
+    distance = lpips.to(dtype)(input, target)
+    hook.remove()
+    assert len(seen) == 10 and all(features.dtype == dtype for features in seen)
+    assert distance.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(distance.double(), expected, rtol=0.05, atol=0)
+    distance.backward()
+    assert input.grad.isfinite().all() and input.grad.dtype == of_images
+
+
+def test_autocast(parts):
+    """The trunk in autocast's dtype, and distances that keep the digits of float32."""
+    _, trunk, taps, heads = parts
+    lpips = nn.LPIPS(trunk, heads, taps)
+    input, target = pair()
+    with torch.autocast("cpu", torch.bfloat16):
+        distance = lpips(input, target)
+        a, b = (lpips._features(image) for image in (input, target))
+    assert distance.dtype == torch.float32
+    expected = [
+        ((x - y) ** 2 * head.view(-1, 1, 1)).sum(1).mean((1, 2))
+        for x, y, head in zip(a, b, heads, strict=True)
+    ]
+    torch.testing.assert_close(distance, sum(expected).mean())
 
 
 def test_gradients(parts):

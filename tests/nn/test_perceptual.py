@@ -49,6 +49,21 @@ def test_pyramid(vgg19):
     torch.testing.assert_close(parts[1], expected)
 
 
+@pytest.mark.parametrize("dtype", (torch.float64, torch.bfloat16, torch.float16), ids=str)
+@pytest.mark.parametrize("of_images", (torch.float32, torch.float64, torch.float16), ids=str)
+def test_dtypes(dtype, of_images):
+    """Features in the module's dtype, distances in float32 at least, whatever the images are."""
+    torch.manual_seed(0)
+    loss = nn.pequenet_feature_loss(VGG(19), scales=(1.0, 0.5))
+    x, y = (image.to(of_images) for image in images(3, 64))
+    expected = loss.double()(x, y)
+    found = loss.to(dtype)(x.requires_grad_(), y)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found.double(), expected.double(), rtol=0.05, atol=0)
+    found.backward()
+    assert x.grad.isfinite().all()
+
+
 def test_other_papers_losses(vgg19):
     """Layers and weights of the multi-scale network and of Galteri; equal images lose nothing."""
     x, y = images()

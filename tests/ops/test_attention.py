@@ -1,10 +1,17 @@
+import itertools
 import math
 
 import pytest
 import torch
 
 from support.contract import DEVICES, DTYPES, OperatorContract
-from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse, relative_rms
+from support.errors import (
+    GRADIENT_FACTOR,
+    VALUE_FACTOR,
+    assert_no_worse,
+    largest_roundings,
+    relative_rms,
+)
 from support.layouts import channels_last, contiguous, sliced
 from support.memory import poisoned_memory
 from support.triton_kernels import SHARED_MEMORY_LIMIT, compile_only, interpreted
@@ -151,6 +158,27 @@ def test_one_reference_position(dtype, device):
     torch.testing.assert_close(of_value, torch.full_like(value, 36))
 
 
+@pytest.mark.parametrize("dtype", DTYPES[1:], ids=str)
+@pytest.mark.parametrize("keys", (2, 3, 9))
+def test_tiny_maps(keys, dtype):
+    """A result of few values, of which plain PyTorch may hit one exactly: over many maps together
+    the operator is as near, and a single value is off by roundings of what it is made of."""
+    errors, bound = {ops: [], reference: []}, 2
+    for channels, seed in itertools.product((1, 3, 16, 64), range(50)):
+        tensors = maps((1, channels, 1, (1, 1), (1, keys)), seed=seed)
+        tensors = [tensor.to(dtype) for tensor in tensors]
+        exact_tensors = query, key, value = [tensor.double() for tensor in tensors]
+        exact = reference.cross_frame_attention(*exact_tensors)
+        size = reference.cross_frame_attention(query, key, value.abs())
+        largest_logit = torch.einsum("bdhw,bdij->hwij", query.abs(), key.abs()).max()
+        for where, found in errors.items():
+            actual = where.cross_frame_attention(*tensors)
+            found.append(largest_roundings(actual, exact, size))
+        assert errors[ops][-1] <= bound * (1 + largest_logit)
+    ours, theirs = (torch.tensor(found).square().mean().sqrt() for found in errors.values())
+    assert ours <= 1.25 * theirs
+
+
 def test_not_finite_spoils_its_own_rows_only():
     """A NaN of the query stays in its position, one of the reference reaches all of its image."""
     query, key, value = (tensor.float() for tensor in maps((2, 5, 6, (7, 30), (6, 40))))
@@ -286,9 +314,11 @@ def test_module_learns_and_compiles():
 
 
 def test_module_refuses():
-    with pytest.raises(ValueError, match="downsample must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="downsample must be a whole number of at least 1, got 0"):
         nn.CrossFrameAttention(8, downsample=0)
-    with pytest.raises(ValueError, match="projected_channels must be at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="projected_channels must be a whole number of at least 1, got 0"
+    ):
         nn.CrossFrameAttention(1)
     module = nn.CrossFrameAttention(8, downsample=6)
     with pytest.raises(ValueError, match=r"reference must be at least 6×6 .* got 5×7"):

@@ -505,8 +505,8 @@ def test_modulation_module_with_its_own_qps():
     features, qp = torch.randn(2, 5, 3, 4), torch.tensor([12, 45])
     torch.testing.assert_close(compiled(features, qp), module(features, qp))
     for arguments, options, message in (
-        ((0, 5), {}, "num_qps must be 1 to 64, got 0"),
-        ((2, 0), {}, "channels must be at least 1, got 0"),
+        ((0, 5), {}, "num_qps must be a whole number from 1 to 64, got 0"),
+        ((2, 0), {}, "channels must be a whole number of at least 1, got 0"),
         ((2, 5), {"qps": (37, 22)}, "strictly ascending"),
     ):
         with pytest.raises(ValueError, match=message):

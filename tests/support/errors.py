@@ -1,4 +1,8 @@
-"""How far a result may lie from the truth: no more than plain PyTorch in the same dtype does."""
+"""How far a result may lie from the truth: no more than plain PyTorch in the same dtype does.
+
+The measure is the root mean square over the result. Where a result has few values plain PyTorch
+may hit them by luck, as it hits single values of any result; ``largest_roundings`` is for those.
+"""
 
 import torch
 
@@ -42,6 +46,20 @@ def assert_no_worse(actual, control, exact, factor, float64_units=4):
     actual, control, exact = actual[finite], control[finite], exact[finite]
     allowed = allowed_error(control, exact, factor, float64_units)
     assert relative_rms(actual, exact) <= allowed
+
+
+def largest_roundings(actual, exact, size):
+    """The largest error of a single value, in units in the last place of what was added up.
+
+    A single value of plain PyTorch may be right by luck: no multiple of its error is a measure.
+
+    Args:
+        actual: the result.
+        exact: in float64.
+        size: of each value, the sum of the absolute values of its summands, in float64.
+    """
+    error = (actual.double() - exact).abs()
+    return (error / size.clamp_min(1e-300)).max().item() / torch.finfo(actual.dtype).eps
 
 
 def assert_same_direction(actual, exact, cosine=0.999, bias=0.01):

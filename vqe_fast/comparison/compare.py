@@ -21,6 +21,7 @@ from vqe_fast.comparison.page import Page
 from vqe_fast.comparison.webp import lossless_webp
 from vqe_fast.comparison.writing import drafted
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.options import count_of_frames
 
 _SECONDS = 5.0
 _BYTES = 128_000_000
@@ -91,8 +92,7 @@ def compare_videos(
         VideoError: the videos cannot be compared or the page cannot be written; the text says why.
     """
     began = time.perf_counter()
-    if frames is not None and frames < 1:
-        raise VideoError(f"the number of frames must be at least 1, got {frames}")
+    frames = count_of_frames(frames)
     if not 0 <= start < float("inf"):
         raise VideoError(f"the start must be a number of seconds from 0 on, got {start}")
     paths = [Path(path) for path in (a, b, reference) if path is not None]

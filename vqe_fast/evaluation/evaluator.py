@@ -16,6 +16,7 @@ from torch import nn
 
 from vqe_fast._precision import Precision
 from vqe_fast._version import __version__
+from vqe_fast._whole_number import whole_number
 from vqe_fast.data.prepared import Plan, prepare
 from vqe_fast.data.sources import file_checksum
 from vqe_fast.data.spec import expand, problems
@@ -101,7 +102,10 @@ def evaluate(
     """
     protocol = _protocol(settings)
     if frames is not None:
+        frames = whole_number("frames", frames, 1)
         protocol = _validated(protocol.model_dump() | {"frames": frames})
+    if workers is not None:
+        workers = whole_number("workers", workers, 1)
     sources = protocol.sources([Path(clip) for clip in clips])
     restorers = find_restorers(models, device=device, precision=precision)
     perceptual = Perceptual(metrics, pick_device(device))

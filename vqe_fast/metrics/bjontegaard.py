@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST = 4
+_LEAST_OVERLAP = 0.5
 
 
 def bd_rate(
@@ -20,7 +22,8 @@ def bd_rate(
     """Mean difference in bit rate at the same quality.
 
     Log rate is interpolated over quality with Akima's splines, and integrated where the curves
-    overlap.
+    overlap. What is found there says little of the rest: a warning tells where they overlap over
+    less than half of the qualities that the curve of the narrower range has.
 
     Args:
         rates: of one curve's points, in any unit.
@@ -35,7 +38,9 @@ def bd_rate(
         ValueError: fewer than four points, a curve that does not rise, or no overlap.
     """
     difference = _mean_difference(
-        _curve(quality, np.log10(rates)), _curve(anchor_quality, np.log10(anchor_rates))
+        _curve(quality, np.log10(rates)),
+        _curve(anchor_quality, np.log10(anchor_rates)),
+        "qualities",
     )
     return float(100 * (10**difference - 1))
 
@@ -49,13 +54,15 @@ def bd_psnr(
     """Mean difference in quality at the same bit rate.
 
     Quality is interpolated over log rate with Akima's splines, and integrated where the curves
-    overlap. Arguments and errors are those of :func:`bd_rate`.
+    overlap. Arguments and errors are those of :func:`bd_rate`; its warning goes by the log rates.
 
     Returns:
         In the unit of the quality, dB for PSNR; positive where the same rate gives more.
     """
     return _mean_difference(
-        _curve(np.log10(rates), quality), _curve(np.log10(anchor_rates), anchor_quality)
+        _curve(np.log10(rates), quality),
+        _curve(np.log10(anchor_rates), anchor_quality),
+        "log rates",
     )
 
 
@@ -78,13 +85,20 @@ def _curve(across: Sequence[float] | NDArray[Any], up: Sequence[float] | NDArray
     return x, y
 
 
-def _mean_difference(curve: _Curve, anchor: _Curve) -> float:
-    """Mean of one curve minus the other over where both are defined."""
+def _mean_difference(curve: _Curve, anchor: _Curve, across: str) -> float:
+    """Mean of one curve minus the other where both are defined; ``across`` names the places."""
     from scipy.interpolate import Akima1DInterpolator
 
     low = max(curve[0][0], anchor[0][0])
     high = min(curve[0][-1], anchor[0][-1])
     if low >= high:
         raise ValueError("the curves do not overlap")
+    share = (high - low) / min(each[0][-1] - each[0][0] for each in (curve, anchor))
+    if share < _LEAST_OVERLAP:
+        warnings.warn(
+            f"the curves overlap over {100 * share:.2g} % of the narrower one's {across} only: "
+            "measure points at which they lie beside each other",
+            stacklevel=3,
+        )
     areas = [float(Akima1DInterpolator(*each).integrate(low, high)) for each in (curve, anchor)]
     return (areas[0] - areas[1]) / float(high - low)

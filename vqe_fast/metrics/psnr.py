@@ -10,7 +10,7 @@ def psnr(images: Tensor, originals: Tensor, *, peak: float = 1.0) -> Tensor:
     """PSNR of each image, 10·log₁₀(peak² / MSE), the MSE over all its channels.
 
     Args:
-        images: (B, C, H, W), any dtype.
+        images: (B, C, H, W), any dtype of real numbers.
         originals: the same shape.
         peak: the largest value a sample can have: 1, or 255 for samples of 8 bits.
 
@@ -25,5 +25,5 @@ def psnr(images: Tensor, originals: Tensor, *, peak: float = 1.0) -> Tensor:
             f"images and originals must both be (B, C, H, W), got {tuple(images.shape)} "
             f"and {tuple(originals.shape)}"
         )
-    error = (images.to(torch.float64) - originals).square().mean((1, 2, 3))
+    error = (images.double() - originals.double()).square().mean((1, 2, 3))
     return 10 * torch.log10(peak**2 / error)

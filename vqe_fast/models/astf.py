@@ -53,7 +53,7 @@ class ASTF(nn.Module):
         self.smooth = BasicVSR(1, width, blocks, flow_pairs, backward_features)
         self.fusion = AdaptiveSpatialTemporalFusion(radius, sharpen)
         stage = self.stage1.spec
-        field = 2 * (stage.receptive_field - 1) + 2 * (radius + (sharpen != 0)) + 1
+        field = 2 * (stage.receptive_field - 1) + 2 * (self.fusion.radius + (sharpen != 0)) + 1
         self.spec = replace(stage, receptive_field=field)
 
     def forward(self, clip: Tensor) -> Tensor:

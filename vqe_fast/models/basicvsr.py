@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vqe_fast._whole_number import one_of, whole_number
 from vqe_fast.models.blocks import he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.models.spynet import FLOW_REACH, SPyNet
@@ -18,6 +19,7 @@ Keeping = Literal["device", "device_bf16", "cpu", "cpu_bf16"]
 
 _SLOPE = 0.1
 _TAIL_REACH = 2
+_ENLARGED_WIDTH = 64
 
 
 def _leaky(features: Tensor) -> Tensor:
@@ -91,7 +93,8 @@ class BasicVSR(nn.Module):
 
     Args:
         scale: 4, or 1 for the same resolution.
-        width: feature maps of every hidden layer outside SPyNet.
+        width: feature maps of every hidden layer outside SPyNet; for ×4 those at the full size are
+            64 always, as in BasicSR and MMagic.
         blocks: residual blocks of each direction.
         flow_pairs: so many pairs of neighbouring frames go through SPyNet at a time; None for all.
             A matter of memory (about 0.8 KB a pixel and pair); flows differ by rounding at most.
@@ -114,28 +117,30 @@ class BasicVSR(nn.Module):
         backward_features: Keeping = "device",
     ) -> None:
         super().__init__()
-        if scale not in (1, 4):
-            raise ValueError(f"scale must be 1 or 4, got {scale}")
-        for name, value in (("width", width), ("blocks", blocks), ("flow_pairs", flow_pairs)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        scale = one_of("scale", scale, 1, 4)
+        width = whole_number("width", width, 1)
+        blocks = whole_number("blocks", blocks, 1)
+        if flow_pairs is not None:
+            flow_pairs = whole_number("flow_pairs", flow_pairs, 1)
         if backward_features not in get_args(Keeping):
             raise ValueError(
                 f"backward_features must be one of {', '.join(get_args(Keeping))}; "
                 f"got {backward_features!r}"
             )
         self.scale = scale
+        self.width = width
+        self.blocks = blocks
         self.flow_pairs = flow_pairs
         self.backward_features = backward_features
         self.spynet = SPyNet()
         self.backward_trunk = _Trunk(width, blocks)
         self.forward_trunk = _Trunk(width, blocks)
         self.fusion = nn.Conv2d(2 * width, width, 1)
-        self.upsample = nn.ModuleList(
-            nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(scale // 2)
-        )
-        self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_last = nn.Conv2d(width, 3, 3, padding=1)
+        last = width if scale == 1 else _ENLARGED_WIDTH
+        enlarged = () if scale == 1 else (width, last)
+        self.upsample = nn.ModuleList(nn.Conv2d(width, 4 * to, 3, padding=1) for to in enlarged)
+        self.conv_hr = nn.Conv2d(last, last, 3, padding=1)
+        self.conv_last = nn.Conv2d(last, 3, 3, padding=1)
         for module in (self.fusion, self.upsample, self.conv_hr):
             he_init(module, _SLOPE)
         nn.init.zeros_(self.conv_last.weight)

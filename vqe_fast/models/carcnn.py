@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.models.blocks import activate, add_to, he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
@@ -85,9 +86,9 @@ class CARCNN(nn.Module):
         qps: Sequence[float] = QPS,
     ) -> None:
         super().__init__()
-        for name, value in (("width", width), ("blocks", blocks), ("unshuffle", unshuffle)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        width = whole_number("width", width, 1)
+        blocks = whole_number("blocks", blocks, 1)
+        unshuffle = whole_number("unshuffle", unshuffle, 1)
         planes = unshuffle**2
         self.head = nn.Conv2d(planes, width, 3, padding=1)
         self.blocks = nn.ModuleList(

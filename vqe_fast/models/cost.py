@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.registry import ModelSpec, spec_of
 
@@ -57,8 +58,8 @@ def cost(model: nn.Module, *, size: tuple[int, int] = COUNTED_SIZE) -> Cost:
     Raises:
         ValueError: ``size`` has a number below 1, or is smaller than the model takes.
     """
-    if min(size) < 1:
-        raise ValueError(f"size must be a height and a width of at least 1, got {size}")
+    height, width = size
+    size = whole_number("size's height", height, 1), whole_number("size's width", width, 1)
     spec = spec_of(model)
     counted = copy.deepcopy(model).to("meta").eval()
     if spec.recurrent:

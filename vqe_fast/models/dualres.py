@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.models.blocks import activate, add_to
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, UNKNOWN
 from vqe_fast.models.registry import ModelSpec, register_model
@@ -226,11 +227,11 @@ class DualResolution(nn.Module):
         qps: Sequence[float] = QPS,
     ) -> None:
         super().__init__()
-        counts = {"width": width, "deep_width": deep_width}
-        counts |= {"before": before, "deep": deep, "after": after}
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        width = whole_number("width", width, 1)
+        deep_width = whole_number("deep_width", deep_width, 1)
+        before = whole_number("before", before, 1)
+        deep = whole_number("deep", deep, 1)
+        after = whole_number("after", after, 1)
         self.qps = tuple(qps)
         scale = torch.full((_BANDS, 1, 1), _AC_SCALE)
         scale[[0, 16, 20]] = _DC_SCALE
@@ -354,9 +355,7 @@ def _codes(
     """A checked code, or codes as (1) or (B), without waiting for the device."""
     if isinstance(code, Tensor):
         return code.to(device).reshape(-1)
-    if not 0 <= code < len(known):
-        raise ValueError(f"{name} must be 0 to {len(known) - 1}, the place in {known}, got {code}")
-    return code
+    return whole_number(f"{name}, the place in {known},", code, 0, len(known) - 1)
 
 
 @register_model

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.models.blocks import ResidualBlock, he_init
 from vqe_fast.models.registry import ModelSpec, register_model, spec_of
 from vqe_fast.reference.fusion import luma_of
@@ -60,9 +61,8 @@ class GalteriGenerator(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 15, inverted: bool = False) -> None:
         super().__init__()
-        for name, number in (("width", width), ("blocks", blocks)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+        width = whole_number("width", width, 1)
+        blocks = whole_number("blocks", blocks, 1)
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.down = nn.Conv2d(width, width, 3, stride=2, padding=1)
         self.blocks = nn.Sequential(
@@ -152,8 +152,7 @@ class QualityPredictor(nn.Module):
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}")
+        width = whole_number("width", width, 1)
         layers: list[nn.Module] = []
         entering = 1
         for factor in (1, 2, 4, 8, 8):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast._whole_number import one_of
 from vqe_fast.models.blocks import ResidualBlock, he_init
 from vqe_fast.models.registry import ModelSpec, register_model
 
@@ -98,8 +99,7 @@ class MultiScale(nn.Module):
 
     def __init__(self, scales: int = 2) -> None:
         super().__init__()
-        if scales not in (1, 2, 3):
-            raise ValueError(f"scales must be 1, 2 or 3, got {scales}")
+        scales = one_of("scales", scales, 1, 2, 3)
         self.scales = nn.ModuleList(_Scale() for _ in range(scales))
         he_init(self, 0.0, branch_end="second")
         alignment = 8 * 2 ** (scales - 1)

@@ -402,15 +402,19 @@ def pequenet(
     )
 
 
-def published_name(name: str) -> str:
-    """Name of a weight of :class:`PeQuENet` in the authors' release."""
+HEADS = ("QENet", "QPNet")
+"""What the authors' code calls the head: since January 2022, and before."""
+
+
+def published_name(name: str, head: str = HEADS[0]) -> str:
+    """Name of a weight of :class:`PeQuENet` in the authors' code, which calls the head ``head``."""
     part, *middle, kind = name.split(".")
     if part == "vgg":
         # Their layers are numbered as VGG19's are, in a group for each tap.
         tap = next(tap for tap, end in _ENDS_OF_TAPS.items() if int(middle[1]) < end)
         return f"features.to_relu_{tap}.{middle[1]}.{kind}"
     if part == "head":
-        return f"QPNet.{_PUBLISHED_NAMES['.'.join(middle)]}.{kind}"
+        return f"{head}.{_PUBLISHED_NAMES['.'.join(middle)]}.{kind}"
     neighbour, module, number, conv = middle
     place = f"att{number}" if module == "attention" else f"dec{4 - int(number)}"
     return f"{place}_{_PUBLISHED_NAMES[neighbour]}.{_PUBLISHED_NAMES[conv]}.{kind}"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models.basicvsr import BasicVSR
-from vqe_fast.models.pequenet import PeQuENet
+from vqe_fast.models.pequenet import HEADS, PeQuENet
 from vqe_fast.models.pequenet import published_name as _pequenet_name
 from vqe_fast.models.spynet import SPyNet
 from vqe_fast.weights import WeightsError, read_checkpoint
@@ -39,14 +39,16 @@ def load_published(
     """Loads published weights, in the dtype of the model's parameters.
 
     Taken are the names of BasicSR and of MMagic for BasicVSR and SPyNet, and those of its authors'
-    release for PeQuENet; bare or inside ``params_ema`` (preferred), ``params`` or ``state_dict``,
-    with or without the prefixes ``module.`` and ``generator.``. SPyNet's ``mean`` and ``std`` are
-    constants that its files leave out; they may be missing.
+    code for PeQuENet, before and since its head was renamed in 2022; bare or inside ``params_ema``
+    (preferred), ``params`` or ``state_dict``, with or without the prefixes ``module.`` and
+    ``generator.``. SPyNet's ``mean`` and ``std`` are constants that its files leave out; they may
+    be missing.
 
     Args:
         model: a :class:`BasicVSR`, a :class:`SPyNet`, ``model.spynet`` for one, or a
             :class:`PeQuENet` in configuration I; of :class:`ASTF` each network by itself. BasicSR
-            builds 15 blocks unless told otherwise, MMagic 30.
+            builds 15 blocks of 64 feature maps unless told otherwise, MMagic 30; which
+            options a file of BasicVSR needs, the error says.
         source: a ``.pth`` file, or what ``torch.load`` makes of it.
         name: of the source in error messages; the path, if it is one.
 
@@ -68,7 +70,10 @@ def load_published(
     if not state:
         raise WeightsError(f"{name} holds no tensors by name; expected a state dict")
     if isinstance(model, PeQuENet):
-        names = {_pequenet_name(key): key for key in model.state_dict()}
+        head = next(
+            (head for head in HEADS if any(key.startswith(head) for key in state)), HEADS[0]
+        )
+        names = {_pequenet_name(key, head): key for key in model.state_dict()}
     else:
         names = published_names(model, _publisher_of(state))
     expected = model.state_dict()
@@ -86,7 +91,8 @@ def load_published(
         if keys
     ]
     if differences:
-        raise WeightsError(f"{name} does not fit this model: it {', '.join(differences)}")
+        advice = _advice(model, state) if isinstance(model, BasicVSR) else ""
+        raise WeightsError(f"{name} does not fit this model: it {', '.join(differences)}{advice}")
     with torch.no_grad():
         for key, ours in names.items():
             if key in state:
@@ -114,6 +120,21 @@ def _bare(content: Mapping[str, object]) -> dict[str, Tensor]:
 def _publisher_of(state: Mapping[str, Tensor]) -> Publisher:
     is_mmagic = any("resblocks." in key or ".conv." in key for key in state)
     return "mmagic" if is_mmagic else "basicsr"
+
+
+def _advice(model: BasicVSR, state: Mapping[str, Tensor]) -> str:
+    """With which options a model would fit, as far as the shapes of a state dict tell."""
+    trunk = {key.partition(".main.")[2]: value for key, value in state.items()}
+    if "0.weight" not in trunk:
+        return ""
+    found = {
+        "scale": 4 if any(key.startswith("up") for key in state) else 1,
+        "width": len(trunk["0.weight"]),
+        "blocks": sum(re.fullmatch(r"2\.\d+\.conv1\.weight", key) is not None for key in trunk),
+    }
+    has = {"scale": model.scale, "width": model.width, "blocks": model.blocks}
+    other = [f"{option}={value}" for option, value in found.items() if value != has[option]]
+    return f"; build the model with {', '.join(other)}" if other else ""
 
 
 def _published(name: str, publisher: Publisher) -> str:

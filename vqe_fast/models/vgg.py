@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from vqe_fast._whole_number import one_of
 from vqe_fast.models.trunk import FeatureTrunk
 
 _STAGES = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -25,8 +26,7 @@ class VGG(FeatureTrunk):
     """
 
     def __init__(self, depth: int = 19) -> None:
-        if depth not in _STAGES:
-            raise ValueError(f"depth must be 16 or 19, got {depth}")
+        depth = one_of("depth", depth, *_STAGES)
         layers: list[nn.Module] = []
         index: dict[str, int] = {}
         entering = 3

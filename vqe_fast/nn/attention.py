@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.ops import cross_frame_attention
 
 
@@ -26,25 +27,20 @@ class CrossFrameAttention(nn.Module):
         downsample: r, at least 1.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: a number is not a whole one or below 1.
     """
 
     def __init__(
         self, channels: int, projected_channels: int | None = None, *, downsample: int = 1
     ) -> None:
         super().__init__()
+        channels = whole_number("channels", channels, 1)
         if projected_channels is None:
             projected_channels = channels // 2
-        for name, number in (
-            ("channels", channels),
-            ("projected_channels", projected_channels),
-            ("downsample", downsample),
-        ):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+        projected_channels = whole_number("projected_channels", projected_channels, 1)
         self.query = nn.Conv2d(channels, projected_channels, 1)
         self.key = nn.Conv2d(channels, projected_channels, 1)
-        self.downsample = downsample
+        self.downsample = whole_number("downsample", downsample, 1)
 
     def forward(self, features: Tensor, reference: Tensor) -> Tensor:
         """What attention finds.

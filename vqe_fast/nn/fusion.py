@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.ops._checks import check_finite
+from vqe_fast.ops._checks import check_finite, check_tensor
 from vqe_fast.ops.fusion import (
     check_radius,
     check_unsharp_options,
@@ -36,9 +36,8 @@ class FusionStream:
     """
 
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
-        check_radius(radius)
         check_finite("sharpen", sharpen)
-        self._radius = radius
+        self._radius = check_radius(radius)
         self._sharpen = sharpen
         self._waiting: _Waiting | None = None
         self._previous: Tensor | None = None
@@ -54,8 +53,11 @@ class FusionStream:
             (B, C, H, W), or nothing for the first frame.
 
         Raises:
+            TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
             ValueError: the shapes do not fit each other or the frames before.
         """
+        check_tensor("detail", detail)
+        check_tensor("smooth", smooth)
         if detail.shape != smooth.shape:
             raise ValueError(
                 f"smooth must have the shape of detail, {tuple(detail.shape)}; "
@@ -106,9 +108,8 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
 
     def __init__(self, radius: int = 11, sharpen: float = 0.0) -> None:
         super().__init__()
-        check_radius(radius)
         check_finite("sharpen", sharpen)
-        self.radius = radius
+        self.radius = check_radius(radius)
         self.sharpen = sharpen
 
     def forward(self, detail: Tensor, smooth: Tensor) -> Tensor:
@@ -122,6 +123,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
             (B, T, C, H, W).
 
         Raises:
+            TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
             ValueError: the shapes differ or have other dimensions.
         """
         if detail.dim() != 5 or detail.shape != smooth.shape:
@@ -130,7 +132,7 @@ class AdaptiveSpatialTemporalFusion(nn.Module):
                 f"got {tuple(detail.shape)} and {tuple(smooth.shape)}"
             )
         size = detail.shape[:2]
-        variance = frame_variance(smooth.detach().flatten(0, 1), self.radius)
+        variance = frame_variance(smooth.detach().flatten(0, 1), self.radius, name="smooth")
         bounds = variance.bounds.unflatten(0, size)
         previous = torch.cat((bounds[:, :1], bounds[:, :-1]), dim=1)
         following = torch.cat((bounds[:, 1:], bounds[:, -1:]), dim=1)
@@ -162,9 +164,8 @@ class UnsharpMask(nn.Module):
 
     def __init__(self, amount: float, kernel_size: int = 3, sigma: float = 0.8) -> None:
         super().__init__()
-        check_unsharp_options(amount, kernel_size, sigma)
+        self.kernel_size = check_unsharp_options(amount, kernel_size, sigma)
         self.amount = amount
-        self.kernel_size = kernel_size
         self.sigma = sigma
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.nn.perceptual import Trunk, check_images
+from vqe_fast.nn.perceptual import Trunk, at_least_float32, check_images
 from vqe_fast.ops import charbonnier_loss
+from vqe_fast.ops._autocast import without_autocast
 from vqe_fast.ops._checks import check_reduction
 
 VGG16_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -20,8 +21,10 @@ class LPIPS(nn.Module):
     """LPIPS distance: Σ over layers of the mean over positions of Σ_c w_c · (â_c − b̂_c)².
 
     â and b̂ are the features of the two images, divided by their length at each position. Features
-    of the target are computed without a graph. With a trunk or heads that are not the published
-    ones the figures mean nothing beyond this loss.
+    of the target are computed without a graph, in the dtype of the module (``.half()``,
+    ``.double()``) whatever that of the images; distances in float32, in float64 if the module is,
+    also under autocast. With a trunk or heads that are not the published ones the figures mean
+    nothing beyond this loss.
 
     Args:
         trunk: the classifier's features, :class:`vqe_fast.models.vgg.VGG` of depth 16 or
@@ -67,7 +70,7 @@ class LPIPS(nn.Module):
             target: the shape of ``input``.
 
         Returns:
-            A number, or (B,) with ``reduction="none"``.
+            A number, or (B,) with ``reduction="none"``; float32, or float64 if the module is.
 
         Raises:
             ValueError: the shapes differ or have other channels.
@@ -77,17 +80,18 @@ class LPIPS(nn.Module):
         with torch.no_grad():
             wanted = self._features(target)
         distances = []
-        for number, (a, b) in enumerate(zip(features, wanted, strict=True)):
-            weighted = torch.einsum(
-                "bchw,c->bhw", (a - b).square(), self.get_buffer(f"head{number}")
-            )
-            distances.append(weighted.mean((1, 2)))
+        with without_autocast(input.device.type):
+            for number, (a, b) in enumerate(zip(features, wanted, strict=True)):
+                head = self.get_buffer(f"head{number}").to(a.dtype)
+                weighted = torch.einsum("bchw,c->bhw", (a - b).square(), head)
+                distances.append(weighted.mean((1, 2)))
         distance = torch.stack(distances).sum(0)
         return distance.mean() if self.reduction == "mean" else distance
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        scaled = (2 * images.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
-        found = [features.float() for features in self.trunk(scaled, self.taps)]
+        images = images.to(self.shift.dtype).expand(-1, 3, -1, -1)
+        scaled = (2 * images - 1 - self.shift) / self.scale
+        found = [at_least_float32(features) for features in self.trunk(scaled, self.taps)]
         # The norm's gradient is 0 where all features are; that of a square root would be NaN.
         lengths = [torch.linalg.vector_norm(features, dim=1, keepdim=True) for features in found]
         return [

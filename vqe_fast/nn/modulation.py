@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast._whole_number import whole_number
 from vqe_fast.nn.kept import Kept
 from vqe_fast.ops import qp_gains, qp_modulate
 from vqe_fast.ops._checks import check_tensor
@@ -36,11 +37,9 @@ class QPModulation(nn.Module):
 
     def __init__(self, num_qps: int, channels: int, *, qps: Sequence[float] | None = None) -> None:
         super().__init__()
-        if not 1 <= num_qps <= LARGEST_QP + 1:
-            raise ValueError(f"num_qps must be 1 to {LARGEST_QP + 1}, got {num_qps}")
+        num_qps = whole_number("num_qps", num_qps, 1, LARGEST_QP + 1)
         self.qps = check_qps(qps, num_qps)
-        if channels < 1:
-            raise ValueError(f"channels must be at least 1, got {channels}")
+        channels = whole_number("channels", channels, 1)
         bound = 1 / math.sqrt(num_qps)
         self.weight = nn.Parameter(torch.empty(channels, num_qps).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))

@@ -20,8 +20,9 @@ _DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
 class FeatureLoss(nn.Module):
     """Feature loss: Σ over scales and layers of weight · distance(features of input, of target).
 
-    Distances are means over all values. Features of the target are computed without a graph. With
-    a trunk of random weights this is no perceptual loss, only a random one.
+    Distances are means over all values. Features of the target are computed without a graph, in the
+    dtype of the module whatever that of the images, distances in float32 at least. With a trunk of
+    random weights this is no perceptual loss, only a random one.
 
     Args:
         trunk: the classifier's features; it is not trained here.
@@ -80,11 +81,11 @@ class FeatureLoss(nn.Module):
             with torch.no_grad():
                 wanted = self._features(_shrunk(target, scale))
             for weight, a, b in zip(self.weights.values(), features, wanted, strict=True):
-                losses.append(weight * compare(a, b))
+                losses.append(weight * compare(at_least_float32(a), at_least_float32(b)))
         return torch.stack(losses).sum()
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        images = images.expand(-1, 3, -1, -1)
+        images = images.to(self.mean.dtype).expand(-1, 3, -1, -1)
         if self.normalised:
             images = (images - self.mean) / self.deviation
         return self.trunk(images, tuple(self.weights))
@@ -122,6 +123,11 @@ def check_images(input: Tensor, target: Tensor) -> None:
         raise ValueError(f"input must be (B, 1, H, W) or (B, 3, H, W), got {tuple(input.shape)}")
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """16-bit values as float32, others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def _shrunk(images: Tensor, scale: float) -> Tensor:
     """Blurred by σ = (1/scale − 1)/2 with zeros around, then every so many pixels."""
     step = round(1 / scale)
@@ -129,7 +135,9 @@ def _shrunk(images: Tensor, scale: float) -> Tensor:
         return images
     sigma = (step - 1) / 2
     half = round(4 * sigma)
-    taps = images.new_tensor(gaussian_taps(2 * half + 1, sigma))
+    taps = torch.tensor(
+        gaussian_taps(2 * half + 1, sigma), dtype=images.dtype, device=images.device
+    )
     channels = images.shape[1]
     rows = taps.view(1, 1, -1, 1).expand(channels, -1, -1, -1)
     blurred = F.conv2d(images, rows, padding=(half, 0), stride=(step, 1), groups=channels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from vqe_fast.ops import _library
 from vqe_fast.ops._autograd import is_transformed
 
 Backend = Literal["auto", "reference"]
-KERNEL_DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
 TRITON_OPERATORS = frozenset({"attention", "charbonnier", "modulation"})
@@ -31,7 +31,10 @@ def _checked(name: str) -> Backend:
     raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}; got {name!r}")
 
 
-_forced: Backend = _checked(os.environ.get("VQE_FAST_BACKEND", "auto"))
+_outside: Backend = _checked(os.environ.get("VQE_FAST_BACKEND", "auto"))
+_forced = _outside
+_open: dict[object, Backend] = {}  # of contexts, in the order in which they were opened
+_change = threading.Lock()
 
 
 @contextmanager
@@ -39,20 +42,32 @@ def backend(name: Backend) -> Iterator[None]:
     """Chooses the implementation of every operator for the whole process while it is open.
 
     ``"reference"`` forces plain PyTorch; ``"auto"``, the default, takes the kernel for the
-    device and dtype where there is one. The environment variable ``VQE_FAST_BACKEND`` sets what
-    holds outside.
+    device and dtype where there is one. Of several open contexts the one that was opened last
+    holds, in every thread, also in those that did not open it; they may be closed in any order and
+    by any thread. Where none is open the environment variable ``VQE_FAST_BACKEND`` decides. A
+    backward pass goes by what held in its forward pass.
 
     Raises:
         ValueError: another name.
     """
     global _forced
     checked = _checked(name)
-    before = _forced
-    _forced = checked
+    if torch.compiler.is_compiling():  # a graph is one thread's, and closes what it opens in turn
+        before, _forced = _forced, checked
+        try:
+            yield
+        finally:
+            _forced = before
+        return
+    context = object()
+    with _change:
+        _open[context] = _forced = checked
     try:
         yield
     finally:
-        _forced = before
+        with _change:
+            del _open[context]
+            _forced = next(reversed(_open.values()), _outside)
 
 
 def kernel_problem(operator: str, device_type: str) -> str | None:
@@ -69,9 +84,7 @@ def kernel_problem(operator: str, device_type: str) -> str | None:
 
 
 def use_kernel(operator: str, *tensors: Tensor) -> bool:
-    """Whether to run the kernel on these tensors, which share a device and a dtype."""
-    if tensors[0].dtype not in KERNEL_DTYPES:
-        return False
+    """Whether to run the kernel on these tensors, checked ones of one device and dtype."""
     device_type = tensors[0].device.type
     if is_transformed():
         return False

@@ -15,12 +15,22 @@ def check_reduction(reduction: str, known: tuple[str, ...] = tuple(REDUCTIONS)) 
         raise ValueError(f"reduction must be one of {', '.join(known)}; got {reduction!r}")
 
 
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""What operators compute with; torch has other floating-point dtypes, which it cannot add."""
+
+
 def check_tensor(name: str, value: object) -> None:
-    """Raises TypeError for anything but a dense floating-point tensor."""
+    """Raises TypeError for anything but a dense tensor of one of :data:`DTYPES`."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
-    if not value.is_floating_point():
-        raise TypeError(f"{name} must be a floating-point tensor, got {value.dtype}")
+    if value.dtype not in DTYPES:
+        way = (
+            "take its .real, .imag or .abs()" if value.is_complex() else "convert it with .float()"
+        )
+        raise TypeError(
+            f"{name} must be a tensor of float64, float32, bfloat16 or float16, "
+            f"got {value.dtype}: {way}"
+        )
     if value.layout is not torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast import reference
+from vqe_fast._whole_number import odd_number, whole_number
 from vqe_fast.ops import _library
 from vqe_fast.ops._autograd import differentiable, reference_gradients, wants_reference
 from vqe_fast.ops._backend import use_kernel
@@ -135,7 +136,7 @@ def unsharp_mask(frames: Tensor, amount: float, kernel_size: int = 3, sigma: flo
         ValueError: its shape or an option does not fit.
     """
     _check_frames("frames", frames)
-    check_unsharp_options(amount, kernel_size, sigma)
+    kernel_size = check_unsharp_options(amount, kernel_size, sigma)
     if not use_kernel("fusion", frames):
         return reference.unsharp_mask(frames, amount, kernel_size, sigma)
     taps = gaussian_taps(kernel_size, sigma)
@@ -156,7 +157,7 @@ def frame_variance(frames: Tensor, radius: int = 11, *, name: str = "frames") ->
         ValueError: its shape or ``radius`` does not fit.
     """
     _check_colours(name, frames)
-    check_radius(radius)
+    radius = check_radius(radius)
     if not use_kernel("fusion", frames):
         return reference.fusion.frame_variance(frames, radius)
     return FrameVariance(*_variance(frames, [], radius))
@@ -175,8 +176,11 @@ def fuse(
         sharpen: amount of sharpening, finite; 0 for none.
 
     Raises:
+        TypeError: ``detail`` or ``smooth`` is not a floating-point tensor.
         ValueError: ``sharpen`` is not finite.
     """
+    check_tensor("detail", detail)
+    check_tensor("smooth", smooth)
     check_finite("sharpen", sharpen)
     dtype = torch.promote_types(detail.dtype, smooth.dtype)
     detail, smooth = detail.to(dtype), smooth.to(dtype)
@@ -188,25 +192,23 @@ def fuse(
     return fused
 
 
-def check_radius(radius: int) -> None:
-    """Raises ValueError for a radius out of its range."""
-    if not (isinstance(radius, int) and 0 <= radius <= MAX_RADIUS):
-        raise ValueError(f"radius must be a whole number from 0 to {MAX_RADIUS}, got {radius}")
+def check_radius(radius: int) -> int:
+    """The radius as an int; ValueError for one out of its range."""
+    return whole_number("radius", radius, 0, MAX_RADIUS)
 
 
-def check_unsharp_options(amount: float, kernel_size: int, sigma: float) -> None:
-    """Raises ValueError for a wrong option of :func:`unsharp_mask`."""
+def check_unsharp_options(amount: float, kernel_size: int, sigma: float) -> int:
+    """The kernel size as an int; ValueError for a wrong option of :func:`unsharp_mask`."""
     check_finite("amount", amount)
-    if not (1 <= kernel_size <= MAX_KERNEL_SIZE and kernel_size % 2 == 1):
-        raise ValueError(f"kernel_size must be odd and 1 to {MAX_KERNEL_SIZE}, got {kernel_size}")
     check_positive("sigma", sigma)
+    return odd_number("kernel_size", kernel_size, MAX_KERNEL_SIZE)
 
 
 def _with_neighbours(
     previous: Tensor, current: Tensor, following: Tensor, radius: int
 ) -> tuple[Tensor, Tensor]:
     """The map of the current frame and the bounds of all three; a frame that comes twice, once."""
-    check_radius(radius)
+    radius = check_radius(radius)
     frames = [current]
     for neighbour in (previous, following):
         if all(neighbour is not frame for frame in frames):

@@ -41,7 +41,7 @@ def qp_modulate(
         features: (B, C, H, W); float64, float32, bfloat16 or float16. NaN stays NaN. NCHW and
             channels_last are read as they lie, other layouts are copied.
         gains: (B, C) or (B, C, h, w), with 1 for B where all images share them, 1 ≤ h ≤ H and
-            1 ≤ w ≤ W; any floating dtype, used as float32, or as float64 for float64 features.
+            1 ≤ w ≤ W; of the same dtypes, used as float32, or as float64 for float64 features.
         activation: of the features before the gains: ``"relu"``, ``"leaky_relu"`` or nothing.
         negative_slope: factor of negative features for ``"leaky_relu"``, finite.
 
@@ -119,7 +119,7 @@ def qp_gains(
     Args:
         qp: QPs in 0 to 63: a number or a tensor (), (B) or (B, h, w) of any integer or floating
             dtype, on the CPU or the table's device.
-        table: (N, C), a row for each of N QPs, at most 64; floating-point.
+        table: (N, C), a row for each of N QPs, at most 64; float64, float32, bfloat16 or float16.
         bias: (C), on the table's device; of two dtypes the wider one is used.
         qps: the QPs of the rows, ascending in 0 to 63; the paper's 22, 27, 32, 37 for four rows
             and 0, 1, 2, … for other tables unless they are given.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast import reference
+from vqe_fast._whole_number import odd_number
 from vqe_fast.ops import _library
 from vqe_fast.ops._autocast import autocast_enabled, without_autocast
 from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
@@ -155,6 +156,7 @@ def ms_ssim(
             negative.
     """
     settings = check_multiscale_options(data_range, window_size, sigma, k1, k2, weights, reduction)
+    window_size = settings.window_size
     smallest = (window_size - 1) * 2 ** (len(weights) - 1) + 1
     input, target = _images(input, target, smallest, f"{len(weights)} scales")
     if not use_kernel("ssim", input, target):
@@ -221,8 +223,7 @@ def check_options(
     """The options of :func:`ssim` as the operators take them; ValueError for a wrong one."""
     for name, value in (("data_range", data_range), ("sigma", sigma), ("k1", k1), ("k2", k2)):
         check_positive(name, value)
-    if not (1 <= window_size <= MAX_WINDOW_SIZE and window_size % 2 == 1):
-        raise ValueError(f"window_size must be odd and 1 to {MAX_WINDOW_SIZE}, got {window_size}")
+    window_size = odd_number("window_size", window_size, MAX_WINDOW_SIZE)
     if padding not in ("valid", "same"):
         raise ValueError(f"padding must be one of valid, same; got {padding!r}")
     check_reduction(reduction, ("none", "mean"))

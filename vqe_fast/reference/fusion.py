@@ -29,7 +29,9 @@ def luma_of(frames: Tensor) -> Tensor:
     """Luma (B, 1, H, W) of RGB (B, 3, H, W), or of luma, which it is already."""
     if frames.shape[1] == 1:
         return frames
-    return (frames * frames.new_tensor(LUMA_WEIGHTS).view(3, 1, 1)).sum(1, keepdim=True)
+    # Not new_tensor, which refuses to follow a negative view.
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=frames.dtype, device=frames.device)
+    return (frames * weights.view(3, 1, 1)).sum(1, keepdim=True)
 
 
 def frame_variance(frames: Tensor, radius: int) -> FrameVariance:

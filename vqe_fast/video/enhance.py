@@ -17,7 +17,7 @@ from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.side_data import not_kept
 from vqe_fast.video.media.trim import first_frames
 from vqe_fast.video.media.writer import VideoWriter
-from vqe_fast.video.options import asked_for, parse_options, with_options
+from vqe_fast.video.options import asked_for, count_of_frames, parse_options, with_options
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.quality import DEFAULT_MODEL
@@ -78,8 +78,7 @@ def enhance_video(
     is_there = segments.resume and is_complete(target)
     _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, segments.resume)
-    if frames is not None and frames < 1:
-        raise VideoError(f"the number of frames must be at least 1, got {frames}")
+    frames = count_of_frames(frames)
     if frames is not None and segments.is_asked_for:
         raise VideoError(
             "a number of frames is for one pass; leave out segments, workers and resume"

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from vqe_fast._precision import Precision
+from vqe_fast._whole_number import whole_number
+from vqe_fast.video.errors import VideoError
 from vqe_fast.video.quality import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -246,19 +248,32 @@ def parse_options(
 
     Raises:
         TypeError: there is none of a name.
+        VideoError: one that is a whole number is something else.
     """
     names = [each.name for _, each, _ in all_options()]
     if unknown := sorted(values.keys() - set(names)):
         raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(names)}")
 
     def of(group: type) -> dict[str, Any]:
-        return {each.name: values[each.name] for each in fields(group) if each.name in values}
+        return {
+            each.name: _whole(each, values[each.name])
+            for each in fields(group)
+            if each.name in values
+        }
 
     return (
         ModelOptions(**of(ModelOptions)),
         EncodeOptions(**of(EncodeOptions)),
         SegmentOptions(**of(SegmentOptions)),
     )
+
+
+def count_of_frames(frames: int | None) -> int | None:
+    """How many frames to take, as an int, or None for all; VideoError if it is less than one."""
+    try:
+        return None if frames is None else whole_number("the number of frames", frames, 1)
+    except ValueError as error:
+        raise VideoError(str(error)) from None
 
 
 def asked_for(*options: Any, decide_frames: bool = False) -> dict[str, Any]:
@@ -295,6 +310,16 @@ def with_options(function: Function) -> Function:
     )
     function.__doc__ = (function.__doc__ or "").replace("        {options}", told)
     return function
+
+
+def _whole(option: "Field[Any]", value: Any) -> Any:
+    """``value``, as Python's int where that is what the option takes."""
+    if value is None or option.type not in (int, int | None):
+        return value
+    try:
+        return whole_number(option.name, value)
+    except ValueError as error:
+        raise VideoError(str(error)) from None
 
 
 def _plain(value: Any) -> Any:

@@ -20,9 +20,7 @@ class _Published(NamedTuple):
 
 
 _CLASSIFIERS = "https://download.pytorch.org/models"
-_LPIPS = (
-    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
-)
+_LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights"
 _TRUNKS = {
     name: _Published(f"{_CLASSIFIERS}/{file}", file, f"VQE_FAST_{name.upper()}")
     for name, file in (
