@@ -56,13 +56,13 @@ def differentiable(
     # Function.apply asks again whether a transform of torch.func is at work.
     apply = super(torch.autograd.Function, node).apply  # type: ignore[misc]
 
-    def run(*arguments):  # type: ignore[no-untyped-def]
+    def run(*arguments: Any) -> Any:
         if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
             return apply(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
             return overload(*arguments)
 
-    def autograd_kernel(*arguments):  # type: ignore[no-untyped-def]
+    def autograd_kernel(*arguments: Any) -> Any:
         if forward_ad._current_level >= 0 and any(map(_has_tangent, arguments)):
             raise NotImplementedError(
                 f"vqe_fast::{name} has no forward-mode derivative; the functions of vqe_fast.ops do"
@@ -71,7 +71,7 @@ def differentiable(
 
     _fragment.impl(name, autograd_kernel, "Autograd")
 
-    def operator(*arguments):  # type: ignore[no-untyped-def]
+    def operator(*arguments: Any) -> Any:
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return overload(*arguments)
         return run(*arguments)
