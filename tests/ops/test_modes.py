@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 
-from support.modes import MODES, OPERATORS, seeded
-from vqe_fast import ops, reference
+from support.modes import FILES, MODES, OPERATORS, seeded
+from vqe_fast import backend, ops, reference
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -18,6 +18,19 @@ def test_modes(operator, mode):
     call, shapes = OPERATORS[operator]
     found, expected = (MODES[mode](partial(call, of), seeded(*shapes)) for of in (ops, reference))
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", FILES)
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.torch.jit")
+def test_graphs_in_files(operator, mode):
+    """An infinite number had no place in JSON, a list of bools none in TorchScript."""
+    call, shapes = OPERATORS[operator]
+    tensors = seeded(*shapes)
+    function = partial(call, ops)
+    loaded, graph = FILES[mode](function, tensors)
+    assert "vqe_fast" in graph
+    torch.testing.assert_close(loaded(*tensors), function(*tensors))
 
 
 def test_a_schema_refuses_tangents():
@@ -56,6 +69,13 @@ def test_equal_pixels_in_half_precision(of, create_graph):
     loss = of.charbonnier_loss(x, x.detach())
     (gradient,) = torch.autograd.grad(loss, x, create_graph=create_graph)
     assert gradient.tolist() == [0, 0, 0]
+
+
+def test_charbonnier_under_autocast_without_kernels():
+    x = torch.rand(3, 5).bfloat16()
+    with backend("reference"), torch.autocast("cpu", torch.bfloat16):
+        loss = ops.charbonnier_loss(x, x + 1)
+    assert loss.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("eps", "dtype"), [(1e-23, torch.float16), (1e-170, torch.float64)])

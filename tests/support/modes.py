@@ -1,9 +1,11 @@
 """Every operator in every mode of PyTorch's autograd and of ``torch.func``."""
 
+import io
 import threading
 
 import torch
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 FRAME, MAP = (2, 3, 12, 14), (2, 4, 5, 6)
 
@@ -53,9 +55,9 @@ def leaves_of(tensors):
     return [tensor.clone().requires_grad_() for tensor in tensors]
 
 
-def backward(function, tensors, **options):
+def backward(function, tensors):
     leaves = leaves_of(tensors)
-    return torch.autograd.grad(squared(function)(*leaves), leaves, **options)
+    return torch.autograd.grad(squared(function)(*leaves), leaves)
 
 
 def double_backward(function, tensors):
@@ -92,7 +94,7 @@ def four_threads(function, tensors):
 
 def checkpointed(function, tensors):
     def again(*tensors):
-        return torch.utils.checkpoint.checkpoint(function, *tensors, use_reentrant=False)
+        return checkpoint(function, *tensors, use_reentrant=False)
 
     return backward(again, tensors)
 
@@ -141,3 +143,36 @@ MODES = {
     "compiled grad": lambda f, t: compiled(FUNC.grad(squared(f)))(*t),
 }
 """Mode → (function, tensors) → its results; the same mode of the reference must give them too."""
+
+
+class Module(torch.nn.Module):
+    """A function, for ``torch.export``."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *tensors):
+        return self.function(*tensors)
+
+
+def exported(function, tensors):
+    """Written as ``torch.export`` does, and read again: a module, and its graph as text."""
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(Module(function), tensors), file)
+    file.seek(0)
+    module = torch.export.load(file).module()
+    return module, module.code
+
+
+def traced(function, tensors):
+    """Written as ``torch.jit.trace`` does, and read again: a function, and its graph as text."""
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(lambda *tensors: function(*tensors), tensors), file)
+    file.seek(0)
+    loaded = torch.jit.load(file)
+    return loaded, str(loaded.graph)
+
+
+FILES = {"export": exported, "jit.trace": traced}
+"""Mode → (function, tensors) → what a file of it holds."""

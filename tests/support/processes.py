@@ -12,8 +12,8 @@ def wait_for(condition, process):
     """Waits until the condition holds; where a process hangs, its stacks are the error."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        if process.poll() is None and time.monotonic() > deadline:
-            process.send_signal(signal.SIGABRT)
-        elif process.poll() is not None:
+        if process.poll() is not None:
             pytest.fail(f"ended with {process.returncode}: {process.communicate()}")
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGABRT)
         time.sleep(0.005)
