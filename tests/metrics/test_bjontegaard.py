@@ -9,6 +9,16 @@ ANCHOR = [4121.0, 1987.0, 1003.0, 512.0, 260.0], [40.1, 37.4, 34.9, 32.0, 29.7]
 BETTER = [4121.0, 1987.0, 1003.0, 512.0, 260.0], [40.3, 37.9, 35.4, 32.4, 29.9]
 
 
+def against(anchor, rates, quality):
+    """The arguments of a curve and its anchor."""
+    return {
+        "rates": rates,
+        "quality": quality,
+        "anchor_rates": anchor[0],
+        "anchor_quality": anchor[1],
+    }
+
+
 @pytest.mark.parametrize(
     ("curve", "anchor"),
     [
@@ -21,17 +31,28 @@ def test_agrees(curve, anchor):
     points = *anchor, *curve
     rate = bjontegaard.bd_rate(*points, method="akima", min_overlap=0)
     psnr = bjontegaard.bd_psnr(*points, method="akima", min_overlap=0)
-    assert bd_rate(*curve, *anchor) == pytest.approx(rate, rel=1e-9)
-    assert bd_psnr(*curve, *anchor) == pytest.approx(psnr, rel=1e-9)
+    assert bd_rate(**against(anchor, *curve)) == pytest.approx(rate, rel=1e-9)
+    assert bd_psnr(**against(anchor, *curve)) == pytest.approx(psnr, rel=1e-9)
 
 
 def test_signs_and_sizes():
     """Half the rate at the same quality is −50 %, and the order of points does not matter."""
     rates, quality = ANCHOR
-    assert bd_rate([rate / 2 for rate in rates], quality, rates, quality) == pytest.approx(-50)
-    assert bd_psnr(rates, [value + 1 for value in quality], rates, quality) == pytest.approx(1)
-    assert bd_rate(rates[::-1], quality[::-1], *BETTER) == pytest.approx(bd_rate(*ANCHOR, *BETTER))
-    assert bd_rate(*ANCHOR, *ANCHOR) == pytest.approx(0)
+    halved = against(ANCHOR, [rate / 2 for rate in rates], quality)
+    assert bd_rate(**halved) == pytest.approx(-50)
+    raised = against(ANCHOR, rates, [value + 1 for value in quality])
+    assert bd_psnr(**raised) == pytest.approx(1)
+    turned = against(BETTER, rates[::-1], quality[::-1])
+    assert bd_rate(**turned) == pytest.approx(bd_rate(**against(BETTER, *ANCHOR)))
+    assert bd_rate(**against(ANCHOR, *ANCHOR)) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("function", (bd_rate, bd_psnr))
+def test_curves_by_place_are_refused(function):
+    """Tools that take the anchor first would get the opposite sign."""
+    call = rf"{function.__name__}\(rates=…, quality=…, anchor_rates=…, anchor_quality=…\)"
+    with pytest.raises(TypeError, match=call):
+        function(*ANCHOR, **against(ANCHOR, *BETTER))
 
 
 @pytest.mark.parametrize(
@@ -47,4 +68,4 @@ def test_signs_and_sizes():
 )
 def test_refusals(curve, message):
     with pytest.raises(ValueError, match=message):
-        bd_rate(*curve, *ANCHOR)
+        bd_rate(**against(ANCHOR, *curve))

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST = 4
+_ORDER = "rates=…, quality=…, anchor_rates=…, anchor_quality=…"
 
 
 def bd_rate(
+    *positional: object,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -20,7 +22,8 @@ def bd_rate(
     """Mean difference in bit rate at the same quality.
 
     Log rate is interpolated over quality with Akima's splines, and integrated where the curves
-    overlap.
+    overlap. All arguments are given by name: other tools take the anchor's first, which turns the
+    sign round.
 
     Args:
         rates: of one curve's points, in any unit.
@@ -32,8 +35,10 @@ def bd_rate(
         In percent of the anchor's rate; negative where the same quality takes less.
 
     Raises:
+        TypeError: an argument is given by its place.
         ValueError: fewer than four points, a curve that does not rise, or no overlap.
     """
+    _check_names("bd_rate", positional)
     difference = _mean_difference(
         _curve(quality, np.log10(rates)), _curve(anchor_quality, np.log10(anchor_rates))
     )
@@ -41,6 +46,7 @@ def bd_rate(
 
 
 def bd_psnr(
+    *positional: object,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -54,9 +60,18 @@ def bd_psnr(
     Returns:
         In the unit of the quality, dB for PSNR; positive where the same rate gives more.
     """
+    _check_names("bd_psnr", positional)
     return _mean_difference(
         _curve(np.log10(rates), quality), _curve(np.log10(anchor_rates), anchor_quality)
     )
+
+
+def _check_names(function: str, positional: tuple[object, ...]) -> None:
+    if positional:
+        raise TypeError(
+            f"{function} takes its curves by name, as tools differ in whose comes first: "
+            f"{function}({_ORDER})"
+        )
 
 
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
