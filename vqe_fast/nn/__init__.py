@@ -8,8 +8,8 @@ from vqe_fast.nn.adversarial import (
     lsgan_generator_loss,
 )
 from vqe_fast.nn.attention import CrossFrameAttention
+from vqe_fast.nn.charbonnier import CharbonnierLoss
 from vqe_fast.nn.fusion import AdaptiveSpatialTemporalFusion, FusionStream, UnsharpMask
-from vqe_fast.nn.losses import CharbonnierLoss, MSSSIMLoss, SSIMLoss, SSIMMSELoss
 from vqe_fast.nn.lpips import LPIPS, TradeOffLoss
 from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
 from vqe_fast.nn.perceptual import (
@@ -18,6 +18,7 @@ from vqe_fast.nn.perceptual import (
     multiscale_feature_loss,
     pequenet_feature_loss,
 )
+from vqe_fast.nn.similarity import MSSSIMLoss, SSIMLoss, SSIMMSELoss
 
 __all__ = [
     "LPIPS",
