@@ -12,6 +12,7 @@ from vqe_fast.nn.charbonnier import CharbonnierLoss
 from vqe_fast.nn.fusion import AdaptiveSpatialTemporalFusion, FusionStream, UnsharpMask
 from vqe_fast.nn.lpips import LPIPS, TradeOffLoss
 from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
+from vqe_fast.nn.msssim import MS_SSIM, SSIM, fused_ssim
 from vqe_fast.nn.perceptual import (
     FeatureLoss,
     galteri_feature_loss,
@@ -22,6 +23,8 @@ from vqe_fast.nn.similarity import MSSSIMLoss, SSIMLoss, SSIMMSELoss
 
 __all__ = [
     "LPIPS",
+    "MS_SSIM",
+    "SSIM",
     "AdaptiveSpatialTemporalFusion",
     "CharbonnierLoss",
     "CrossFrameAttention",
@@ -38,6 +41,7 @@ __all__ = [
     "adversarial_generator_loss",
     "feature_matching_loss",
     "fold_qp",
+    "fused_ssim",
     "galteri_feature_loss",
     "lsgan_discriminator_loss",
     "lsgan_generator_loss",

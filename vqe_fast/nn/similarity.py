@@ -30,7 +30,15 @@ class _SimilarityLoss(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
-class SSIMLoss(_SimilarityLoss):
+class _WeightedLoss(_SimilarityLoss):
+    """One that takes a map of weights."""
+
+    def forward(self, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of two images of one shape, times the weight of each pixel if it is given."""
+        return type(self).function(input, target, weight=weight, **self.options)
+
+
+class SSIMLoss(_WeightedLoss):
     """SSIM loss, 1 − SSIM of two images; see :func:`vqe_fast.ops.ssim_loss`.
 
     Args:
@@ -48,7 +56,7 @@ class SSIMLoss(_SimilarityLoss):
         super().__init__(**options)
 
 
-class SSIMMSELoss(_SimilarityLoss):
+class SSIMMSELoss(_WeightedLoss):
     """α·(1 − SSIM) + (1 − α)·MSE, CAR-CNN eq. 7; see :func:`vqe_fast.ops.ssim_mse_loss`.
 
     Args:
