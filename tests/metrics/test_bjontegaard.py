@@ -52,7 +52,7 @@ def test_curves_by_place_are_refused(function):
     """Tools that take the anchor first would get the opposite sign."""
     call = rf"{function.__name__}\(rates=…, quality=…, anchor_rates=…, anchor_quality=…\)"
     with pytest.raises(TypeError, match=call):
-        function(*ANCHOR, **against(ANCHOR, *BETTER))
+        function(*ANCHOR, *BETTER)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from support.contract import DEVICES
+from support.similarity import similarity, uniform
 from vqe_fast import nn, ops, reference
 
 BOTH = pytest.mark.parametrize("library", (ops, reference), ids=("ops", "reference"))
@@ -17,42 +18,21 @@ def pair(shape, dtype=torch.float64):
     return x.to(dtype), (0.8 * x + 0.2 * noise).to(dtype)
 
 
-def similarity(x, y, taps, c1=1e-4, c2=9e-4):
-    """SSIM from its definition: a sum over each window of its own, taps in both directions."""
-    size = len(taps)
-    weights = taps[:, None] * taps
-
-    def mean(values):
-        return (values.unfold(-2, size, 1).unfold(-2, size, 1) * weights).sum((-2, -1))
-
-    mean_x, mean_y = mean(x), mean(y)
-    variances = mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2
-    covariance = mean(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    return luminance * (2 * covariance + c2) / (variances + c2)
-
-
-def gaussian(size, sigma):
-    taps = torch.exp(-((torch.arange(size).double() - size // 2) ** 2) / (2 * sigma**2))
-    return taps / taps.sum()
-
-
 @BOTH
 @pytest.mark.parametrize("size", (1, 3, 7, 33))
 def test_uniform_window(size, library):
     """All taps are the same, whatever sigma."""
     x, y = pair((1, 2, 36, 40))
-    taps = torch.full((size,), 1 / size, dtype=torch.float64)
     options = {"window": "uniform", "window_size": size, "reduction": "none"}
     for sigma in (1.5, 0.2):
         found = library.ssim(x, y, sigma=sigma, **options)
-        torch.testing.assert_close(found, similarity(x, y, taps))
+        torch.testing.assert_close(found, similarity(x, y, uniform(size)))
 
 
 @BOTH
 def test_uniform_window_in_scales(library):
     x, y = pair((1, 1, 30, 30))
-    taps = torch.full((5,), 0.2, dtype=torch.float64)
+    taps = uniform(5)
     halves = [torch.nn.functional.avg_pool2d(image, 2) for image in (x, y)]
     contrast = similarity(x, y, taps, c1=1e12).mean()
     expected = contrast**0.3 * similarity(*halves, taps).mean() ** 0.7

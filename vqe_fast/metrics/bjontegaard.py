@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST = 4
-_ORDER = "rates=…, quality=…, anchor_rates=…, anchor_quality=…"
+_P = ParamSpec("_P")
 
 
+def _by_name(function: Callable[_P, float]) -> Callable[_P, float]:
+    """Refuses curves by their places with the right call, which Python's own message has not."""
+
+    @functools.wraps(function)
+    def named(*args: _P.args, **kwargs: _P.kwargs) -> float:
+        if args:
+            name = function.__name__
+            raise TypeError(
+                f"{name} takes its curves by name, as tools differ in whose comes first: "
+                f"{name}(rates=…, quality=…, anchor_rates=…, anchor_quality=…)"
+            )
+        return function(*args, **kwargs)
+
+    return named
+
+
+@_by_name
 def bd_rate(
-    *positional: object,
+    *,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -38,15 +56,15 @@ def bd_rate(
         TypeError: an argument is given by its place.
         ValueError: fewer than four points, a curve that does not rise, or no overlap.
     """
-    _check_names("bd_rate", positional)
     difference = _mean_difference(
         _curve(quality, np.log10(rates)), _curve(anchor_quality, np.log10(anchor_rates))
     )
     return float(100 * (10**difference - 1))
 
 
+@_by_name
 def bd_psnr(
-    *positional: object,
+    *,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -60,18 +78,9 @@ def bd_psnr(
     Returns:
         In the unit of the quality, dB for PSNR; positive where the same rate gives more.
     """
-    _check_names("bd_psnr", positional)
     return _mean_difference(
         _curve(np.log10(rates), quality), _curve(np.log10(anchor_rates), anchor_quality)
     )
-
-
-def _check_names(function: str, positional: tuple[object, ...]) -> None:
-    if positional:
-        raise TypeError(
-            f"{function} takes its curves by name, as tools differ in whose comes first: "
-            f"{function}({_ORDER})"
-        )
 
 
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
