@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+import vqe_fast
 from vqe_fast import nn, ops
 
 
@@ -124,6 +125,15 @@ def test_autocast(dims):
     with torch.autocast("cpu", torch.bfloat16):
         found = module(x, y)
     torch.testing.assert_close(found, module(x.float(), y.float()))
+
+
+@pytest.mark.parametrize("shape", ((2, 3, 20, 24), (2, 3, 5, 20, 24)), ids=str)
+def test_without_kernels(shape):
+    x, y = pair(*shape)
+    module = nn.SSIM(spatial_dims=len(shape) - 2, size_average=False)
+    expected = module(x, y)
+    with vqe_fast.backend("reference"):
+        torch.testing.assert_close(module(x, y), expected)
 
 
 @pytest.mark.parametrize(

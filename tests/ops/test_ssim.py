@@ -265,14 +265,20 @@ class Convolutions(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("channels", (1, 3))
-@pytest.mark.parametrize("memory_format", (torch.contiguous_format, torch.channels_last), ids=str)
-def test_reference_takes_no_tf32(channels, memory_format):
+@pytest.mark.parametrize(
+    ("frames", "memory_format"),
+    [((), torch.contiguous_format), ((), torch.channels_last), ((12,), torch.channels_last_3d)],
+    ids=str,
+)
+def test_reference_takes_no_tf32(channels, frames, memory_format):
     """Its convolutions are those for which PyTorch has a kernel of its own, which has no TF32: as
     many groups as channels, more than one, in rows one after the other."""
-    x, y = (i.float().to(memory_format=memory_format) for i in images((2, channels, 16, 20)))
+    shape = (2, channels, *frames, 16, 20)
+    x, y = (i.float().to(memory_format=memory_format) for i in images(shape))
+    measure = nn.SSIM(spatial_dims=3) if frames else reference.ssim
     with Convolutions() as convolutions:
-        reference.ssim(x.requires_grad_(), y).backward()
-    assert len(convolutions.of_images) == len(convolutions.gradients) == 2
+        measure(x.requires_grad_(), y).backward()
+    assert len(convolutions.of_images) == len(convolutions.gradients) == x.dim() - 2
     for image, weight, groups in convolutions.of_images + convolutions.gradients:
         assert image.shape[1] == weight.shape[0] == groups > 1
         assert image.is_contiguous()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.ops import ms_ssim, ssim
+from vqe_fast.ops._volumes import ms_ssim_of_volumes, ssim_of_volumes
 from vqe_fast.ops.ssim import check_multiscale_options, ssim_of_planes
-from vqe_fast.ops.volumes import ms_ssim_of_volumes, ssim_of_volumes
 from vqe_fast.reference.ssim import MS_SSIM_WEIGHTS
 
 
