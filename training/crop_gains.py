@@ -72,7 +72,7 @@ def _gains(restored: Tensor, windows: Windows, channels: slice) -> Tensor:
         frames[:, channels] for frames in (restored, windows.compressed, windows.pristine)
     )
     before, after = (
-        psnr(frames.clamp(0, 1), pristine).clamp_max(_MAX_PSNR) for frames in (compressed, output)
+        psnr(frames.clamp(0, 1), pristine, ceiling=_MAX_PSNR) for frames in (compressed, output)
     )
     error = (compressed - pristine).square().mean((1, 2, 3))
     return torch.where(error > _NO_ERROR, after - before, torch.inf)

@@ -203,7 +203,7 @@ def _both(
 
 
 def _psnrs(frames: Samples, original: Samples) -> list[float]:
-    return [min(float(psnr(*pair)), BEST_PSNR) for pair in _images(frames, original)]
+    return [float(psnr(*pair, ceiling=BEST_PSNR)) for pair in _images(frames, original)]
 
 
 def _ssims(frames: Samples, original: Samples) -> list[float]:

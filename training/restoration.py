@@ -166,7 +166,7 @@ def _gain(restored: Restored, channels: slice) -> Tensor:
 
 
 def _psnr(frames: Tensor, pristine: Tensor) -> Tensor:
-    return psnr(frames.clamp(0, 1), pristine).clamp_max(_MAX_PSNR)
+    return psnr(frames.clamp(0, 1), pristine, ceiling=_MAX_PSNR)
 
 
 def _checked(qp: Tensor) -> Tensor:

@@ -25,6 +25,29 @@ def test_equal_images():
     assert psnr(image, image).item() == float("inf")
 
 
-def test_other_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"\(B, C, H, W\), got \(1, 1, 4, 4\) and \(1, 1, 4, 5\)"):
-        psnr(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 5))
+def test_ceiling():
+    """Equal images have it, worse ones keep their own; NaN is not hidden by it."""
+    image = torch.zeros(3, 1, 4, 4)
+    other = torch.stack([image[0], image[1] + 0.1, image[2] + float("nan")])
+    limited = psnr(image, other, ceiling=100.0)
+    torch.testing.assert_close(limited[:2], torch.tensor([100.0, 20.0]).double())
+    assert limited[2].isnan()
+    assert psnr(image[1], other[1], ceiling=15.0).item() == 15
+
+
+def test_one_image():
+    pair = torch.rand(2, 1, 3, 4, 5)
+    assert torch.equal(psnr(*pair[:, 0]), psnr(*pair)[0])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((1, 1, 4, 4), (1, 1, 4, 5)), r"\(B, C, H, W\).*got \(1, 1, 4, 4\) and \(1, 1, 4, 5\)"),
+        (((1, 2, 3, 4, 4),) * 2, "frames of clips in B"),
+        (((4, 4),) * 2, r"or \(C, H, W\)"),
+    ],
+)
+def test_other_shapes_are_refused(shapes, message):
+    with pytest.raises(ValueError, match=message):
+        psnr(*map(torch.zeros, shapes))

@@ -9,7 +9,7 @@ from support.triton_kernels import (
     compile_only,
     interpreted,
 )
-from vqe_fast import nn, ops, reference
+from vqe_fast import ops, reference
 from vqe_fast.ops._checks import REDUCTIONS
 
 
@@ -141,6 +141,8 @@ def test_mixed_dtypes_promote():
         ((torch.zeros(2), torch.zeros(2), 0.0), ValueError, "eps .* above 0, got 0.0"),
         ((torch.zeros(2), torch.zeros(2), float("nan")), ValueError, "eps .* got nan"),
         ((torch.zeros(2), torch.zeros(2), 1e-3, "avg"), ValueError, "reduction .* got 'avg'"),
+        ((torch.zeros(2), torch.zeros(2), "sum"), TypeError, r"\(input, target, reduction='sum'\)"),
+        ((torch.zeros(2),) * 3, TypeError, r"\(input, target, weight=…\)"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):
@@ -148,14 +150,50 @@ def test_wrong_arguments(arguments, error, message):
         ops.charbonnier_loss(*arguments)
 
 
-def test_module():
-    """The module is the function with its options, and refuses wrong ones when it is built."""
-    x, y = torch.rand(2, 4), torch.rand(2, 4)
-    loss = nn.CharbonnierLoss(eps=0.1, reduction="sum")
-    assert torch.equal(loss(x, y), ops.charbonnier_loss(x, y, 0.1, "sum"))
-    assert repr(loss) == "CharbonnierLoss(eps=0.1, reduction='sum')"
-    with pytest.raises(ValueError, match="reduction"):
-        nn.CharbonnierLoss(reduction="median")
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (0.5, TypeError, "weight must be a tensor, got float"),
+        (torch.ones(2, 3, dtype=torch.complex64), TypeError, r"must be real, got torch\.complex64"),
+        (torch.ones(3, device="meta"), ValueError, "weight must be on cpu like input; got meta"),
+        (torch.ones(2), ValueError, r"broadcast .*\(2, 3\); got \(2,\)"),
+        (torch.ones(1, 2, 3), ValueError, r"broadcast .*\(2, 3\); got \(1, 2, 3\)"),
+    ],
+)
+def test_wrong_weights(weight, error, message):
+    with pytest.raises(error, match=message):
+        ops.charbonnier_loss(torch.zeros(2, 3), torch.zeros(2, 3), weight=weight)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", ((2, 3, 4, 5), (4, 1), ()), ids=str)
+def test_weight(shape, reduction, device):
+    """w·ρ, its mean over all elements or its sum; gradients for the weight as well."""
+    x, y = (torch.rand(2, 3, 4, 5, dtype=torch.float64, device=device) for _ in range(2))
+    weight = torch.randn(shape, dtype=torch.float64, device=device)
+    values = weight * (x - y).square().add(1e-6).sqrt()
+    expected = {"none": values, "mean": values.sum() / 120, "sum": values.sum()}[reduction]
+    for function in (ops.charbonnier_loss, reference.charbonnier_loss):
+        found = function(x, y, 1e-3, reduction, weight=weight)
+        torch.testing.assert_close(found, expected)
+    leaves = [each.cpu().requires_grad_() for each in (x, y, weight)]
+    assert torch.autograd.gradcheck(
+        lambda x, y, w: ops.charbonnier_loss(x, y, 1e-3, reduction, weight=w),
+        leaves,
+        fast_mode=True,
+    )
+
+
+@pytest.mark.parametrize("dtype", (torch.bool, torch.uint8, torch.float32), ids=str)
+def test_weight_keeps_the_dtype(dtype):
+    """A mask, and weights with more digits than the values."""
+    x, y = torch.rand(2, 3, 50).bfloat16()
+    weight = (torch.arange(50) % 2).to(dtype)
+    for reduction in REDUCTIONS:
+        loss = ops.charbonnier_loss(x, y, reduction=reduction, weight=weight)
+        assert loss.dtype == torch.bfloat16
+    torch.testing.assert_close(loss, ops.charbonnier_loss(x[:, 1::2], y[:, 1::2], reduction="sum"))
 
 
 @interpreted

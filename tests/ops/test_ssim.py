@@ -58,6 +58,7 @@ class TestValid(SSIMContract):
         {},
         {"reduction": "none"},
         {"window_size": 5, "sigma": 0.8, "data_range": 2.0, "k1": 0.02, "k2": 0.05},
+        {"window_size": 7, "window": "uniform", "reduction": "sum"},
     )
     # A tile of the kernel is 256 × 128 pixels, a buffer 64 rows, a vector 4 to 16 values.
     shapes = (
@@ -89,7 +90,7 @@ class TestLoss(SSIMContract):
     generates_code = False  # the operator is that of TestValid
     function = staticmethod(ops.ssim_loss)
     reference = staticmethod(reference.ssim_loss)
-    variants = ({}, {"padding": "same", "reduction": "none"})
+    variants = ({}, {"padding": "same", "reduction": "none"}, {"reduction": "sum"})
     shapes = ((1, 1, 11, 11), (2, 2, 17, 30))
     small_shape = (1, 1, 12, 13)
 
@@ -105,6 +106,7 @@ class TestMSE(SSIMContract):
         {},
         {"alpha": 0.3, "padding": "same"},
         {"alpha": 0.3, "padding": "same", "reduction": "none"},
+        {"alpha": 0.3, "padding": "same", "reduction": "sum"},
     )
     shapes = ((0, 1, 12, 12), (1, 1, 11, 11), (1, 1, 259, 12), (2, 2, 17, 140))
     small_shape = (1, 1, 12, 13)
@@ -122,12 +124,14 @@ class TestMultiscale(SSIMContract):
     variants = (
         {"weights": (0.4, 0.6), "window_size": 3, "sigma": 0.8},
         {"weights": (0.3, 0.3, 0.4), "window_size": 3, "sigma": 0.8, "reduction": "none"},
+        {"weights": (0.5, 0.5), "window_size": 3, "window": "uniform", "reduction": "sum"},
     )
     shapes = ((1, 1, 9, 9), (0, 2, 10, 10), (2, 3, 31, 45), (1, 1, 150, 22))
     small_shape = (1, 2, 9, 11)
 
     def schema_calls(self, tensors, variant):
-        settings = check_options(window_size=variant["window_size"], sigma=variant["sigma"])
+        names = ("window_size", "sigma", "window")
+        settings = check_options(**{name: variant[name] for name in names if name in variant})
         without_luminance = settings._replace(c1=WITHOUT_LUMINANCE)
         arguments = mean_arguments(without_luminance, (1.0, -1.0, 0.0), True, True, True)
         yield torch.ops.vqe_fast.ssim_mean.default, (*tensors, *arguments)
@@ -261,14 +265,20 @@ class Convolutions(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("channels", (1, 3))
-@pytest.mark.parametrize("memory_format", (torch.contiguous_format, torch.channels_last), ids=str)
-def test_reference_takes_no_tf32(channels, memory_format):
+@pytest.mark.parametrize(
+    ("frames", "memory_format"),
+    [((), torch.contiguous_format), ((), torch.channels_last), ((12,), torch.channels_last_3d)],
+    ids=str,
+)
+def test_reference_takes_no_tf32(channels, frames, memory_format):
     """Its convolutions are those for which PyTorch has a kernel of its own, which has no TF32: as
     many groups as channels, more than one, in rows one after the other."""
-    x, y = (i.float().to(memory_format=memory_format) for i in images((2, channels, 16, 20)))
+    shape = (2, channels, *frames, 16, 20)
+    x, y = (i.float().to(memory_format=memory_format) for i in images(shape))
+    measure = nn.SSIM(spatial_dims=3) if frames else reference.ssim
     with Convolutions() as convolutions:
-        reference.ssim(x.requires_grad_(), y).backward()
-    assert len(convolutions.of_images) == len(convolutions.gradients) == 2
+        measure(x.requires_grad_(), y).backward()
+    assert len(convolutions.of_images) == len(convolutions.gradients) == x.dim() - 2
     for image, weight, groups in convolutions.of_images + convolutions.gradients:
         assert image.shape[1] == weight.shape[0] == groups > 1
         assert image.is_contiguous()
@@ -365,8 +375,10 @@ IMAGE = torch.zeros(1, 1, 16, 16)
     ("function", "arguments", "options", "error", "message"),
     [
         (ops.ssim, (IMAGE, IMAGE[..., 1:]), {}, ValueError, r"target .*got \(1, 1, 16, 15\)"),
-        (ops.ssim, (IMAGE[0], IMAGE[0]), {}, ValueError, r"\(B, C, H, W\), got \(1, 16, 16\)"),
-        (ops.ssim, (IMAGE.int(), IMAGE), {}, TypeError, r"input .*torch\.int32"),
+        (ops.ssim, (IMAGE[0, 0, 0],) * 2, {}, ValueError, r"\(B, C, H, W\) .*got \(16,\)"),
+        (ops.ssim, (IMAGE.int(), IMAGE), {}, ValueError, r"input of torch\.int32 .*data_range=255"),
+        (ops.ssim, (IMAGE, IMAGE.byte()), {}, ValueError, r"target of torch\.uint8 .*data_range"),
+        (ops.ssim, (IMAGE + 0j, IMAGE), {}, TypeError, r"input .*torch\.complex64"),
         (ops.ssim, (IMAGE, IMAGE.to("meta")), {}, ValueError, "target must be on cpu"),
         (ops.ssim, (IMAGE, 3), {}, TypeError, "target must be a tensor, got int"),
         (ops.ssim, (IMAGE, IMAGE), {"window_size": 17}, ValueError, "at least 17×17"),
@@ -376,10 +388,16 @@ IMAGE = torch.zeros(1, 1, 16, 16)
         (ops.ssim, (IMAGE, IMAGE), {"data_range": -1.0}, ValueError, "data_range .*got -1.0"),
         (ops.ssim, (IMAGE, IMAGE), {"k2": float("nan")}, ValueError, "k2 .*got nan"),
         (ops.ssim, (IMAGE, IMAGE), {"padding": "full"}, ValueError, "padding .*'full'"),
-        (ops.ssim, (IMAGE, IMAGE), {"reduction": "sum"}, ValueError, "none, mean; got 'sum'"),
+        (ops.ssim, (IMAGE, IMAGE), {"window": "box"}, ValueError, "gaussian, uniform; got 'box'"),
+        (ops.ssim, (IMAGE, IMAGE), {"reduction": "max"}, ValueError, "reduction .* got 'max'"),
+        (ops.ssim, (IMAGE, IMAGE), {"full": True, "reduction": "none"}, ValueError, "mean, sum"),
+        (ops.ssim, (IMAGE, IMAGE), {"weight": IMAGE[..., 1:]}, ValueError, "weight must broadcast"),
+        (ops.ssim, (IMAGE,) * 2, {"weight": IMAGE[..., 1:], "full": True}, ValueError, "weight"),
+        (ops.ssim, (IMAGE.movedim(1, 3),) * 2, {}, ValueError, r"16×1, .* of \(1, 16, 16, 1\)"),
         (ops.ssim_loss, (IMAGE, IMAGE), {"size": 3}, TypeError, "size"),
         (ops.ssim_mse_loss, (IMAGE, IMAGE, 1.5), {}, ValueError, "alpha .*got 1.5"),
-        (ops.ssim_mse_loss, (IMAGE, IMAGE), {"reduction": "none"}, ValueError, "padding 'same'"),
+        (ops.ssim_mse_loss, (IMAGE, IMAGE), {"reduction": "sum"}, ValueError, "'sum' needs"),
+        (ops.ssim_mse_loss, (IMAGE, IMAGE), {"weight": IMAGE}, ValueError, "weight needs padding"),
         (ops.ms_ssim, (IMAGE, IMAGE), {}, ValueError, "at least 161×161 for 5 scales, got 16×16"),
         (ops.ms_ssim, (IMAGE, IMAGE), {"weights": ()}, ValueError, "weights"),
         (ops.ms_ssim_loss, (IMAGE, IMAGE), {"weights": (-1.0,)}, ValueError, "weights"),
@@ -407,5 +425,5 @@ def test_modules(module, function, options):
     assert repr(loss) == f"{module.__name__}({shown})"
     with pytest.raises(ValueError, match="data_range"):
         module(data_range=0)
-    with pytest.raises(TypeError, match="window"):
-        module(window=3)
+    with pytest.raises(TypeError, match="win_size"):
+        module(win_size=3)

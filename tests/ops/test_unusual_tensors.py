@@ -79,8 +79,6 @@ def tensors_for(name):
         (torch.float8_e4m3fn, r"convert it with \.float\(\)$"),
         (torch.float8_e5m2, r"convert it with \.float\(\)$"),
         (torch.bool, r"convert it with \.float\(\)$"),
-        (torch.uint8, r"convert it with \.float\(\)$"),
-        (torch.int64, r"convert it with \.float\(\)$"),
         (torch.complex64, r"take its \.real, \.imag or \.abs\(\)$"),
     ],
     ids=str,
@@ -96,6 +94,13 @@ def test_dtypes_that_nothing_computes_with(name, dtype, advice, backend):
         with vqe_fast.backend(backend), pytest.raises(TypeError) as caught:
             function(*tensors)
         assert re.search(rf"^{argument} {taken}{dtype}: {advice}", str(caught.value))
+
+
+@pytest.mark.parametrize("dtype", (torch.uint8, torch.int64), ids=str)
+@pytest.mark.parametrize("name", [name for name in (*OPERATORS, *MODULES) if "ssim" not in name])
+def test_integers(name, dtype):
+    """SSIM takes them with a data_range; nothing else does."""
+    test_dtypes_that_nothing_computes_with(name, dtype, r"convert it with \.float\(\)$", "auto")
 
 
 def conjugated(tensor):

@@ -23,6 +23,10 @@ OPERATORS = {
         lambda of, x, y: of.ssim(x, y, padding="same", reduction="none"),
         (FRAME, FRAME),
     ),
+    "ssim_loss, a uniform window": (
+        lambda of, x, y: of.ssim_loss(x, y, window="uniform", window_size=7),
+        (FRAME, FRAME),
+    ),
     "ms_ssim": (
         lambda of, x, y: of.ms_ssim(x, y, window_size=3, weights=(0.4, 0.6)),
         (FRAME, FRAME),

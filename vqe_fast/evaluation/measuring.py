@@ -141,7 +141,7 @@ def _planes(frame: VideoFrame) -> list[Tensor]:
 
 
 def _psnr(image: Tensor, original: Tensor) -> float:
-    return min(float(psnr(image, original, peak=255)), BEST_PSNR)
+    return float(psnr(image, original, peak=255, ceiling=BEST_PSNR))
 
 
 def _compared(planes: str, image: Tensor, original: Tensor) -> dict[str, float | None]:

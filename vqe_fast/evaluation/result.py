@@ -267,8 +267,13 @@ class Evaluation:
             quality = [row.figures.get("psnr_y") for row in rows]
             anchor = [row.figures.get("psnr_y") for row in before]
             try:
-                points = rates, _known(quality), rates, _known(anchor)
-                found.append((bd_rate(*points), bd_psnr(*points)))
+                curves = {
+                    "rates": rates,
+                    "quality": _known(quality),
+                    "anchor_rates": rates,
+                    "anchor_quality": _known(anchor),
+                }
+                found.append((bd_rate(**curves), bd_psnr(**curves)))
             except ValueError as error:
                 problem = problem or f"{clip}: {error}"
         return Delta(

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST = 4
 _LEAST_OVERLAP = 0.5
+_P = ParamSpec("_P")
 
 
+def _by_name(function: Callable[_P, float]) -> Callable[_P, float]:
+    """Refuses curves by their places with the right call, which Python's own message has not."""
+
+    @functools.wraps(function)
+    def named(*args: _P.args, **kwargs: _P.kwargs) -> float:
+        if args:
+            name = function.__name__
+            raise TypeError(
+                f"{name} takes its curves by name, as tools differ in whose comes first: "
+                f"{name}(rates=…, quality=…, anchor_rates=…, anchor_quality=…)"
+            )
+        return function(*args, **kwargs)
+
+    return named
+
+
+@_by_name
 def bd_rate(
+    *,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -23,7 +43,8 @@ def bd_rate(
 
     Log rate is interpolated over quality with Akima's splines, and integrated where the curves
     overlap. What is found there says little of the rest: a warning tells where they overlap over
-    less than half of the qualities that the curve of the narrower range has.
+    less than half of the qualities that the curve of the narrower range has. All arguments are
+    given by name: other tools take the anchor's first, which turns the sign round.
 
     Args:
         rates: of one curve's points, in any unit.
@@ -35,6 +56,7 @@ def bd_rate(
         In percent of the anchor's rate; negative where the same quality takes less.
 
     Raises:
+        TypeError: an argument is given by its place.
         ValueError: fewer than four points, a curve that does not rise, or no overlap.
     """
     difference = _mean_difference(
@@ -45,7 +67,9 @@ def bd_rate(
     return float(100 * (10**difference - 1))
 
 
+@_by_name
 def bd_psnr(
+    *,
     rates: Sequence[float],
     quality: Sequence[float],
     anchor_rates: Sequence[float],
@@ -98,7 +122,7 @@ def _mean_difference(curve: _Curve, anchor: _Curve, across: str) -> float:
         warnings.warn(
             f"the curves overlap over {100 * share:.2g} % of the narrower one's {across} only: "
             "measure points at which they lie beside each other",
-            stacklevel=3,
+            stacklevel=4,
         )
     areas = [float(Akima1DInterpolator(*each).integrate(low, high)) for each in (curve, anchor)]
     return (areas[0] - areas[1]) / float(high - low)

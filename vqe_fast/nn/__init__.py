@@ -8,19 +8,23 @@ from vqe_fast.nn.adversarial import (
     lsgan_generator_loss,
 )
 from vqe_fast.nn.attention import CrossFrameAttention
+from vqe_fast.nn.charbonnier import CharbonnierLoss
 from vqe_fast.nn.fusion import AdaptiveSpatialTemporalFusion, FusionStream, UnsharpMask
-from vqe_fast.nn.losses import CharbonnierLoss, MSSSIMLoss, SSIMLoss, SSIMMSELoss
 from vqe_fast.nn.lpips import LPIPS, TradeOffLoss
 from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
+from vqe_fast.nn.msssim import MS_SSIM, SSIM, fused_ssim
 from vqe_fast.nn.perceptual import (
     FeatureLoss,
     galteri_feature_loss,
     multiscale_feature_loss,
     pequenet_feature_loss,
 )
+from vqe_fast.nn.similarity import MSSSIMLoss, SSIMLoss, SSIMMSELoss
 
 __all__ = [
     "LPIPS",
+    "MS_SSIM",
+    "SSIM",
     "AdaptiveSpatialTemporalFusion",
     "CharbonnierLoss",
     "CrossFrameAttention",
@@ -37,6 +41,7 @@ __all__ = [
     "adversarial_generator_loss",
     "feature_matching_loss",
     "fold_qp",
+    "fused_ssim",
     "galteri_feature_loss",
     "lsgan_discriminator_loss",
     "lsgan_generator_loss",

@@ -12,6 +12,8 @@ from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, 
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import REDUCTIONS, check_pair, check_positive, check_reduction
 from vqe_fast.ops._layout import inverse, memory_order
+from vqe_fast.ops._weight import check_weight
+from vqe_fast.reference._reduction import reduced
 
 # The smallest and the largest number above 0 of what tensors are computed in.
 _SQUARES = {
@@ -21,9 +23,17 @@ _SQUARES = {
 
 
 def charbonnier_loss(
-    input: Tensor, target: Tensor, eps: float = 1e-6, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+    *,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Charbonnier loss, a differentiable L1: ρ(x) = √(x² + ε²) of x = input − target.
+
+    ε is squared here. BasicSR and MMagic put their ``eps`` under the root as it is, 1e-12 unless it
+    is given, which is ε = 1e-6; Kornia's loss is that of ε = 1, less 1.
 
     Gradients flow to ``input`` and ``target``, whichever asks for one. Under autocast the loss is
     computed and returned in float32. 16-bit tensors are computed in float32.
@@ -35,18 +45,25 @@ def charbonnier_loss(
         eps: ε, in the units of the values; its square must be a number of float32 (3.8e-23 and
             more), or of float64 for float64 tensors.
         reduction: ``"mean"``, ``"sum"``, or ``"none"`` for the loss of each element.
+        weight: w of each element, a tensor that broadcasts to the shape of ``input``, of any real
+            dtype, bool for a mask. The result is the mean (over the number of elements, not over
+            the sum of w), the sum or each of w·ρ.
 
     Returns:
         A scalar, or a tensor of the shape of ``input``, in its dtype.
 
     Raises:
-        TypeError: an argument is not a floating-point tensor.
-        ValueError: the shapes or devices differ, ``eps`` is not above 0 or has no square, or
-            ``reduction`` is unknown.
+        TypeError: an argument is not a floating-point tensor, or ``eps`` not a number.
+        ValueError: the shapes or devices differ, ``weight`` does not broadcast, ``eps`` is not
+            above 0 or has no square, or ``reduction`` is unknown.
     """
     check_pair(input, target)
+    _check_eps(eps)
     check_positive("eps", eps)
     check_reduction(reduction)
+    if weight is not None:
+        check_weight(weight, input.shape, input.device)
+        return reduced(charbonnier_loss(input, target, eps, "none"), reduction, weight)
     dtype = torch.promote_types(input.dtype, target.dtype)
     if autocast_enabled(input.device.type):
         dtype = torch.promote_types(dtype, torch.float32)
@@ -60,6 +77,20 @@ def charbonnier_loss(
     wanted = reduction != "none" and _gradient_is_wanted(input, target)
     loss: Tensor = _operator(input, target, eps, REDUCTIONS[reduction], wanted)[0]
     return loss if order is None or reduction != "none" else loss.permute(inverse(order))
+
+
+def _check_eps(eps: object) -> None:
+    """Says what call was meant where other libraries have something else in the third place."""
+    if isinstance(eps, str):
+        raise TypeError(
+            f"eps must be a number, got {eps!r}; a reduction is given by name: "
+            f"charbonnier_loss(input, target, reduction={eps!r})"
+        )
+    if isinstance(eps, Tensor) and eps.dim() > 0:
+        raise TypeError(
+            "eps must be a number, got a tensor; a map of weights is given by name: "
+            "charbonnier_loss(input, target, weight=…)"
+        )
 
 
 def _gradient_is_wanted(input: Tensor, target: Tensor) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -17,19 +17,43 @@ from vqe_fast.ops._autocast import autocast_enabled, without_autocast
 from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_constant, check_pair, check_positive, check_reduction
+from vqe_fast.ops._weight import check_weight
+from vqe_fast.reference._reduction import reduced
 from vqe_fast.reference.ssim import (
     MS_SSIM_WEIGHTS,
     MSSSIMOptions,
     SSIMOptions,
+    as_batch,
+    effective_sigma,
     multiscale,
+    of_windows,
     similarity_parts,
 )
 
 MAX_WINDOW_SIZE = 33
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16)
 WITHOUT_LUMINANCE = -1.0
 """In place of c1: only contrast times structure."""
 
 
+@overload
+def ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    full: Literal[False] = False,
+    **options: Unpack[SSIMOptions],
+) -> Tensor: ...
+@overload
+def ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    full: Literal[True],
+    **options: Unpack[SSIMOptions],
+) -> tuple[Tensor, Tensor]: ...
 def ssim(
     input: Tensor,
     target: Tensor,
@@ -37,11 +61,14 @@ def ssim(
     data_range: float = 1.0,
     window_size: int = 11,
     sigma: float = 1.5,
+    window: str = "gaussian",
     k1: float = 0.01,
     k2: float = 0.03,
     padding: str = "valid",
     reduction: str = "mean",
-) -> Tensor:
+    weight: Tensor | None = None,
+    full: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
     """Structural similarity under a Gaussian window (Wang et al. 2004), per channel.
 
     SSIM = (2·μx·μy + C1)(2·σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2)),
@@ -49,48 +76,80 @@ def ssim(
 
     The conventions are those of pytorch-msssim (``valid``), of scikit-image with
     ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False`` less its border (``valid``),
-    and of fused-ssim (``same``). Gradients flow to ``input`` and ``target``, whichever asks for
-    one. 16-bit images are computed in float32; under autocast the result is float32.
+    and of fused-ssim (``same``); ``docs/coming-from.md`` has what other calls become. Gradients
+    flow to ``input`` and ``target``, whichever asks for one. 16-bit images are computed in float32;
+    under autocast the result is float32.
 
     Args:
         input: (B, C, H, W), values in [0, ``data_range``]; float64, float32, bfloat16 or float16.
+            Other leading dimensions are planes as well: (C, H, W), or the frames of clips,
+            (B, C, T, H, W) and (B, T, C, H, W) alike. Integers are taken with their
+            ``data_range`` and computed in float32.
         target: the shape and device of ``input``; of two dtypes the wider one is used.
         data_range: the difference between the largest and the smallest possible value.
         window_size: side of the window in pixels, odd, 1 to 33.
-        sigma: standard deviation of the window in pixels.
+        sigma: standard deviation of the Gaussian in pixels.
+        window: ``"gaussian"``, or ``"uniform"`` for the same weight everywhere.
         k1: stabiliser of the means.
-        k2: stabiliser of the variances.
+        k2: stabiliser of the variances. Unbiased variances of a uniform window of n pixels, such as
+            scikit-image has unless told otherwise, are k2·√((n − 1)/n).
         padding: ``"valid"`` takes only windows that lie in the image, ``"same"`` one around each
             pixel, zeros outside the image.
-        reduction: ``"mean"``, or ``"none"`` for the map.
+        reduction: ``"mean"``, ``"sum"``, or ``"none"`` for the map.
+        weight: w of each pixel, a tensor that broadcasts to the shape of ``input``, of any real
+            dtype; a window has that of the pixel in its middle. The result is the mean (over the
+            number of windows, not over the sum of w), the sum or the map of w·SSIM.
+        full: also return the map, without weights.
 
     Returns:
-        A scalar, or (B, C, H', W') with H' = H when ``"same"``, else H − window_size + 1.
+        A scalar, or (B, C, H', W') with H' = H when ``"same"``, else H − window_size + 1; the
+        leading dimensions are those of ``input``. With ``full`` the scalar and the map.
 
     Raises:
-        TypeError: an argument is not a floating-point tensor.
-        ValueError: shapes or devices differ, the images are smaller than the window, or an option
-            is out of its range.
+        TypeError: an argument is not a real tensor.
+        ValueError: shapes or devices differ, the images are smaller than the window, ``weight``
+            does not broadcast, integers have no ``data_range``, or an option is out of its range.
     """
     options: SSIMOptions = {
         "data_range": data_range,
         "window_size": window_size,
         "sigma": sigma,
+        "window": window,
         "k1": k1,
         "k2": k2,
         "padding": padding,
         "reduction": reduction,
     }
-    return _ssim(reference.ssim, input, target, _Blend(offset=1, weight=-1), options)
+    blend = _Blend(offset=1, weight=-1)
+    if not full:
+        return _ssim(reference.ssim, input, target, blend, options, weight)
+    check_reduction(reduction, ("mean", "sum"))
+    options["reduction"] = "none"
+    similarity = _ssim(reference.ssim, input, target, blend, options)
+    if weight is not None:
+        check_weight(weight, input.shape, input.device)
+        weight = of_windows(weight, window_size, padding)
+    return reduced(similarity, reduction, weight), similarity
 
 
-def ssim_loss(input: Tensor, target: Tensor, **options: Unpack[SSIMOptions]) -> Tensor:
-    """1 − SSIM, in [0, 2]; the arguments, result and errors are those of :func:`ssim`."""
-    return _ssim(reference.ssim_loss, input, target, _Blend(offset=0, weight=1), options)
+def ssim_loss(
+    input: Tensor, target: Tensor, *, weight: Tensor | None = None, **options: Unpack[SSIMOptions]
+) -> Tensor:
+    """1 − SSIM, in [0, 2]; the arguments, result and errors are those of :func:`ssim`.
+
+    There is no ``full``; with a ``weight`` the loss is w·(1 − SSIM).
+    """
+    blend = _Blend(offset=0, weight=1)
+    return _ssim(reference.ssim_loss, input, target, blend, options, weight)
 
 
 def ssim_mse_loss(
-    input: Tensor, target: Tensor, alpha: float = 0.79, **options: Unpack[SSIMOptions]
+    input: Tensor,
+    target: Tensor,
+    alpha: float = 0.79,
+    *,
+    weight: Tensor | None = None,
+    **options: Unpack[SSIMOptions],
 ) -> Tensor:
     """α·(1 − SSIM) + (1 − α)·MSE in one pass, CAR-CNN eq. 7.
 
@@ -100,8 +159,9 @@ def ssim_mse_loss(
         input: (B, C, H, W), as for :func:`ssim`.
         target: the same shape.
         alpha: weight of the SSIM loss, 0 to 1.
-        **options: those of :func:`ssim`; ``reduction="none"`` needs ``padding="same"``, because
-            only then SSIM has a value for each pixel.
+        weight: of each pixel's loss, as for :func:`ssim`.
+        **options: those of :func:`ssim`; ``reduction="none"`` or ``"sum"`` and a ``weight`` need
+            ``padding="same"``, because only then SSIM has a value for each pixel.
 
     Returns:
         A scalar, or (B, C, H, W).
@@ -110,10 +170,10 @@ def ssim_mse_loss(
         TypeError: as :func:`ssim`.
         ValueError: as :func:`ssim`, or ``alpha`` is not in 0 to 1.
     """
-    check_mse_options(alpha, **options)
+    check_mse_options(alpha, weight is not None, **options)
     in_pytorch = functools.partial(reference.ssim_mse_loss, alpha=alpha)
     blend = _Blend(offset=0, weight=alpha, mse_weight=1 - alpha)
-    return _ssim(in_pytorch, input, target, blend, options)
+    return _ssim(in_pytorch, input, target, blend, options, weight)
 
 
 def ms_ssim(
@@ -123,6 +183,7 @@ def ms_ssim(
     data_range: float = 1.0,
     window_size: int = 11,
     sigma: float = 1.5,
+    window: str = "gaussian",
     k1: float = 0.01,
     k2: float = 0.03,
     weights: Sequence[float] = MS_SSIM_WEIGHTS,
@@ -141,51 +202,49 @@ def ms_ssim(
         target: the same shape.
         data_range: the difference between the largest and the smallest possible value.
         window_size: side of the window in pixels, odd, 1 to 33.
-        sigma: standard deviation of the window in pixels.
+        sigma: standard deviation of the Gaussian in pixels.
+        window: ``"gaussian"``, or ``"uniform"`` for the same weight everywhere.
         k1: stabiliser of the means.
         k2: stabiliser of the variances.
         weights: the exponent of each scale, the finest first; fewer scales suit small images.
-        reduction: ``"mean"``, or ``"none"`` for the value of each plane.
+        reduction: ``"mean"``, ``"sum"``, or ``"none"`` for the value of each plane.
 
     Returns:
-        A scalar, or (B, C).
+        A scalar, or (B, C), the leading dimensions of ``input``.
 
     Raises:
         TypeError: as :func:`ssim`.
         ValueError: as :func:`ssim`, the images are too small for the scales, or a weight is
             negative.
     """
-    settings = check_multiscale_options(data_range, window_size, sigma, k1, k2, weights, reduction)
-    window_size = settings.window_size
-    smallest = (window_size - 1) * 2 ** (len(weights) - 1) + 1
-    input, target = _images(input, target, smallest, f"{len(weights)} scales")
-    if not use_kernel("ssim", input, target):
-        options: MSSSIMOptions = {
-            "data_range": data_range,
-            "window_size": window_size,
-            "sigma": sigma,
-            "k1": k1,
-            "k2": k2,
-            "weights": weights,
-            "reduction": reduction,
-        }
-        with without_autocast(input.device.type):
-            return reference.ms_ssim(input, target, **options)
-    dtype = input.dtype
-    if input.element_size() < 4:
-        input, target = input.float(), target.float()
-
-    def means(x: Tensor, y: Tensor, without_luminance: bool) -> Tensor:
-        chosen = settings._replace(c1=WITHOUT_LUMINANCE) if without_luminance else settings
-        return _mean(x, y, chosen, _Blend(offset=1, weight=-1), per_plane=True)
-
-    planes = multiscale(means, input, target, weights)
-    return (planes.mean() if reduction == "mean" else planes).to(dtype)
+    options: MSSSIMOptions = {
+        "data_range": data_range,
+        "window_size": window_size,
+        "sigma": sigma,
+        "window": window,
+        "k1": k1,
+        "k2": k2,
+        "weights": weights,
+        "reduction": reduction,
+    }
+    return _ms_ssim(reference.ms_ssim, input, target, _Blend(offset=1, weight=-1), options)
 
 
 def ms_ssim_loss(input: Tensor, target: Tensor, **options: Unpack[MSSSIMOptions]) -> Tensor:
     """1 − MS-SSIM, in [0, 1]; the arguments, result and errors are those of :func:`ms_ssim`."""
-    return 1 - ms_ssim(input, target, **options)
+    blend = _Blend(offset=0, weight=1)
+    return _ms_ssim(reference.ms_ssim_loss, input, target, blend, options)
+
+
+def ssim_of_planes(input: Tensor, target: Tensor, **options: Unpack[SSIMOptions]) -> Tensor:
+    """The mean of :func:`ssim` over each plane, (B, C) of images (B, C, H, W), without a map."""
+    settings, blend = check_options(**options), _Blend(offset=1, weight=-1)
+    data_range = options.get("data_range", 1.0)
+    input, target = checked_images(input, target, data_range, settings.smallest, "this window")
+    if use_kernel("ssim", input, target):
+        return _mean(input, target, settings, blend, per_plane=True).to(input.dtype)
+    options["reduction"] = "none"
+    return _ssim(reference.ssim, input, target, blend, options).mean((2, 3))
 
 
 class _Settings(NamedTuple):
@@ -196,6 +255,11 @@ class _Settings(NamedTuple):
     c1: float
     c2: float
     same: bool
+
+    @property
+    def smallest(self) -> int:
+        """The smallest side of an image that has a window."""
+        return 1 if self.same else self.window_size
 
     @property
     def constants(self) -> list[float]:
@@ -215,6 +279,7 @@ def check_options(
     data_range: float = 1.0,
     window_size: int = 11,
     sigma: float = 1.5,
+    window: str = "gaussian",
     k1: float = 0.01,
     k2: float = 0.03,
     padding: str = "valid",
@@ -224,26 +289,32 @@ def check_options(
     for name, value in (("data_range", data_range), ("sigma", sigma), ("k1", k1), ("k2", k2)):
         check_positive(name, value)
     window_size = odd_number("window_size", window_size, MAX_WINDOW_SIZE)
+    if window not in ("gaussian", "uniform"):
+        raise ValueError(f"window must be one of gaussian, uniform; got {window!r}")
     if padding not in ("valid", "same"):
         raise ValueError(f"padding must be one of valid, same; got {padding!r}")
-    check_reduction(reduction, ("none", "mean"))
+    check_reduction(reduction)
     c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    sigma = effective_sigma(sigma, window)
     return _Settings(window_size, sigma, c1, c2, padding == "same")
 
 
-def check_mse_options(alpha: float, **options: Unpack[SSIMOptions]) -> None:
-    """As :func:`check_options`, for :func:`ssim_mse_loss`."""
+def check_mse_options(alpha: float, weighted: bool = False, **options: Unpack[SSIMOptions]) -> None:
+    """As :func:`check_options`, for :func:`ssim_mse_loss`, with a map of weights or without."""
     check_constant("alpha", alpha)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in 0 to 1, got {alpha}")
-    if not check_options(**options).same and options.get("reduction") == "none":
-        raise ValueError("reduction 'none' needs padding 'same': SSIM has no value at the border")
+    same, reduction = check_options(**options).same, options.get("reduction", "mean")
+    if not same and (weighted or reduction != "mean"):
+        asked = "a weight" if weighted else f"reduction {reduction!r}"
+        raise ValueError(f"{asked} needs padding 'same': SSIM has no value at the border")
 
 
 def check_multiscale_options(
     data_range: float = 1.0,
     window_size: int = 11,
     sigma: float = 1.5,
+    window: str = "gaussian",
     k1: float = 0.01,
     k2: float = 0.03,
     weights: Sequence[float] = MS_SSIM_WEIGHTS,
@@ -252,18 +323,23 @@ def check_multiscale_options(
     """As :func:`check_options`, for :func:`ms_ssim`."""
     if len(weights) == 0 or not all(0 <= weight < math.inf for weight in weights):
         raise ValueError(f"weights must be one or more finite numbers of at least 0, got {weights}")
-    return check_options(data_range, window_size, sigma, k1, k2, "valid", reduction)
+    return check_options(data_range, window_size, sigma, window, k1, k2, "valid", reduction)
 
 
-def _images(input: Tensor, target: Tensor, smallest: int, what_for: str) -> tuple[Tensor, Tensor]:
-    """The images in one dtype, float32 at least under autocast."""
+def checked_images(
+    input: Tensor, target: Tensor, data_range: float, smallest: int, what_for: str
+) -> tuple[Tensor, Tensor]:
+    """The images in one floating-point dtype, float32 at least under autocast."""
+    input, target = (
+        _floating(name, image, data_range) for name, image in (("input", input), ("target", target))
+    )
     check_pair(input, target)
-    if input.dim() != 4:
-        raise ValueError(f"input must be (B, C, H, W), got {tuple(input.shape)}")
-    if min(input.shape[2:]) < smallest:
+    if input.dim() < 2:
+        raise ValueError(f"input must be (B, C, H, W) or another (…, H, W), got {_shape(input)}")
+    if min(input.shape[-2:]) < smallest:
         raise ValueError(
             f"input must be at least {smallest}×{smallest} for {what_for}, "
-            f"got {input.shape[2]}×{input.shape[3]}"
+            f"got {input.shape[-2]}×{input.shape[-1]}, the last two sides of {_shape(input)}"
         )
     dtype = torch.promote_types(input.dtype, target.dtype)
     if autocast_enabled(input.device.type):
@@ -271,28 +347,90 @@ def _images(input: Tensor, target: Tensor, smallest: int, what_for: str) -> tupl
     return input.to(dtype), target.to(dtype)
 
 
+def _shape(image: Tensor) -> tuple[int, ...]:
+    return tuple(image.shape)
+
+
+def _floating(name: str, image: Tensor, data_range: float) -> Tensor:
+    """Integers as float32; anything else as it is, for :func:`check_pair`."""
+    if not isinstance(image, Tensor) or image.dtype not in _INTEGERS:
+        return image
+    if data_range == 1:
+        raise ValueError(
+            f"{name} of {image.dtype} needs its data_range, such as data_range=255 for 8 bits"
+        )
+    return image.float()
+
+
 def _ssim(
-    in_pytorch: Callable[..., Tensor],
+    in_pytorch: Callable[..., Any],
     input: Tensor,
     target: Tensor,
     blend: _Blend,
     options: SSIMOptions,
+    weight: Tensor | None = None,
 ) -> Tensor:
     settings = check_options(**options)
-    smallest = 1 if settings.same else settings.window_size
-    input, target = _images(input, target, smallest, "this window")
+    reduction = options.get("reduction", "mean")
+    if weight is not None:
+        options = options.copy()
+        options["reduction"] = "none"
+        each = _ssim(in_pytorch, input, target, blend, options)
+        check_weight(weight, input.shape, input.device)
+        padding = "same" if settings.same else "valid"
+        return reduced(each, reduction, of_windows(weight, settings.window_size, padding))
+    data_range = options.get("data_range", 1.0)
+    input, target = checked_images(input, target, data_range, settings.smallest, "this window")
+    if not use_kernel("ssim", input, target):
+        with without_autocast(input.device.type):
+            computed: Tensor = in_pytorch(input, target, **options)
+            return computed
+    x, y = as_batch(input), as_batch(target)
+    # The mean of nothing is NaN, its sum is not.
+    if reduction == "mean" or (reduction == "sum" and input.numel() > 0):
+        value = _mean(x, y, settings, blend, per_plane=False)
+        if reduction == "sum":
+            value = value * (x.shape[0] * x.shape[1] * _windows(x, settings))
+        return value.to(input.dtype)
+    similarity: Tensor = _map(x, y, settings.window_size, settings.constants, settings.same)
+    result = (blend.offset + blend.weight) - blend.weight * similarity
+    if blend.mse_weight != 0:
+        result = result + blend.mse_weight * (x - y).to(result.dtype).square()
+    result = result.reshape(*input.shape[:-2], *result.shape[-2:])
+    return reduced(result, reduction).to(input.dtype)
+
+
+def _ms_ssim(
+    in_pytorch: Callable[..., Tensor],
+    input: Tensor,
+    target: Tensor,
+    blend: _Blend,
+    options: MSSSIMOptions,
+) -> Tensor:
+    settings = check_multiscale_options(**options)
+    weights, data_range = options.get("weights", MS_SSIM_WEIGHTS), options.get("data_range", 1.0)
+    smallest = (settings.window_size - 1) * 2 ** (len(weights) - 1) + 1
+    input, target = checked_images(input, target, data_range, smallest, f"{len(weights)} scales")
     if not use_kernel("ssim", input, target):
         with without_autocast(input.device.type):
             return in_pytorch(input, target, **options)
-    if options.get("reduction", "mean") == "mean":
-        return _mean(input, target, settings, blend, per_plane=False).to(input.dtype)
-    similarity: Tensor = _map(
-        input, target, settings.window_size, settings.constants, settings.same
-    )
-    result = (blend.offset + blend.weight) - blend.weight * similarity
-    if blend.mse_weight != 0:
-        result = result + blend.mse_weight * (input - target).to(result.dtype).square()
-    return result.to(input.dtype)
+    dtype, planes = input.dtype, input.shape[:-2]
+    if input.element_size() < 4:
+        input, target = input.float(), target.float()
+
+    def means(x: Tensor, y: Tensor, without_luminance: bool) -> Tensor:
+        chosen = settings._replace(c1=WITHOUT_LUMINANCE) if without_luminance else settings
+        return _mean(x, y, chosen, _Blend(offset=1, weight=-1), per_plane=True)
+
+    similarity = multiscale(means, as_batch(input), as_batch(target), weights).reshape(planes)
+    values = (blend.offset + blend.weight) - blend.weight * similarity
+    return reduced(values, options.get("reduction", "mean")).to(dtype)
+
+
+def _windows(images: Tensor, settings: _Settings) -> int:
+    """How many windows a plane has."""
+    less = 0 if settings.same else settings.window_size - 1
+    return (images.shape[2] - less) * (images.shape[3] - less)
 
 
 def _reference(

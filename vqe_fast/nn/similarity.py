@@ -1,4 +1,4 @@
-"""Losses as modules."""
+"""SSIM's and MS-SSIM's losses as modules."""
 
 from __future__ import annotations
 
@@ -7,37 +7,9 @@ from typing import Any, Unpack
 
 from torch import Tensor, nn
 
-from vqe_fast.ops import charbonnier_loss, ms_ssim_loss, ssim_loss, ssim_mse_loss
-from vqe_fast.ops._checks import check_positive, check_reduction
+from vqe_fast.ops import ms_ssim_loss, ssim_loss, ssim_mse_loss
 from vqe_fast.ops.ssim import check_mse_options, check_multiscale_options, check_options
 from vqe_fast.reference.ssim import MSSSIMOptions, SSIMOptions
-
-
-class CharbonnierLoss(nn.Module):
-    """Charbonnier loss √(x² + ε²) of x = input − target, :func:`vqe_fast.ops.charbonnier_loss`.
-
-    Args:
-        eps: ε, in the units of the values.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-
-    Raises:
-        ValueError: ``eps`` is not above 0, or ``reduction`` is unknown.
-    """
-
-    def __init__(self, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__()
-        check_positive("eps", eps)
-        check_reduction(reduction)
-        self.eps = eps
-        self.reduction = reduction
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss of two tensors of one shape."""
-        return charbonnier_loss(input, target, self.eps, self.reduction)
-
-    def extra_repr(self) -> str:
-        """The options, for ``repr``."""
-        return f"eps={self.eps}, reduction={self.reduction!r}"
 
 
 class _SimilarityLoss(nn.Module):
@@ -58,7 +30,15 @@ class _SimilarityLoss(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
-class SSIMLoss(_SimilarityLoss):
+class _WeightedLoss(_SimilarityLoss):
+    """One that takes a map of weights."""
+
+    def forward(self, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of two images of one shape, times the weight of each pixel if it is given."""
+        return type(self).function(input, target, weight=weight, **self.options)
+
+
+class SSIMLoss(_WeightedLoss):
     """SSIM loss, 1 − SSIM of two images; see :func:`vqe_fast.ops.ssim_loss`.
 
     Args:
@@ -76,7 +56,7 @@ class SSIMLoss(_SimilarityLoss):
         super().__init__(**options)
 
 
-class SSIMMSELoss(_SimilarityLoss):
+class SSIMMSELoss(_WeightedLoss):
     """α·(1 − SSIM) + (1 − α)·MSE, CAR-CNN eq. 7; see :func:`vqe_fast.ops.ssim_mse_loss`.
 
     Args:
