@@ -47,6 +47,8 @@ def one_of(name: str, value: object, *known: int) -> int:
 
 
 def _as_int(value: object) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return int(value)
     return None

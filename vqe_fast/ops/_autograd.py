@@ -21,7 +21,11 @@ def is_transformed() -> bool:
 
 
 def differentiable(
-    name: str, setup_context: Callable[..., None], backward: Callable[..., Any]
+    name: str,
+    setup_context: Callable[..., None],
+    backward: Callable[..., Any],
+    *,
+    keeps: bool = False,
 ) -> Callable[..., Any]:
     """The operator ``vqe_fast::name`` with its derivative.
 
@@ -33,9 +37,12 @@ def differentiable(
         name: of a schema in ``csrc/library.cpp``.
         setup_context: (ctx, inputs, output) → nothing, what the backward needs.
         backward: (ctx, *grads) → a gradient for each argument.
+        keeps: whether all results but the first are for the backward alone, which finds them as
+            ``ctx.kept``; a node of one result is a cheaper one.
 
     Returns:
-        A function of the schema's arguments, all of them by position.
+        A function of the schema's arguments, all of them by position; with ``keeps`` its result
+        is the first of the schema's.
     """
     if _library.cpu_problem is not None:
 
@@ -49,16 +56,20 @@ def differentiable(
         with torch._C._AutoDispatchBelowAutograd():
             output = overload(*arguments)
         setup_context(ctx, arguments, output)
-        return output
+        if not keeps:
+            return output
+        value, *ctx.kept = output
+        return value
 
     members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     node = type(name, (torch.autograd.Function,), members)
     # Function.apply asks again whether a transform of torch.func is at work.
     apply = super(torch.autograd.Function, node).apply  # type: ignore[misc]
 
+    def is_recorded(arguments: tuple[Any, ...]) -> bool:
+        return torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments)
+
     def run(*arguments: Any) -> Any:
-        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
-            return apply(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
             return overload(*arguments)
 
@@ -67,14 +78,21 @@ def differentiable(
             raise NotImplementedError(
                 f"vqe_fast::{name} has no forward-mode derivative; the functions of vqe_fast.ops do"
             )
-        return run(*arguments)
+        if not is_recorded(arguments):
+            return run(*arguments)
+        output = apply(*arguments)
+        return (output, *output.grad_fn.kept) if keeps else output
 
     _fragment.impl(name, autograd_kernel, "Autograd")
 
     def operator(*arguments: Any) -> Any:
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
-            return overload(*arguments)
-        return run(*arguments)
+            output = overload(*arguments)
+        elif is_recorded(arguments):
+            return apply(*arguments)
+        else:
+            output = run(*arguments)
+        return output[0] if keeps else output
 
     return operator
 
@@ -126,7 +144,7 @@ def scaled(gradient: Tensor, scale: Tensor) -> Tensor:
     if type(gradient) is not Tensor:
         return gradient * scale
     # A plain loss.backward() scales by 1; only a CPU tensor can be looked at for free.
-    if scale.device.type == "cpu" and scale.dim() == 0 and scale.item() == 1:
+    if scale.is_cpu and scale.dim() == 0 and scale.item() == 1:
         return gradient
     return gradient.mul_(scale)
 

@@ -85,15 +85,17 @@ def kernel_problem(operator: str, device_type: str) -> str | None:
 
 def use_kernel(operator: str, *tensors: Tensor) -> bool:
     """Whether to run the kernel on these tensors, checked ones of one device and dtype."""
-    device_type = tensors[0].device.type
     if is_transformed():
         return False
+    device_type = tensors[0].device.type
     problem = kernel_problem(operator, device_type)
+    if problem is None:
+        return True
     # Not torch.compiler.disable: that breaks graphs, and importing what it needs takes a second.
     is_silent = device_type == "meta" or torch.compiler.is_compiling()
-    if problem is not None and _forced == "auto" and not is_silent:
+    if _forced == "auto" and not is_silent:
         _say_once(operator, problem)
-    return problem is None
+    return False
 
 
 @functools.cache

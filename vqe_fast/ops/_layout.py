@@ -13,9 +13,12 @@ def memory_order(*tensors: Tensor) -> list[int] | None:
     Returns:
         The permutation, or nothing if no permutation does that for all of them or none is needed.
     """
-    first = tensors[0]
-    if all(tensor.is_contiguous() for tensor in tensors):
+    for tensor in tensors:
+        if not tensor.is_contiguous():
+            break
+    else:
         return None
+    first = tensors[0]
     order = sorted(range(first.dim()), key=first.stride, reverse=True)
     if all(tensor.permute(order).is_contiguous() for tensor in tensors):
         return order

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from vqe_fast import reference
 from vqe_fast.ops import _library
-from vqe_fast.ops._autocast import autocast_enabled
+from vqe_fast.ops._autocast import in_one_dtype
 from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import REDUCTIONS, check_pair, check_positive, check_reduction
@@ -15,11 +18,16 @@ from vqe_fast.ops._layout import inverse, memory_order
 from vqe_fast.ops._weight import check_weight
 from vqe_fast.reference._reduction import reduced
 
-# The smallest and the largest number above 0 of what tensors are computed in.
-_SQUARES = {
-    dtype: (torch.finfo(dtype).tiny * torch.finfo(dtype).eps, torch.finfo(dtype).max)
+# The smallest and the largest ε whose square is a number above 0 of what tensors are computed in.
+_EPS = {
+    dtype: (
+        math.sqrt(torch.finfo(dtype).tiny * torch.finfo(dtype).eps),
+        math.sqrt(torch.finfo(dtype).max),
+    )
     for dtype in (torch.float32, torch.float64)
 }
+_NOTHING = (None,)
+_LEAST, _MOST = _EPS[torch.float32]
 
 
 def charbonnier_loss(
@@ -58,29 +66,29 @@ def charbonnier_loss(
             above 0 or has no square, or ``reduction`` is unknown.
     """
     check_pair(input, target)
-    _check_eps(eps)
-    check_positive("eps", eps)
     check_reduction(reduction)
     if weight is not None:
         check_weight(weight, input.shape, input.device)
         return reduced(charbonnier_loss(input, target, eps, "none"), reduction, weight)
-    dtype = torch.promote_types(input.dtype, target.dtype)
-    if autocast_enabled(input.device.type):
-        dtype = torch.promote_types(dtype, torch.float32)
-    _check_square(eps, dtype)
-    input, target = input.to(dtype), target.to(dtype)
+    input, target = in_one_dtype(input, target)
+    # Of any other kind or size it is looked at more closely.
+    if type(eps) is not float or not _LEAST <= eps <= _MOST:
+        _check_eps(eps, input.dtype)
     if not use_kernel("charbonnier", input, target):
         return reference.charbonnier_loss(input, target, eps, reduction)
     order = memory_order(input, target)
     if order is not None:
         input, target = input.permute(order), target.permute(order)
     wanted = reduction != "none" and _gradient_is_wanted(input, target)
-    loss: Tensor = _operator(input, target, eps, REDUCTIONS[reduction], wanted)[0]
+    loss: Tensor = _operator(input, target, eps, REDUCTIONS[reduction], wanted)
     return loss if order is None or reduction != "none" else loss.permute(inverse(order))
 
 
-def _check_eps(eps: object) -> None:
-    """Says what call was meant where other libraries have something else in the third place."""
+def _check_eps(eps: Any, dtype: torch.dtype) -> None:
+    """Raises unless ε is a number whose square is one above 0 in what a dtype is computed in.
+
+    Says what call was meant where other libraries have something else in the third place.
+    """
     if isinstance(eps, str):
         raise TypeError(
             f"eps must be a number, got {eps!r}; a reduction is given by name: "
@@ -91,6 +99,13 @@ def _check_eps(eps: object) -> None:
             "eps must be a number, got a tensor; a map of weights is given by name: "
             "charbonnier_loss(input, target, weight=…)"
         )
+    check_positive("eps", eps)
+    least, most = _EPS[torch.float64 if dtype == torch.float64 else torch.float32]
+    if not least <= eps <= most:
+        raise ValueError(
+            f"eps must be {least:.1e} to {most:.1e} for {dtype}, where its square "
+            f"would be 0 or infinite otherwise; got {eps}"
+        )
 
 
 def _gradient_is_wanted(input: Tensor, target: Tensor) -> bool:
@@ -100,16 +115,6 @@ def _gradient_is_wanted(input: Tensor, target: Tensor) -> bool:
     """
     wanted = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
     return wanted and input.dtype != torch.float16
-
-
-def _check_square(eps: float, dtype: torch.dtype) -> None:
-    """Raises ValueError unless ε² is above 0 in what tensors of a dtype are computed in."""
-    smallest, largest = _SQUARES[torch.float64 if dtype == torch.float64 else torch.float32]
-    if not smallest <= eps * eps <= largest:
-        raise ValueError(
-            f"eps must be {smallest**0.5:.1e} to {largest**0.5:.1e} for {dtype}, where its square "
-            f"would be 0 or infinite otherwise; got {eps}"
-        )
 
 
 def _fake(
@@ -129,16 +134,10 @@ def _fake_backward(
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     input, target, ctx.eps, ctx.reduction, wanted = inputs
     ctx.save_for_backward(input, target)
-    _, gradient = output
-    ctx.mark_non_differentiable(gradient)
-    ctx.set_materialize_grads(False)  # or autograd would fill a tensor of zeros for the gradient
-    if wanted and ctx.reduction != REDUCTIONS["none"]:
-        ctx.gradient = gradient
+    ctx.wanted = wanted and ctx.reduction != REDUCTIONS["none"]
 
 
-def _backward(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-untyped-def]
-    if grad_output is None:
-        return (None,) * 5
+def _backward(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     needed = ctx.needs_input_grad[:2]
     if wants_reference(grad_output):
         name = next(name for name, number in REDUCTIONS.items() if number == ctx.reduction)
@@ -150,9 +149,9 @@ def _backward(ctx, grad_output: Tensor | None, _: None):  # type: ignore[no-unty
         return *gradients, None, None, None
     # The gradient is this node's own until it is handed on, so it is scaled in place. One thread
     # takes it; who comes later, with retain_graph, gets a new one.
-    gradient = vars(ctx).pop("gradient", None)
+    (gradient,) = vars(ctx).pop("kept", _NOTHING)
     # ρ is even: the gradient of the target is that of the input with its sign changed.
-    if gradient is None:
+    if gradient is None or not ctx.wanted:
         input, target = ctx.saved_tensors
         pair = (input, target) if needed[0] else (target, input)
         gradient = torch.ops.vqe_fast.charbonnier_loss_backward(
@@ -181,7 +180,7 @@ def _cuda_backward(
     return charbonnier.charbonnier_loss_backward(grad_output, input, target, eps, reduction)
 
 
-_operator = differentiable("charbonnier_loss", _setup_context, _backward)
+_operator = differentiable("charbonnier_loss", _setup_context, _backward, keeps=True)
 
 if _library.cpu_problem is None:
     _NAME = "vqe_fast::charbonnier_loss"

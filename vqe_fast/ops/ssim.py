@@ -13,7 +13,7 @@ from torch import Tensor
 from vqe_fast import reference
 from vqe_fast._whole_number import odd_number
 from vqe_fast.ops import _library
-from vqe_fast.ops._autocast import autocast_enabled, without_autocast
+from vqe_fast.ops._autocast import in_one_dtype, without_autocast
 from vqe_fast.ops._autograd import differentiable, reference_gradients, scaled, wants_reference
 from vqe_fast.ops._backend import use_kernel
 from vqe_fast.ops._checks import check_constant, check_pair, check_positive, check_reduction
@@ -286,8 +286,14 @@ def check_options(
     reduction: str = "mean",
 ) -> _Settings:
     """The options of :func:`ssim` as the operators take them; ValueError for a wrong one."""
-    for name, value in (("data_range", data_range), ("sigma", sigma), ("k1", k1), ("k2", k2)):
-        check_positive(name, value)
+    # Of any other kind or size they are looked at more closely.
+    for value in (data_range, sigma, k1, k2):
+        if type(value) is not float or not 0 < value < math.inf:
+            check_positive("data_range", data_range)
+            check_positive("sigma", sigma)
+            check_positive("k1", k1)
+            check_positive("k2", k2)
+            break
     window_size = odd_number("window_size", window_size, MAX_WINDOW_SIZE)
     if window not in ("gaussian", "uniform"):
         raise ValueError(f"window must be one of gaussian, uniform; got {window!r}")
@@ -330,30 +336,22 @@ def checked_images(
     input: Tensor, target: Tensor, data_range: float, smallest: int, what_for: str
 ) -> tuple[Tensor, Tensor]:
     """The images in one floating-point dtype, float32 at least under autocast."""
-    input, target = (
-        _floating(name, image, data_range) for name, image in (("input", input), ("target", target))
-    )
+    input, target = _floating("input", input, data_range), _floating("target", target, data_range)
     check_pair(input, target)
-    if input.dim() < 2:
-        raise ValueError(f"input must be (B, C, H, W) or another (…, H, W), got {_shape(input)}")
-    if min(input.shape[-2:]) < smallest:
+    shape = input.shape
+    if len(shape) < 2:
+        raise ValueError(f"input must be (B, C, H, W) or another (…, H, W), got {tuple(shape)}")
+    if shape[-1] < smallest or shape[-2] < smallest:
         raise ValueError(
             f"input must be at least {smallest}×{smallest} for {what_for}, "
-            f"got {input.shape[-2]}×{input.shape[-1]}, the last two sides of {_shape(input)}"
+            f"got {shape[-2]}×{shape[-1]}, the last two sides of {tuple(shape)}"
         )
-    dtype = torch.promote_types(input.dtype, target.dtype)
-    if autocast_enabled(input.device.type):
-        dtype = torch.promote_types(dtype, torch.float32)
-    return input.to(dtype), target.to(dtype)
-
-
-def _shape(image: Tensor) -> tuple[int, ...]:
-    return tuple(image.shape)
+    return in_one_dtype(input, target)
 
 
 def _floating(name: str, image: Tensor, data_range: float) -> Tensor:
     """Integers as float32; anything else as it is, for :func:`check_pair`."""
-    if not isinstance(image, Tensor) or image.dtype not in _INTEGERS:
+    if not isinstance(image, Tensor) or image.is_floating_point() or image.dtype not in _INTEGERS:
         return image
     if data_range == 1:
         raise ValueError(
@@ -391,7 +389,7 @@ def _ssim(
         value = _mean(x, y, settings, blend, per_plane=False)
         if reduction == "sum":
             value = value * (x.shape[0] * x.shape[1] * _windows(x, settings))
-        return value.to(input.dtype)
+        return value if value.dtype == input.dtype else value.to(input.dtype)
     similarity: Tensor = _map(x, y, settings.window_size, settings.constants, settings.same)
     result = (blend.offset + blend.weight) - blend.weight * similarity
     if blend.mse_weight != 0:
@@ -463,10 +461,11 @@ def _mean(
     input: Tensor, target: Tensor, settings: _Settings, blend: _Blend, per_plane: bool
 ) -> Tensor:
     # The gradient is computed along with the value: what it needs is at hand then.
-    needed = [torch.is_grad_enabled() and image.requires_grad for image in (input, target)]
+    enabled = torch.is_grad_enabled()
+    needed = enabled and input.requires_grad, enabled and target.requires_grad
     constants = [*settings.constants, *blend]
-    choices = [int(choice) for choice in (settings.same, per_plane, *needed)]
-    value: Tensor = _mean_operator(input, target, settings.window_size, constants, choices)[0]
+    choices = [int(settings.same), int(per_plane), int(needed[0]), int(needed[1])]
+    value: Tensor = _mean_operator(input, target, settings.window_size, constants, choices)
     return value
 
 
@@ -487,21 +486,15 @@ def _fake_mean(input, target, window_size, constants, choices):  # type: ignore[
 
 def _setup_mean(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.save_for_backward(*inputs[:2])
-    _, _, ctx.window_size, ctx.constants, ctx.choices = inputs
-    _, *gradients = output
-    ctx.mark_non_differentiable(*gradients)
-    ctx.set_materialize_grads(False)  # or autograd would fill images of zeros for the gradients
-    ctx.gradients = gradients
+    ctx.options = inputs[2:]
 
 
-def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no-untyped-def]
-    if grad_value is None:
-        return (None,) * 5
+def _backward_mean(ctx, grad_value: Tensor):  # type: ignore[no-untyped-def]
     needed = ctx.needs_input_grad[:2]
-    same, per_plane, *computed = ctx.choices
+    window_size, constants, (same, per_plane, *computed) = ctx.options
     if wants_reference(grad_value):
-        sigma, c1, c2, *blended = ctx.constants
-        settings, blend = _Settings(ctx.window_size, sigma, c1, c2, same), _Blend(*blended)
+        sigma, c1, c2, *blended = constants
+        settings, blend = _Settings(window_size, sigma, c1, c2, same), _Blend(*blended)
 
         def value(x: Tensor, y: Tensor) -> Tensor:
             return _reference(x, y, settings, blend, "plane" if per_plane else "mean")
@@ -509,14 +502,12 @@ def _backward_mean(ctx, grad_value: Tensor | None, *_: None):  # type: ignore[no
         return *reference_gradients(value, ctx.saved_tensors, needed, grad_value), None, None, None
     # The gradients are this node's own until they are handed on, so they are scaled in place. One
     # thread takes them; who comes later, with retain_graph, gets new ones.
-    gradients = vars(ctx).pop("gradients", None)
+    gradients = vars(ctx).pop("kept", None)
     images = ctx.saved_tensors
     if gradients is None or tuple(computed) != needed:
         choices = [same, per_plane, *map(int, needed)]
-        _, *gradients = torch.ops.vqe_fast.ssim_mean(
-            *images, ctx.window_size, ctx.constants, choices
-        )
-    scale = grad_value[..., None, None] if grad_value.dim() else grad_value
+        _, *gradients = torch.ops.vqe_fast.ssim_mean(*images, window_size, constants, choices)
+    scale = grad_value[..., None, None] if per_plane else grad_value
     gradients = (
         scaled(gradient, scale).to(image.dtype) if need else None
         for gradient, image, need in zip(gradients, images, needed, strict=True)
@@ -563,7 +554,7 @@ def _backward_map(ctx, grad_output: Tensor):  # type: ignore[no-untyped-def]
     return *gradients, None, None, None
 
 
-_mean_operator = differentiable("ssim_mean", _setup_mean, _backward_mean)
+_mean_operator = differentiable("ssim_mean", _setup_mean, _backward_mean, keeps=True)
 _map = differentiable("ssim_map", _setup_map, _backward_map)
 
 if _library.cpu_problem is None:
