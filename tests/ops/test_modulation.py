@@ -752,3 +752,15 @@ def test_triton_compiles_for_gpus():
     assert len(footprints) == 2 * len(asked)
     for (index, arch), footprint in footprints.items():
         assert footprint.fits(arch), (asked[index], footprint)
+
+
+@pytest.mark.parametrize("dtype", (torch.bfloat16, torch.float16), ids=str)
+@pytest.mark.parametrize("of", (ops, reference), ids=("kernel", "reference"))
+def test_16_bits_are_rounded_once(of, dtype):
+    """What a slope makes of a feature was rounded before its gain."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 9, 7, generator=generator).to(dtype)
+    gains = torch.rand(2, 3, generator=generator)
+    options = {"activation": "leaky_relu", "negative_slope": 0.1}
+    exact = of.qp_modulate(features.float(), gains, **options).to(dtype)
+    assert torch.equal(of.qp_modulate(features, gains, **options), exact)

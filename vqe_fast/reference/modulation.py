@@ -23,13 +23,12 @@ def qp_modulate(
 
     Stores the gains at the size of the features.
     """
+    computed = computed_dtype(features)
+    activated, gains = features.to(computed), gains.to(computed)
     if activation == "relu":
-        activated = F.relu(features)
+        activated = F.relu(activated)
     elif activation == "leaky_relu":
-        activated = F.leaky_relu(features, negative_slope)
-    else:
-        activated = features
-    gains = gains.to(computed_dtype(features))
+        activated = F.leaky_relu(activated, negative_slope)
     if gains.dim() == 2:
         gains = gains[:, :, None, None]
     for dim in (2, 3):
