@@ -9,6 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import vqe_fast
+from support.process_group import one_process
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
 from vqe_fast.nn.kept import Kept, holding
 
@@ -97,6 +98,16 @@ def test_autocast_and_backend_make_their_own(modulation):
     with vqe_fast.backend("reference"):
         assert modulation.gains(30) is not kept
     assert modulation.gains(30) is kept
+
+
+@torch.no_grad()
+def test_parameters_that_fsdp_gathers(modulation):
+    """Into the same memory, without another version."""
+    with one_process():
+        before = modulation.gains(30).clone()
+        with torch.autograd._unsafe_preserve_version_counter(modulation.bias):
+            modulation.bias.add_(1)
+        assert not torch.equal(modulation.gains(30), before)
 
 
 def test_parameters_without_versions():

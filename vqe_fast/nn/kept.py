@@ -39,8 +39,9 @@ class Kept:
     not see either, those through ``.data``, are not seen.
 
     Nothing is kept with gradients, under autocast, while a graph is traced, compiled or captured,
-    nor of tensors without a version, those of inference mode, or without memory. Several threads
-    may ask. Copies begin with nothing.
+    in a process group, where FSDP gathers other parameters into the same memory unseen, nor of
+    tensors without a version, those of inference mode, or without memory. Several threads may ask.
+    Copies begin with nothing.
 
     Args:
         size: most tensors that are kept.
@@ -66,7 +67,7 @@ class Kept:
         if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return make()
         device = sources[0].device
-        if device.type == "meta" or autocast_enabled(device.type):
+        if device.type == "meta" or autocast_enabled(device.type) or _in_process_group():
             return make()
         try:
             marks = tuple((each.data_ptr(), each._version, each.dtype) for each in sources)
@@ -104,3 +105,7 @@ class Kept:
             self._entries[place] = kept, kept._version, aliases
             while len(self._entries) > self._size:
                 self._entries.popitem(last=False)
+
+
+def _in_process_group() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
