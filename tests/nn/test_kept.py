@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
 
 import vqe_fast
 from support.process_group import one_process
@@ -108,6 +109,21 @@ def test_parameters_that_fsdp_gathers(modulation):
         with torch.autograd._unsafe_preserve_version_counter(modulation.bias):
             modulation.bias.add_(1)
         assert not torch.equal(modulation.gains(30), before)
+
+
+@torch.no_grad()
+def test_parameters_with_tangents(modulation):
+    """Whose memory is that of parameters without."""
+    features = torch.ones(1, 6, 1, 1)
+    expected = modulation(features, 30)
+    with forward_ad.dual_level():
+        duals = {
+            name: forward_ad.make_dual(parameter.detach(), torch.ones_like(parameter))
+            for name, parameter in modulation.named_parameters()
+        }
+        result = torch.func.functional_call(modulation, duals, (features, 30))
+        assert forward_ad.unpack_dual(result).tangent.abs().sum() > 0
+    assert torch.equal(modulation(features, 30), expected)
 
 
 def test_parameters_without_versions():
