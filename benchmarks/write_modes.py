@@ -36,6 +36,7 @@ _NOTES = {
     "compiled grad": "`torch.func.grad` under `torch.compile(fullgraph=True)`.",
     "torch.compile": "`fullgraph=True`; the tests of each operator also generate code.",
     "torch.compile, dynamic shapes": "A second and a third size without compiling again.",
+    "compiled autograd": "The backward pass alone as one graph.",
     "torch.export": "Saved and loaded again; `torch.jit.trace` too.",
     "make_fx": "Value and gradient in one graph, with symbolic sizes.",
     "AOTInductor": "A package that Python loads again, after `import vqe_fast`.",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch._dynamo import compiled_autograd
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from support.modes import backward, compiled, leaves_of, squared
@@ -83,6 +84,12 @@ def step_of_fx(function, tensors):
     return make_fx(step, tracing_mode="symbolic")(*leaves_of(tensors))
 
 
+def with_compiled_autograd(function, tensors):
+    torch.compiler.reset()
+    with compiled_autograd._enable(torch.compile(fullgraph=True, backend="aot_eager")):
+        return backward(function, tensors)
+
+
 class Graph(NamedTuple):
     """How a graph is made of a function and tensors, how it is called, and what that gives."""
 
@@ -94,6 +101,7 @@ class Graph(NamedTuple):
 GRAPHS = {
     "torch.compile": Graph(compiled_before, backward, backward),
     "torch.compile, dynamic shapes": Graph(compiled_for_any_size, two_more_sizes, two_more_sizes),
+    "compiled autograd": Graph(lambda f, t: f, with_compiled_autograd, backward),
     "torch.export": Graph(exported, value, value),
     "torch.export, dynamic shapes": Graph(exported_for_any_size, another_size, another_size),
     "torch.jit.trace": Graph(traced, value, value),
