@@ -35,7 +35,8 @@ _NOTES = {
     "grad": "This and the following to `functionalize` are transforms of `torch.func`.",
     "compiled grad": "`torch.func.grad` under `torch.compile(fullgraph=True)`.",
     "torch.compile": "`fullgraph=True`; the tests of each operator also generate code.",
-    "torch.compile, dynamic shapes": "A second and a third size without compiling again.",
+    "torch.compile, dynamic shapes": "A second and a third size without compiling again. Sizes "
+    "that are equal in the first call torch takes for one, and compiles again when they differ.",
     "compiled autograd": "The backward pass alone as one graph.",
     "torch.export": "Saved and loaded again; `torch.jit.trace` too.",
     "make_fx": "Value and gradient in one graph, with symbolic sizes.",
