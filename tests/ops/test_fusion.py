@@ -59,7 +59,7 @@ class TestLocalVariance(_FusionContract):
     def schema_calls(self, tensors, variant):
         names, (image,) = torch.ops.vqe_fast, tensors
         radius = variant.get("radius", 11)
-        yield names.local_variance.default, (image, [], radius)
+        yield names.local_variance.default, (image, [image], radius)
         others = [1 - image.detach(), 0.5 * image.detach()]
         for neighbours in (others[:1], others):
             yield names.local_variance.default, (image.detach(), neighbours, radius)

@@ -1,36 +1,44 @@
-"""Operators wherever PyTorch differentiates: right, whether by a kernel or by the reference."""
+"""Operators wherever PyTorch goes: right, whether by a kernel or by the reference, or refused."""
 
-from functools import partial
+import itertools
+from pathlib import Path
 
 import pytest
 import torch
+import write_modes
 from torch.autograd import forward_ad
 
-from support.modes import FILES, MODES, OPERATORS, seeded
+from support.mode_cells import ALONE, PARALLEL, cell
+from support.modes import OPERATORS, seeded
 from vqe_fast import backend, ops, reference
 
+PAGE = (Path(__file__).parents[2] / "docs" / "modes.md").read_text("utf-8")
+WRITTEN = write_modes.written(PAGE)
 
-@pytest.mark.parametrize("mode", MODES)
+
+@pytest.mark.parametrize("mode", ALONE)
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_modes(operator, mode):
-    """Forward derivatives were 0 in silence, and torch.func refused."""
-    call, shapes = OPERATORS[operator]
-    found, expected = (MODES[mode](partial(call, of), seeded(*shapes)) for of in (ops, reference))
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+    """Forward derivatives were 0 in silence, torch.func refused, an infinite number had no place in
+    JSON, a list of bools none in TorchScript."""
+    assert cell(operator, mode) == WRITTEN.get((operator, mode)), "run make modes"
 
 
-@pytest.mark.parametrize("mode", FILES)
-@pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.torch.jit")
-def test_graphs_in_files(operator, mode):
-    """An infinite number had no place in JSON, a list of bools none in TorchScript."""
-    call, shapes = OPERATORS[operator]
-    tensors = seeded(*shapes)
-    function = partial(call, ops)
-    loaded, graph = FILES[mode](function, tensors)
-    assert "vqe_fast" in graph
-    torch.testing.assert_close(loaded(*tensors), function(*tensors))
+@pytest.mark.parametrize("modes", [["AOTInductor"], PARALLEL], ids=["AOTInductor", "parallel"])
+def test_modes_together(modes):
+    """An empty list of tensors came out of a package of AOTInductor as None."""
+    for operator, mode in itertools.product(OPERATORS, modes):
+        assert cell(operator, mode) == WRITTEN.get((operator, mode)), "run make modes"
+
+
+def test_page():
+    assert write_modes.page(lambda *place: WRITTEN.get(place)) == PAGE, "run make modes"
+
+
+def test_every_operator_is_in_the_table():
+    """ms_ssim_loss is what is left of ms_ssim."""
+    names = {name.partition(",")[0] for name in OPERATORS}
+    assert names | {"ms_ssim_loss"} == set(ops.__all__)
 
 
 def test_a_schema_refuses_tangents():

@@ -103,6 +103,18 @@ def test_integers(name, dtype):
     test_dtypes_that_nothing_computes_with(name, dtype, r"convert it with \.float\(\)$", "auto")
 
 
+@EVERY
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors(name):
+    """Their layout is that of dense ones; torch's own error was an internal one, to be reported."""
+    function, shapes = OPERATORS[name]
+    for index, argument in enumerate(shapes):
+        tensors = tensors_for(name)
+        tensors[index] = torch.nested.nested_tensor(list(tensors[index]))
+        with pytest.raises(TypeError, match=f"^{argument} must be a dense tensor, got a nested"):
+            function(*tensors)
+
+
 def conjugated(tensor):
     """The imaginary part of a conjugate: the same values, as a view that negates what is stored."""
     view = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag

@@ -1,13 +1,12 @@
-"""Every operator in every mode of PyTorch's autograd and of ``torch.func``."""
+"""Operators, and the modes of PyTorch's autograd and of ``torch.func``."""
 
-import io
 import threading
 
 import torch
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
-FRAME, MAP = (2, 3, 12, 14), (2, 4, 5, 6)
+FRAME = (2, 3, 12, 14)
 
 
 def seeded(*shapes):
@@ -27,27 +26,30 @@ OPERATORS = {
         lambda of, x, y: of.ssim_loss(x, y, window="uniform", window_size=7),
         (FRAME, FRAME),
     ),
+    "ssim_mse_loss": (lambda of, x, y: of.ssim_mse_loss(x, y), (FRAME, FRAME)),
     "ms_ssim": (
         lambda of, x, y: of.ms_ssim(x, y, window_size=3, weights=(0.4, 0.6)),
         (FRAME, FRAME),
     ),
     "cross_frame_attention": (
         lambda of, q, k, v: of.cross_frame_attention(q, k, v, scale=0.5),
-        (MAP, (2, 4, 4, 3), (2, 3, 4, 3)),
+        ((2, 4, 5, 6), (2, 4, 7, 3), (2, 8, 7, 3)),
     ),
     "qp_modulate": (
         lambda of, x, v: of.qp_modulate(x, v, activation="leaky_relu"),
         (FRAME, (2, 3)),
     ),
+    "qp_modulate, a map": (lambda of, x, v: of.qp_modulate(x, v), (FRAME, (2, 3, 4, 7))),
     "qp_gains": (lambda of, table, bias: of.qp_gains(30.0, table, bias), ((4, 3), (3,))),
     "local_variance": (lambda of, x: of.local_variance(x, 2), (FRAME,)),
+    "astf_mask, of the same frame": (lambda of, x: of.astf_mask(x, x, x, 2) * x, (FRAME,)),
     "astf_fuse": (
         lambda of, d, s: of.astf_fuse(d, s, s, s, radius=2, sharpen=0.5),
         (FRAME, FRAME),
     ),
     "unsharp_mask": (lambda of, x: of.unsharp_mask(x, 0.5), (FRAME,)),
 }
-"""Name → (a call of an operator in a module, the shapes of its tensors)."""
+"""Name, maybe with a variant → (a call of it in a module, the shapes of its tensors)."""
 
 
 def squared(function):
@@ -118,15 +120,15 @@ def two_of(tensors):
     return tuple(torch.stack((tensor, tensor.flip(-1))) for tensor in tensors)
 
 
-def compiled(function):
+def compiled(function, **options):
     torch.compiler.reset()
-    return torch.compile(function, fullgraph=True, backend="aot_eager")
+    return torch.compile(function, fullgraph=True, backend="aot_eager", **options)
 
 
 FUNC = torch.func
 PLACES = {1: 0, 2: (0, 1), 3: (0, 1, 2)}
 
-MODES = {
+DERIVATIVES = {
     "backward": backward,
     "twice": double_backward,
     "is_grads_batched": batched_backward,
@@ -147,36 +149,3 @@ MODES = {
     "compiled grad": lambda f, t: compiled(FUNC.grad(squared(f)))(*t),
 }
 """Mode → (function, tensors) → its results; the same mode of the reference must give them too."""
-
-
-class Module(torch.nn.Module):
-    """A function, for ``torch.export``."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *tensors):
-        return self.function(*tensors)
-
-
-def exported(function, tensors):
-    """Written as ``torch.export`` does, and read again: a module, and its graph as text."""
-    file = io.BytesIO()
-    torch.export.save(torch.export.export(Module(function), tensors), file)
-    file.seek(0)
-    module = torch.export.load(file).module()
-    return module, module.code
-
-
-def traced(function, tensors):
-    """Written as ``torch.jit.trace`` does, and read again: a function, and its graph as text."""
-    file = io.BytesIO()
-    torch.jit.save(torch.jit.trace(lambda *tensors: function(*tensors), tensors), file)
-    file.seek(0)
-    loaded = torch.jit.load(file)
-    return loaded, str(loaded.graph)
-
-
-FILES = {"export": exported, "jit.trace": traced}
-"""Mode → (function, tensors) → what a file of it holds."""

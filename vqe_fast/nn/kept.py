@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast.ops._autocast import autocast_enabled
+from vqe_fast.ops._autograd import is_transformed
 from vqe_fast.ops._backend import kernel_problem
 
 _held: ContextVar[list[Tensor] | None] = ContextVar("held", default=None)
@@ -38,7 +39,8 @@ class Kept:
     step of training, a state dict or another dtype makes a new one. Changes that autograd does
     not see either, those through ``.data``, are not seen.
 
-    Nothing is kept with gradients, under autocast, while a graph is traced, compiled or captured,
+    Nothing is kept with gradients or tangents, under autocast, while a graph is traced, compiled or
+    captured, in a process group, where FSDP gathers other parameters into the same memory unseen,
     nor of tensors without a version, those of inference mode, or without memory. Several threads
     may ask. Copies begin with nothing.
 
@@ -67,6 +69,8 @@ class Kept:
             return make()
         device = sources[0].device
         if device.type == "meta" or autocast_enabled(device.type):
+            return make()
+        if is_transformed() or _in_process_group():
             return make()
         try:
             marks = tuple((each.data_ptr(), each._version, each.dtype) for each in sources)
@@ -104,3 +108,7 @@ class Kept:
             self._entries[place] = kept, kept._version, aliases
             while len(self._entries) > self._size:
                 self._entries.popitem(last=False)
+
+
+def _in_process_group() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

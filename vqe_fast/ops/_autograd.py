@@ -141,7 +141,7 @@ def wants_reference(grad_output: Tensor) -> bool:
 
 def scaled(gradient: Tensor, scale: Tensor) -> Tensor:
     """``gradient``, which nobody else has, times ``scale``; in place unless it is traced."""
-    if type(gradient) is not Tensor:
+    if torch.compiler.is_compiling() or type(gradient) is not Tensor:
         return gradient * scale
     # A plain loss.backward() scales by 1; only a CPU tensor can be looked at for free.
     if scale.is_cpu and scale.dim() == 0 and scale.item() == 1:

@@ -31,8 +31,9 @@ def check_tensor(name: str, value: object) -> None:
             f"{name} must be a tensor of float64, float32, bfloat16 or float16, "
             f"got {value.dtype}: {way}"
         )
-    if value.layout is not torch.strided:
-        raise TypeError(f"{name} must be a dense tensor, got {value.layout}")
+    if value.layout is not torch.strided or value.is_nested:
+        kind = "a nested one" if value.is_nested else value.layout
+        raise TypeError(f"{name} must be a dense tensor, got {kind}")
 
 
 def check_pair(input: object, target: object) -> None:

@@ -160,7 +160,7 @@ def frame_variance(frames: Tensor, radius: int = 11, *, name: str = "frames") ->
     radius = check_radius(radius)
     if not use_kernel("fusion", frames):
         return reference.fusion.frame_variance(frames, radius)
-    return FrameVariance(*_variance(frames, [], radius))
+    return FrameVariance(*_variance(frames, [frames], radius))
 
 
 def fuse(
@@ -218,7 +218,7 @@ def _with_neighbours(
         return found[0].map, common_bounds(*(variance.bounds for variance in found))
     dtype = functools.reduce(torch.promote_types, (frame.dtype for frame in frames))
     own, *others = (frame.detach().to(dtype) for frame in frames)
-    variance, bounds = _variance(own, others, radius)
+    variance, bounds = _variance(own, others or [own], radius)
     return variance, bounds
 
 
