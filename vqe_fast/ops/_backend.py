@@ -21,7 +21,7 @@ Backend = Literal["auto", "reference"]
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
 TRITON_OPERATORS = frozenset({"attention", "charbonnier", "modulation"})
-OPERATORS = ("attention", "charbonnier", "fusion", "modulation", "ssim")
+OPERATORS = ("attention", "block_match", "charbonnier", "fusion", "modulation", "ssim")
 
 
 def _checked(name: str) -> Backend:

@@ -1,0 +1,140 @@
+// Warping of a row of blocks of a plane, and its transpose for a band of a plane.
+#if defined(VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
+#ifdef VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_
+#undef VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_
+#else
+#define VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "block_match/block_warp.h"
+#include "simd/blocks-inl.h"
+#include "simd/isa_level.h"
+
+VQE_FAST_OPEN_LEVEL();
+namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
+
+// Catmull-Rom at `part` eighths from the second of four pixels to the third.
+template <typename C>
+inline void catmull_rom(int64_t part, C* weights) {
+  const C t = static_cast<C>(part) / kParts, u = 1 - t;
+  weights[0] = -t * u * u / 2;
+  weights[1] = 1 + t * t * (3 * t - 5) / 2;
+  weights[2] = 1 + u * u * (3 * u - 5) / 2;
+  weights[3] = -u * t * t / 2;
+}
+
+// The blocks of a row, of which each takes (side + 3)² pixels or, of whole displacements, side².
+template <typename T>
+void warp_row(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
+  using C = Computed<T>;
+  constexpr int64_t kMost = kParts + 3;
+  const int64_t top = row * grid.side, bottom = std::min(top + grid.side, grid.height);
+  for (int64_t j = 0; j < grid.columns; ++j) {
+    const int64_t at = row * grid.columns + j;
+    const int64_t left = j * grid.side, right = std::min(left + grid.side, grid.width);
+    const int64_t dx = grid.x[at] >> 3, dy = grid.y[at] >> 3;
+    const int64_t part_x = grid.x[at] & 7, part_y = grid.y[at] & 7;
+    const auto column = [&](int64_t x) { return std::clamp<int64_t>(x + dx, 0, grid.width - 1); };
+    const auto line = [&](int64_t y) {
+      return plane + std::clamp<int64_t>(y + dy, 0, grid.height - 1) * grid.width;
+    };
+    if (part_x == 0 && part_y == 0) {
+      const bool inside = left + dx >= 0 && right + dx <= grid.width;
+      for (int64_t y = top; y < bottom; ++y) {
+        const T* from = line(y);
+        if (inside) {
+          std::copy_n(from + left + dx, right - left, output + y * grid.width + left);
+          continue;
+        }
+        for (int64_t x = left; x < right; ++x) {
+          output[y * grid.width + x] = from[column(x)];
+        }
+      }
+      continue;
+    }
+    C across[4], down[4], rows[kMost][kParts];
+    catmull_rom(part_x, across);
+    catmull_rom(part_y, down);
+    for (int64_t y = 0; y < bottom - top + 3; ++y) {
+      const T* from = line(top + y - 1);
+      C pixels[kMost] = {};
+      for (int64_t x = 0; x < right - left + 3; ++x) {
+        pixels[x] = static_cast<C>(from[column(left + x - 1)]);
+      }
+      for (int64_t x = 0; x < kParts; ++x) {
+        rows[y][x] = across[0] * pixels[x] + across[1] * pixels[x + 1] + across[2] * pixels[x + 2] +
+                     across[3] * pixels[x + 3];
+      }
+    }
+    for (int64_t y = 0; y < bottom - top; ++y) {
+      C* to = rows[y];
+      for (int64_t x = 0; x < kParts; ++x) {
+        to[x] = down[0] * to[x] + down[1] * rows[y + 1][x] + down[2] * rows[y + 2][x] +
+                down[3] * rows[y + 3][x];
+      }
+      for (int64_t x = 0; x < right - left; ++x) {
+        output[(top + y) * grid.width + left + x] = static_cast<T>(to[x]);
+      }
+    }
+  }
+}
+
+// What the rows `begin` to `end` of a plane get of the gradient of a warped one: sums in the order
+// of the blocks, [end - begin, width].
+template <typename T>
+void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* grads,
+                 Computed<T>* sums) {
+  using C = Computed<T>;
+  std::fill_n(sums, (end - begin) * grid.width, C{0});
+  for (int64_t at = 0; at < grid.rows * grid.columns; ++at) {
+    const int64_t top = at / grid.columns * grid.side, left = at % grid.columns * grid.side;
+    const int64_t bottom = std::min(top + grid.side, grid.height);
+    const int64_t right = std::min(left + grid.side, grid.width);
+    const int64_t dx = grid.x[at] >> 3, dy = grid.y[at] >> 3;
+    const auto line = [&](int64_t y) { return std::clamp<int64_t>(y + dy, 0, grid.height - 1); };
+    if (line(bottom + 1) < begin || line(top - 1) >= end) {
+      continue;
+    }
+    C across[4], down[4];
+    catmull_rom(grid.x[at] & 7, across);
+    catmull_rom(grid.y[at] & 7, down);
+    for (int64_t y = top; y < bottom; ++y) {
+      for (int64_t i = 0; i < 4; ++i) {
+        const int64_t to = line(y + i - 1);
+        if (down[i] == 0 || to < begin || to >= end) {
+          continue;
+        }
+        C* sum = sums + (to - begin) * grid.width;
+        for (int64_t x = left; x < right; ++x) {
+          const C grad = down[i] * static_cast<C>(grads[y * grid.width + x]);
+          for (int64_t k = 0; k < 4; ++k) {
+            if (across[k] != 0) {
+              sum[std::clamp<int64_t>(x + dx + k - 1, 0, grid.width - 1)] += across[k] * grad;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+template <typename T>
+void store_values(const Computed<T>* values, int64_t count, T* to) {
+  for (int64_t i = 0; i < count; i += kBlock) {
+    if constexpr (std::is_same_v<T, Computed<T>>) {
+      std::copy_n(values + i, std::min<int64_t>(kBlock, count - i), to + i);
+    } else {
+      Computed<T> block[kBlock] = {};
+      std::copy_n(values + i, std::min<int64_t>(kBlock, count - i), block);
+      store(block, count - i, to + i);
+    }
+  }
+}
+
+}  // namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE
+VQE_FAST_CLOSE_LEVEL();
+
+#endif

@@ -1,0 +1,124 @@
+// Block warping on the CPU: forward a thread to some rows of blocks, backward to some of pixels.
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "block_match/block_warp.h"
+#include "common/cpu.h"
+
+#define VQE_FAST_KERNELS "block_match/block_warp-inl.h"
+#include "simd/foreach_isa.h"
+
+namespace vqe_fast {
+namespace {
+
+constexpr int64_t kBand = 64;  // rows that are summed up at once
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Whole pixels of `cell` from quarters of a pixel, ties away from zero, or eighths of a pixel.
+int32_t eighths(int16_t quarters, int64_t cell) {
+  if (cell == 4) {
+    const int whole = (std::abs(static_cast<int>(quarters)) + 8) / 16;
+    return 8 * (quarters < 0 ? -whole : whole);
+  }
+  return static_cast<int32_t>(quarters) * (cell == 1 ? 2 : 1);
+}
+
+// The displacements of each image's blocks.
+class Grids {
+ public:
+  Grids(const Tensor& planes, const Tensor& vectors, int64_t block_size, int64_t cell)
+      : side_(block_size / cell),
+        height_(planes.size(2)),
+        width_(planes.size(3)),
+        rows_(ceil_div(height_, side_)),
+        columns_(ceil_div(width_, side_)),
+        moved_(vectors.numel()) {
+    const int16_t* from = vectors.const_data_ptr<int16_t>();
+    for (size_t i = 0; i < moved_.size(); ++i) {
+      moved_[i] = eighths(from[i], cell);
+    }
+  }
+
+  BlockGrid of(int64_t image) const {
+    const int32_t* x = moved_.data() + 2 * image * rows_ * columns_;
+    return {height_, width_, side_, rows_, columns_, x, x + rows_ * columns_};
+  }
+
+ private:
+  int64_t side_, height_, width_, rows_, columns_;
+  std::vector<int32_t> moved_;
+};
+
+template <typename T>
+void forward(const Tensor& planes, const Grids& grids, Tensor& output) {
+  const int64_t channels = planes.size(1), rows = grids.of(0).rows;
+  const T* from = planes.const_data_ptr<T>();
+  T* to = output.mutable_data_ptr<T>();
+  torch::stable::parallel_for(
+      0, planes.size(0) * channels * rows, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t plane = i / rows, start = plane * planes.size(2) * planes.size(3);
+          const BlockGrid grid = grids.of(plane / channels);
+          VQE_FAST_CALL(warp_row<T>, grid, i % rows, from + start, to + start);
+        }
+      });
+}
+
+template <typename T>
+void backward(const Tensor& grads, const Grids& grids, Tensor& output) {
+  using C = baseline::Computed<T>;
+  const int64_t channels = grads.size(1), height = grads.size(2), width = grads.size(3);
+  const int64_t bands = ceil_div(height, kBand);
+  const T* from = grads.const_data_ptr<T>();
+  T* to = output.mutable_data_ptr<T>();
+  torch::stable::parallel_for(
+      0, grads.size(0) * channels * bands, 1, [&](int64_t part, int64_t end) {
+        const Scratch<C> sums(kBand * width);
+        for (; part < end; ++part) {
+          const int64_t plane = part / bands, first = part % bands * kBand;
+          const int64_t last = std::min(first + kBand, height);
+          const BlockGrid grid = grids.of(plane / channels);
+          VQE_FAST_CALL(unwarp_band<T>, grid, first, last, from + plane * height * width,
+                        sums.get());
+          VQE_FAST_CALL(store_values<T>, sums.get(), (last - first) * width,
+                        to + (plane * height + first) * width);
+        }
+      });
+}
+
+Tensor block_warp(const Tensor& planes, const Tensor& vectors, int64_t block_size, int64_t cell) {
+  const Tensor from = torch::stable::contiguous(planes);
+  const Tensor moved = torch::stable::contiguous(vectors);
+  Tensor output = on_large_pages(torch::stable::new_empty(from, from.sizes()));
+  if (output.numel() > 0) {
+    const Grids grids(from, moved, block_size, cell);
+    THO_DISPATCH_V2(from.scalar_type(), "block_warp",
+                    AT_WRAP([&] { forward<scalar_t>(from, grids, output); }),
+                    VQE_FAST_FLOAT_TYPES);
+  }
+  return output;
+}
+
+Tensor block_warp_backward(const Tensor& grad_output, const Tensor& vectors, int64_t block_size,
+                           int64_t cell) {
+  const Tensor grads = torch::stable::contiguous(grad_output);
+  const Tensor moved = torch::stable::contiguous(vectors);
+  Tensor output = on_large_pages(torch::stable::new_empty(grads, grads.sizes()));
+  if (output.numel() > 0) {
+    const Grids grids(grads, moved, block_size, cell);
+    THO_DISPATCH_V2(grads.scalar_type(), "block_warp_backward",
+                    AT_WRAP([&] { backward<scalar_t>(grads, grids, output); }),
+                    VQE_FAST_FLOAT_TYPES);
+  }
+  return output;
+}
+
+}  // namespace
+}  // namespace vqe_fast
+
+STABLE_TORCH_LIBRARY_IMPL(vqe_fast, CPU, library) {
+  library.impl("block_warp", TORCH_BOX(&vqe_fast::block_warp));
+  library.impl("block_warp_backward", TORCH_BOX(&vqe_fast::block_warp_backward));
+}
