@@ -11,6 +11,7 @@ constexpr int64_t kRange = 8;        // cells that the coarse search goes to eac
 constexpr int64_t kCellMargin = 3;   // cells around a block that it compares too
 constexpr int kCellPenalty = 4;      // what a cell of a coarse vector costs
 constexpr int kPenalty = 2;          // what a quarter pixel off the prediction costs
+constexpr int kMostPenalty = 64;     // what a vector costs that has nothing to do with it
 constexpr int kLargestCandidate = 32000;
 
 // Bytes of a plane with its edges replicated, [rows, stride]; `first` is the pixel at (0, 0).

@@ -82,13 +82,13 @@ void warp_row(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
   }
 }
 
-// What the rows `begin` to `end` of a plane get of the gradient of a warped one: sums in the order
-// of the blocks, [end - begin, width].
+// What the rows `begin` to `end` of a plane get of the gradient of a warped one, [end - begin,
+// width]: sums in the order of the blocks, in float64 because a pixel at the border may get many.
 template <typename T>
-void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* grads,
-                 Computed<T>* sums) {
-  using C = Computed<T>;
-  std::fill_n(sums, (end - begin) * grid.width, C{0});
+void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* grads, double* sums,
+                 T* output) {
+  const int64_t count = (end - begin) * grid.width;
+  std::fill_n(sums, count, 0.0);
   for (int64_t at = 0; at < grid.rows * grid.columns; ++at) {
     const int64_t top = at / grid.columns * grid.side, left = at % grid.columns * grid.side;
     const int64_t bottom = std::min(top + grid.side, grid.height);
@@ -98,7 +98,7 @@ void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* gra
     if (line(bottom + 1) < begin || line(top - 1) >= end) {
       continue;
     }
-    C across[4], down[4];
+    double across[4], down[4];
     catmull_rom(grid.x[at] & 7, across);
     catmull_rom(grid.y[at] & 7, down);
     for (int64_t y = top; y < bottom; ++y) {
@@ -107,9 +107,9 @@ void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* gra
         if (down[i] == 0 || to < begin || to >= end) {
           continue;
         }
-        C* sum = sums + (to - begin) * grid.width;
+        double* sum = sums + (to - begin) * grid.width;
         for (int64_t x = left; x < right; ++x) {
-          const C grad = down[i] * static_cast<C>(grads[y * grid.width + x]);
+          const double grad = down[i] * static_cast<double>(grads[y * grid.width + x]);
           for (int64_t k = 0; k < 4; ++k) {
             if (across[k] != 0) {
               sum[std::clamp<int64_t>(x + dx + k - 1, 0, grid.width - 1)] += across[k] * grad;
@@ -119,18 +119,8 @@ void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* gra
       }
     }
   }
-}
-
-template <typename T>
-void store_values(const Computed<T>* values, int64_t count, T* to) {
-  for (int64_t i = 0; i < count; i += kBlock) {
-    if constexpr (std::is_same_v<T, Computed<T>>) {
-      std::copy_n(values + i, std::min<int64_t>(kBlock, count - i), to + i);
-    } else {
-      Computed<T> block[kBlock] = {};
-      std::copy_n(values + i, std::min<int64_t>(kBlock, count - i), block);
-      store(block, count - i, to + i);
-    }
+  for (int64_t i = 0; i < count; ++i) {
+    output[i] = static_cast<T>(static_cast<Computed<T>>(sums[i]));
   }
 }
 

@@ -68,22 +68,19 @@ void forward(const Tensor& planes, const Grids& grids, Tensor& output) {
 
 template <typename T>
 void backward(const Tensor& grads, const Grids& grids, Tensor& output) {
-  using C = baseline::Computed<T>;
   const int64_t channels = grads.size(1), height = grads.size(2), width = grads.size(3);
   const int64_t bands = ceil_div(height, kBand);
   const T* from = grads.const_data_ptr<T>();
   T* to = output.mutable_data_ptr<T>();
   torch::stable::parallel_for(
       0, grads.size(0) * channels * bands, 1, [&](int64_t part, int64_t end) {
-        const Scratch<C> sums(kBand * width);
+        const Scratch<double> sums(kBand * width);
         for (; part < end; ++part) {
           const int64_t plane = part / bands, first = part % bands * kBand;
           const int64_t last = std::min(first + kBand, height);
           const BlockGrid grid = grids.of(plane / channels);
           VQE_FAST_CALL(unwarp_band<T>, grid, first, last, from + plane * height * width,
-                        sums.get());
-          VQE_FAST_CALL(store_values<T>, sums.get(), (last - first) * width,
-                        to + (plane * height + first) * width);
+                        sums.get(), to + (plane * height + first) * width);
         }
       });
 }

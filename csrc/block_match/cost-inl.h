@@ -109,7 +109,7 @@ class Candidate {
   void offer(Vector2 vector, int differences) {
     const int length = std::abs(vector.x) + std::abs(vector.y);
     const int off = std::abs(vector.x - prediction_.x) + std::abs(vector.y - prediction_.y);
-    const int cost = differences + kPenalty * off;
+    const int cost = differences + std::min(kPenalty * off, kMostPenalty);
     if (std::tie(cost, length, vector.y, vector.x) <
         std::tie(cost_, length_, vector_.y, vector_.x)) {
       cost_ = cost;

@@ -26,8 +26,8 @@ def block_match(
     everything after that is integers: every device gives the same vectors, bit for bit. Beyond the
     border the outermost pixels go on. What is compared is a window of 8×8 pixels, which is the
     block, or a block of 4×4 with two pixels around it. A vector v costs the sum of the window's
-    absolute differences and 2·|v − p|₁, where p is what the blocks around predict; of vectors of
-    one cost the shortest by |v|₁ is taken, of those the highest, then the leftmost.
+    absolute differences and min(2·|v − p|₁, 64), where p is what the blocks around predict; of
+    vectors of one cost the shortest by |v|₁ is taken, of those the highest, then the leftmost.
 
     1. Of means of 4×4 pixels, the block and 3 of them around it are compared at ±8 to each side,
        every place; each step away from zero costs 4.
@@ -62,10 +62,15 @@ def block_match(
     """
     _check_luma("frame", frame)
     _check_luma("reference", reference)
-    for what in ("shape", "dtype", "device"):
-        expected, came = getattr(frame, what), getattr(reference, what)
-        if came != expected:
-            raise ValueError(f"reference must have the {what} of frame, {expected}; got {came}")
+    if reference.shape != frame.shape:
+        raise ValueError(
+            f"reference must have the shape of frame, {tuple(frame.shape)}; "
+            f"got {tuple(reference.shape)}"
+        )
+    if reference.dtype != frame.dtype:
+        raise ValueError(f"reference must be {frame.dtype} like frame; got {reference.dtype}")
+    if reference.device != frame.device:
+        raise ValueError(f"reference must be on {frame.device} like frame; got {reference.device}")
     check_block_size(block_size)
     if candidates is not None:
         _check_vectors("candidates", candidates, frame, block_size)

@@ -20,6 +20,8 @@ CELL_PENALTY = 4
 """What a cell of a coarse vector costs, in sums of absolute differences."""
 PENALTY = 2
 """What a quarter of a pixel between a vector and its prediction costs."""
+MOST_PENALTY = 64
+"""What a vector costs that has nothing to do with its prediction."""
 LARGEST = 32000
 """The largest component of a candidate, in quarter pixels; larger ones are clamped."""
 TAPS = ((0, 128, 0, 0), (-9, 111, 29, -3), (-8, 72, 72, -8), (-3, 29, 111, -9))
@@ -153,7 +155,8 @@ class _Search:
         lowest = None
         for vectors in choices:
             differences = self.differences(vectors)
-            costs = differences + PENALTY * (vectors - prediction).abs().sum(1, keepdim=True)
+            off = (vectors - prediction).abs().sum(1, keepdim=True)
+            costs = differences + (PENALTY * off).clamp(max=MOST_PENALTY)
             if found is None or lowest is None:
                 found, lowest = _Found(vectors, differences), costs
                 continue
