@@ -7,13 +7,13 @@
 #endif
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "block_match/block_match.h"
+#include "block_match/coarse-inl.h"
 #include "block_match/cost-inl.h"
 #include "common/strided_matrix.h"
 #include "simd/blocks-inl.h"
@@ -22,10 +22,13 @@
 VQE_FAST_OPEN_LEVEL();
 namespace vqe_fast::VQE_FAST_LEVEL_NAMESPACE {
 
+// Adding and taking away a number with no digits below one rounds to the nearest, ties to even.
 template <typename C>
 inline uint8_t quantised(C value) {
+  constexpr C kWhole = C{3} * (uint64_t{1} << (std::numeric_limits<C>::digits - 2));
   const C scaled = value * 255;
-  return scaled > 0 ? static_cast<uint8_t>(std::nearbyint(std::min<C>(scaled, 255))) : 0;
+  const C limited = std::min<C>(scaled > 0 ? scaled : 0, 255);
+  return static_cast<uint8_t>(static_cast<int32_t>(limited + kWhole - kWhole));
 }
 
 // One row of a plane in 8 bits, with its edges replicated.
@@ -77,53 +80,21 @@ inline void cell_row(const BytePlane& plane, int64_t y, const BytePlane& cells) 
   std::memset(to + width, to[width - 1], kCellsAfter);
 }
 
-// The best whole-cell vectors of a row of blocks. scratch has two values a column of cells and two
-// a block.
-inline void coarse_row(const BlockMatch& call, int64_t row, uint16_t* scratch, Vector2* found) {
-  const int64_t side = call.block_size / 4, window = side + 2 * kCellMargin;
-  const int64_t columns = call.columns, span = columns * side + 2 * kCellMargin;
-  const int64_t top = row * side - kCellMargin;
-  uint16_t *sums = scratch, *costs = sums + span, *lowest = costs + columns;
-  int16_t* best = reinterpret_cast<int16_t*>(lowest + columns);
-  std::fill_n(lowest, columns, uint16_t{0xffff});
-  // The shorter first, then the higher, then the further left: of equal ones the first stays.
-  for (int64_t length = 0; length <= 2 * kRange; ++length) {
-    for (int64_t dy = -std::min(length, kRange); dy <= std::min(length, kRange); ++dy) {
-      const int64_t across = length - std::abs(dy);
-      if (across > kRange) {
-        continue;
-      }
-      for (int64_t dx = -across; dx <= across; dx += std::max<int64_t>(2 * across, 1)) {
-        std::fill_n(sums, span, uint16_t{0});
-        for (int64_t y = top; y < top + window; ++y) {
-          const uint8_t* own = call.frame_cells.row(y) - kCellMargin;
-          const uint8_t* other = call.reference_cells.row(y + dy) - kCellMargin + dx;
-          for (int64_t x = 0; x < span; ++x) {
-            const uint8_t a = own[x], b = other[x];
-            sums[x] = static_cast<uint16_t>(
-                sums[x] + static_cast<uint8_t>(std::max(a, b) - std::min(a, b)));
-          }
-        }
-        const auto penalty = static_cast<uint16_t>(kCellPenalty * length);
-        for (int64_t j = 0; j < columns; ++j) {
-          uint16_t cost = penalty;
-          for (int64_t x = 0; x < window; ++x) {
-            cost = static_cast<uint16_t>(cost + sums[j * side + x]);
-          }
-          costs[j] = cost;
-        }
-        const auto code = static_cast<int16_t>((dy + kRange) * 32 + dx + kRange);
-        for (int64_t j = 0; j < columns; ++j) {
-          best[j] = costs[j] < lowest[j] ? code : best[j];
-          lowest[j] = std::min(costs[j], lowest[j]);
-        }
-      }
-    }
+// Of nine values.
+inline int32_t median(const int32_t (&values)[9]) {
+  const auto low = [](int32_t a, int32_t b) { return std::min(a, b); };
+  const auto high = [](int32_t a, int32_t b) { return std::max(a, b); };
+  const auto middle = [&](int32_t a, int32_t b, int32_t c) {
+    return high(low(a, b), low(high(a, b), c));
+  };
+  int32_t lowest = INT32_MIN, highest = INT32_MAX, middles[3];
+  for (int i = 0; i < 3; ++i) {
+    const int32_t* v = values + 3 * i;
+    lowest = high(lowest, low(v[0], low(v[1], v[2])));
+    highest = low(highest, high(v[0], high(v[1], v[2])));
+    middles[i] = middle(v[0], v[1], v[2]);
   }
-  for (int64_t j = 0; j < columns; ++j) {
-    found[j] = {static_cast<int32_t>(16 * (best[j] % 32 - kRange)),
-                static_cast<int32_t>(16 * (best[j] / 32 - kRange))};
-  }
+  return middle(lowest, middle(middles[0], middles[1], middles[2]), highest);
 }
 
 // Of each component among the 3×3 blocks around one.
@@ -139,9 +110,7 @@ inline Vector2 median_at(const BlockMatch& call, const Vector2* vectors, int64_t
       y[count] = vector.y;
     }
   }
-  std::nth_element(x, x + 4, x + 9);
-  std::nth_element(y, y + 4, y + 9);
-  return {x[4], y[4]};
+  return {median(x), median(y)};
 }
 
 // Whole pixels from the coarse vectors, from zero and from candidates, unless these are null.
@@ -150,32 +119,51 @@ inline void whole_row(const BlockMatch& call, int64_t row, const Vector2* coarse
   for (int64_t j = 0; j < call.columns; ++j) {
     const int64_t at = row * call.columns + j;
     Candidate best(call, row, j, median_at(call, coarse, row, j));
-    best.offer_whole(coarse[at]);
-    best.offer_whole({0, 0});
+    best.offer(coarse[at]);
+    best.offer({0, 0});
     if (candidates != nullptr) {
-      best.offer_whole(candidates[at]);
+      best.offer(candidates[at]);
     }
-    best.search_whole(2);
+    best.search(4, 2);
     found[at] = best.vector();
   }
 }
 
-// The vectors of the blocks around, then half and quarter pixels; differences are those of windows.
-inline void fine_row(const BlockMatch& call, int64_t row, const Vector2* whole, int16_t* x,
-                     int16_t* y, float* errors) {
+// Offers the vectors of the blocks around.
+inline void offer_neighbours(const BlockMatch& call, int64_t row, int64_t column,
+                             const Vector2* vectors, Candidate& best) {
+  for (int64_t i = row - 1; i <= row + 1; ++i) {
+    for (int64_t j = column - 1; j <= column + 1; ++j) {
+      best.offer(vectors[std::clamp<int64_t>(i, 0, call.rows - 1) * call.columns +
+                         std::clamp<int64_t>(j, 0, call.columns - 1)]);
+    }
+  }
+}
+
+// The vectors of the blocks around, then half and quarter pixels.
+inline void parts_row(const BlockMatch& call, int64_t row, const Vector2* whole, Vector2* found) {
   for (int64_t j = 0; j < call.columns; ++j) {
+    const int64_t at = row * call.columns + j;
     const Vector2 prediction = median_at(call, whole, row, j);
     Candidate best(call, row, j, prediction);
-    best.offer_whole(whole[row * call.columns + j]);
-    best.offer_whole(prediction);
-    for (int64_t i = row - 1; i <= row + 1; ++i) {
-      for (int64_t k = j - 1; k <= j + 1; ++k) {
-        best.offer_whole(whole[std::clamp<int64_t>(i, 0, call.rows - 1) * call.columns +
-                               std::clamp<int64_t>(k, 0, call.columns - 1)]);
-      }
-    }
-    best.search_between(2);
-    best.search_between(1);
+    best.offer(whole[at]);
+    best.offer(prediction);
+    offer_neighbours(call, row, j, whole, best);
+    best.search(2, 1);
+    best.search(1, 1);
+    found[at] = best.vector();
+  }
+}
+
+// The vectors of the blocks around once more; and the mean differences of windows there.
+inline void last_row(const BlockMatch& call, int64_t row, const Vector2* parts, int16_t* x,
+                     int16_t* y, float* errors) {
+  for (int64_t j = 0; j < call.columns; ++j) {
+    const Vector2 prediction = median_at(call, parts, row, j);
+    Candidate best(call, row, j, prediction);
+    best.offer(parts[row * call.columns + j]);
+    best.offer(prediction);
+    offer_neighbours(call, row, j, parts, best);
     x[j] = static_cast<int16_t>(best.vector().x);
     y[j] = static_cast<int16_t>(best.vector().y);
     errors[j] = static_cast<float>(best.differences()) / (255 * kWindow * kWindow);

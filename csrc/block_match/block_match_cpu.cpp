@@ -66,7 +66,8 @@ void match(const Tensor& frames, const Tensor& references, const int64_t* candid
                         ceil_div(height, block_size),
                         ceil_div(width, block_size)};
   const int64_t blocks = call.rows * call.columns;
-  std::vector<Vector2> coarse(blocks), whole(blocks), given(candidates == nullptr ? 0 : blocks);
+  std::vector<Vector2> coarse(blocks), whole(blocks), parts(blocks),
+      given(candidates == nullptr ? 0 : blocks);
   for (int64_t image = 0; image < frames.size(0); ++image) {
     const auto own = plane_of<T>(frames, image, 0), other = plane_of<T>(references, image, 0);
     for_each_row(-kBefore, height + kAfter, 16, [&](int64_t y) {
@@ -77,11 +78,10 @@ void match(const Tensor& frames, const Tensor& references, const int64_t* candid
       VQE_FAST_CALL(cell_row, call.frame, y, call.frame_cells);
       VQE_FAST_CALL(cell_row, call.reference, y, call.reference_cells);
     });
-    torch::stable::parallel_for(0, call.rows, kGrain, [&](int64_t begin, int64_t end) {
-      const Scratch<uint16_t> scratch(8 * (call.columns + kCellMargin));
-      for (int64_t row = begin; row < end; ++row) {
-        VQE_FAST_CALL(coarse_row, call, row, scratch.get(), coarse.data() + row * call.columns);
-      }
+    for_each_row(0, ceil_div(call.rows, kCoarseRows), 1, [&](int64_t band) {
+      const Scratch<uint16_t> scratch(coarse_scratch(call.columns));
+      const int64_t begin = band * kCoarseRows, end = std::min(begin + kCoarseRows, call.rows);
+      VQE_FAST_CALL(coarse_rows, call, begin, end, scratch.get(), coarse.data());
     });
     for (size_t i = 0; i < given.size(); ++i) {
       const int64_t* x = candidates + 2 * image * blocks + i;
@@ -92,9 +92,12 @@ void match(const Tensor& frames, const Tensor& references, const int64_t* candid
       VQE_FAST_CALL(whole_row, call, row, coarse.data(), starts, whole.data());
     });
     for_each_row(0, call.rows, kGrain, [&](int64_t row) {
+      VQE_FAST_CALL(parts_row, call, row, whole.data(), parts.data());
+    });
+    for_each_row(0, call.rows, kGrain, [&](int64_t row) {
       int16_t* x = vectors + 2 * image * blocks + row * call.columns;
       float* error = errors + image * blocks + row * call.columns;
-      VQE_FAST_CALL(fine_row, call, row, whole.data(), x, x + blocks, error);
+      VQE_FAST_CALL(last_row, call, row, parts.data(), x, x + blocks, error);
     });
   }
 }
@@ -109,8 +112,7 @@ std::tuple<Tensor, Tensor> block_match(const Tensor& frame, const Tensor& refere
   Tensor errors = torch::stable::new_empty(frame, {batch, 1, rows, columns}, ScalarType::Float);
   const Tensor given = candidates ? torch::stable::contiguous(*candidates) : vectors;
   const int64_t* starts = candidates ? given.const_data_ptr<int64_t>() : nullptr;
-  THO_DISPATCH_V2(frame.scalar_type(), "block_match",
-                  AT_WRAP([&] {
+  THO_DISPATCH_V2(frame.scalar_type(), "block_match", AT_WRAP([&] {
                     match<scalar_t>(frame, reference, starts, block_size,
                                     vectors.mutable_data_ptr<int16_t>(),
                                     errors.mutable_data_ptr<float>());

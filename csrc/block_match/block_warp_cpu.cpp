@@ -92,8 +92,7 @@ Tensor block_warp(const Tensor& planes, const Tensor& vectors, int64_t block_siz
   if (output.numel() > 0) {
     const Grids grids(from, moved, block_size, cell);
     THO_DISPATCH_V2(from.scalar_type(), "block_warp",
-                    AT_WRAP([&] { forward<scalar_t>(from, grids, output); }),
-                    VQE_FAST_FLOAT_TYPES);
+                    AT_WRAP([&] { forward<scalar_t>(from, grids, output); }), VQE_FAST_FLOAT_TYPES);
   }
   return output;
 }

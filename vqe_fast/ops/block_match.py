@@ -33,11 +33,12 @@ def block_match(
        every place; each step away from zero costs 4.
     2. The best of this vector, zero and the candidate, then the whole pixels up to 2 around it;
        p is the median of the coarse vectors of the 3×3 blocks around, x and y each by itself.
-    3. The best of the vectors of the 3×3 blocks around, and of their median, which is p from here.
+    3. The best of the vectors of the 3×3 blocks around, and of their median, which is p for 3 and 4.
     4. The eight vectors half a pixel around it, then the eight a quarter around the best. Between
        pixels lie bicubic values, Catmull-Rom's: (−9, 111, 29, −3)/128 at a quarter and
        (−8, 72, 72, −8)/128 at a half, along rows and then along columns, each time rounded to the
        nearest of 8 bits, ties up, and clamped.
+    5. Once more the best of the vectors of the 3×3 blocks around, and of their median, which is p.
 
     The result is an integer choice and has no gradient: neither does it require one, nor does one
     flow to any argument.

@@ -44,6 +44,8 @@ def block_match(
     found = search.best([prediction, *_neighbours(found.vectors)], prediction)
     for step in (2, 1):
         found = search.best(_around(found.vectors, step, 1), prediction)
+    prediction = _median(found.vectors)
+    found = search.best([prediction, *_neighbours(found.vectors)], prediction)
     errors = found.differences.to(torch.float32) / (255 * WINDOW * WINDOW)
     return found.vectors.to(torch.int16), errors
 
