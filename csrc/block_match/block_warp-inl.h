@@ -26,59 +26,86 @@ inline void catmull_rom(int64_t part, C* weights) {
   weights[3] = -u * t * t / 2;
 }
 
-// The blocks of a row, of which each takes (side + 3)² pixels or, of whole displacements, side².
+// The pixels of a plane that lie at (row, column) and beyond it, edges replicated: `count` in a
+// row. They are where they are, or in buffer.
+template <typename T>
+inline const T* pixels_at(const BlockGrid& grid, const T* plane, int64_t row, int64_t column,
+                          int64_t count, T* buffer) {
+  const T* line = plane + std::clamp<int64_t>(row, 0, grid.height - 1) * grid.width;
+  if (column >= 0 && column + count <= grid.width) {
+    return line + column;
+  }
+  for (int64_t x = 0; x < count; ++x) {
+    buffer[x] = line[std::clamp<int64_t>(column + x, 0, grid.width - 1)];
+  }
+  return buffer;
+}
+
+// A block whose displacement has parts of a pixel, [kSide, kSide].
+template <int kSide, typename T>
+inline void interpolate_block(const BlockGrid& grid, const T* plane, int64_t row, int64_t column,
+                              int64_t part_x, int64_t part_y, T* block) {
+  using C = Computed<T>;
+  C across[4], down[4], rows[kSide + 3][kSide];
+  catmull_rom(part_x, across);
+  catmull_rom(part_y, down);
+  for (int64_t y = 0; y < kSide + 3; ++y) {
+    T buffer[kSide + 3];
+    const T* from = pixels_at(grid, plane, row + y - 1, column - 1, kSide + 3, buffer);
+    C pixels[kSide + 3];
+    for (int64_t x = 0; x < kSide + 3; ++x) {
+      pixels[x] = static_cast<C>(from[x]);
+    }
+    for (int64_t x = 0; x < kSide; ++x) {
+      rows[y][x] = across[0] * pixels[x] + across[1] * pixels[x + 1] + across[2] * pixels[x + 2] +
+                   across[3] * pixels[x + 3];
+    }
+  }
+  for (int64_t y = 0; y < kSide; ++y) {
+    for (int64_t x = 0; x < kSide; ++x) {
+      block[y * kSide + x] = static_cast<T>(down[0] * rows[y][x] + down[1] * rows[y + 1][x] +
+                                            down[2] * rows[y + 2][x] + down[3] * rows[y + 3][x]);
+    }
+  }
+}
+
+template <int kSide, typename T>
+inline void warp_blocks(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
+  const int64_t top = row * kSide, height = std::min<int64_t>(kSide, grid.height - top);
+  for (int64_t j = 0; j < grid.columns; ++j) {
+    const int64_t at = row * grid.columns + j, left = j * kSide;
+    const int64_t x = left + (grid.x[at] >> 3), y = top + (grid.y[at] >> 3);
+    const int64_t part_x = grid.x[at] & 7, part_y = grid.y[at] & 7;
+    T buffer[kSide * kSide];
+    const bool interpolated = (part_x | part_y) != 0;
+    if (interpolated) {
+      interpolate_block<kSide>(grid, plane, y, x, part_x, part_y, buffer);
+    }
+    T* to = output + top * grid.width + left;
+    for (int64_t i = 0; i < height; ++i, to += grid.width) {
+      const T* from =
+          interpolated ? buffer + i * kSide : pixels_at(grid, plane, y + i, x, kSide, buffer);
+      if (left + kSide <= grid.width) {
+        std::copy_n(from, kSide, to);
+      } else {
+        std::copy_n(from, grid.width - left, to);
+      }
+    }
+  }
+}
+
+// The blocks of a row.
 template <typename T>
 void warp_row(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
-  using C = Computed<T>;
-  constexpr int64_t kMost = kParts + 3;
-  const int64_t top = row * grid.side, bottom = std::min(top + grid.side, grid.height);
-  for (int64_t j = 0; j < grid.columns; ++j) {
-    const int64_t at = row * grid.columns + j;
-    const int64_t left = j * grid.side, right = std::min(left + grid.side, grid.width);
-    const int64_t dx = grid.x[at] >> 3, dy = grid.y[at] >> 3;
-    const int64_t part_x = grid.x[at] & 7, part_y = grid.y[at] & 7;
-    const auto column = [&](int64_t x) { return std::clamp<int64_t>(x + dx, 0, grid.width - 1); };
-    const auto line = [&](int64_t y) {
-      return plane + std::clamp<int64_t>(y + dy, 0, grid.height - 1) * grid.width;
-    };
-    if (part_x == 0 && part_y == 0) {
-      const bool inside = left + dx >= 0 && right + dx <= grid.width;
-      for (int64_t y = top; y < bottom; ++y) {
-        const T* from = line(y);
-        if (inside) {
-          std::copy_n(from + left + dx, right - left, output + y * grid.width + left);
-          continue;
-        }
-        for (int64_t x = left; x < right; ++x) {
-          output[y * grid.width + x] = from[column(x)];
-        }
-      }
-      continue;
-    }
-    C across[4], down[4], rows[kMost][kParts];
-    catmull_rom(part_x, across);
-    catmull_rom(part_y, down);
-    for (int64_t y = 0; y < bottom - top + 3; ++y) {
-      const T* from = line(top + y - 1);
-      C pixels[kMost] = {};
-      for (int64_t x = 0; x < right - left + 3; ++x) {
-        pixels[x] = static_cast<C>(from[column(left + x - 1)]);
-      }
-      for (int64_t x = 0; x < kParts; ++x) {
-        rows[y][x] = across[0] * pixels[x] + across[1] * pixels[x + 1] + across[2] * pixels[x + 2] +
-                     across[3] * pixels[x + 3];
-      }
-    }
-    for (int64_t y = 0; y < bottom - top; ++y) {
-      C* to = rows[y];
-      for (int64_t x = 0; x < kParts; ++x) {
-        to[x] = down[0] * to[x] + down[1] * rows[y + 1][x] + down[2] * rows[y + 2][x] +
-                down[3] * rows[y + 3][x];
-      }
-      for (int64_t x = 0; x < right - left; ++x) {
-        output[(top + y) * grid.width + left + x] = static_cast<T>(to[x]);
-      }
-    }
+  switch (grid.side) {
+    case 1:
+      return warp_blocks<1>(grid, row, plane, output);
+    case 2:
+      return warp_blocks<2>(grid, row, plane, output);
+    case 4:
+      return warp_blocks<4>(grid, row, plane, output);
+    default:
+      return warp_blocks<8>(grid, row, plane, output);
   }
 }
 

@@ -7,9 +7,12 @@ from torch.nn import functional as F
 
 import vqe_fast
 from support.contract import DEVICES, DTYPES, OPCHECKS, OperatorContract
+from support.errors import GRADIENT_FACTOR, VALUE_FACTOR, assert_no_worse
 from support.layouts import LAYOUTS
 from support.memory import poisoned_memory, threads
+from support.triton_kernels import Specialisation, compile_only, interpreted
 from vqe_fast import ops, reference
+from vqe_fast.reference.block_match import cells, quantised
 
 VARIANTS = ({"block_size": 8}, {"block_size": 4})
 
@@ -251,19 +254,23 @@ def test_far_candidates():
         assert all(map(torch.equal, found, expected))
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_quantisation(dtype):
-    """Ties to even, clamped, NaN as 0; in float32 at least."""
+def every_level(dtype):
+    """Luma at the levels of 8 bits, between them, outside of them, and what is not a number."""
     levels = torch.arange(256, dtype=torch.float64)
     values = torch.cat((levels, levels + 0.5, levels + 0.25)) / 255
     extreme = torch.tensor([-1, 2, -0.001, 1.001, torch.inf, -torch.inf, torch.nan, -0.0])
-    luma = torch.cat((values, extreme.double())).view(1, 1, 8, -1).to(dtype)
+    return torch.cat((values, extreme.double())).view(1, 1, 8, -1).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_quantisation(dtype):
+    """Ties to even, clamped, NaN as 0; in float32 at least."""
+    luma = every_level(dtype)
     wide = luma.to(torch.promote_types(dtype, torch.float32))
-    bytes = (wide * 255).round().clamp(0, 255).nan_to_num(0).to(torch.uint8)
-    other = bytes.flip(-1).contiguous()
-    found = ops.block_match(luma, other.to(dtype) / 255)
-    expected = ops.block_match(bytes, ((other.to(dtype) / 255).float() * 255).round().byte())
-    assert all(map(torch.equal, found, expected))
+    plain = (wide * 255).round().clamp(0, 255).nan_to_num(0).to(torch.uint8)
+    assert torch.equal(quantised(luma), plain.long())
+    found = ops.block_match(luma, luma.flip(-1))
+    assert all(map(torch.equal, found, ops.block_match(plain, plain.flip(-1))))
 
 
 WARPS = tuple(
@@ -375,6 +382,109 @@ def test_warping_by_what_was_matched():
     torch.testing.assert_close(warped[inner], frame[inner], rtol=0, atol=1e-6)
 
 
+@interpreted
+@pytest.mark.parametrize(
+    ("shape", "variant"),
+    [((2, 9, 18), TestBlockMatch.variants[0]), ((1, 9, 13), TestBlockMatch.variants[3])],
+    ids=str,
+)
+def test_triton_match_interpreted(shape, variant):
+    """The CUDA path's integers, masks, margins and images; the same bits as the reference's."""
+    from vqe_fast.kernels import block_match as kernels
+
+    tensors, options = TestBlockMatch().make_arguments(shape, variant)
+    with poisoned_memory():
+        found = kernels.block_match(*tensors, options["candidates"], options["block_size"])
+    assert all(map(torch.equal, found, reference.block_match(*tensors, **options)))
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", (*DTYPES, torch.uint8), ids=str)
+def test_triton_quantises_interpreted(dtype):
+    from vqe_fast.kernels import block_match as kernels
+
+    luma = every_level(dtype) if dtype != torch.uint8 else every_level(torch.float32).byte()
+    plane = kernels._quantised(luma)
+    assert torch.equal(plane, quantised(luma)[:, 0].byte())
+    assert torch.equal(kernels._cells(plane), cells(plane[:, None].long())[:, 0].byte())
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", (torch.float64, torch.float32, torch.float16), ids=str)
+@pytest.mark.parametrize("variant", WARPS, ids=str)
+def test_triton_warp_interpreted(variant, dtype):
+    """The CUDA path's weights, rounding, masks and images; and what it adds up."""
+    from vqe_fast.kernels import block_match as kernels
+
+    test = TestBlockWarp()
+    (planes,) = test.make_tensors((2, 2, 37, 30), dtype, "cpu")
+    grad = test.make_tensors((2, 2, 37, 30), dtype, "cpu")[0].flip(-1).contiguous()
+    results = []
+    for cast in (dtype, torch.float64):
+        leaf = planes.to(cast).requires_grad_()
+        result = test.reference(leaf, **variant)
+        results.append([result.detach(), *torch.autograd.grad(result, leaf, grad.to(cast))])
+    vectors = vectors_of(planes, variant["block_size"] // variant["cell"]).short()
+    with poisoned_memory():
+        warped = kernels.block_warp(planes, vectors, *variant.values())
+        gradient = kernels.block_warp_backward(grad, vectors, *variant.values())
+    for index, (a, control, exact) in enumerate(zip((warped, gradient), *results, strict=True)):
+        factor = GRADIENT_FACTOR if index else VALUE_FACTOR
+        assert_no_worse(a, control, exact, factor, float64_units=64)
+
+
+def specialisation(kernel, constants, types=None, num_warps=4):
+    """A kernel as it is launched, for pointers that are multiples of 16."""
+    from vqe_fast.kernels import block_match as kernels
+
+    types = {"p_frame": "*u8", "p_reference": "*u8", "p_bytes": "*u8", "p_cells": "*u8"} | {
+        "p_candidates": "*i64",
+        "p_errors": "*fp32",
+        **(types or {}),
+    }
+    signature = {
+        name: types.get(name, "*i32" if name.startswith("p_") else "i32")
+        for name in getattr(kernels, kernel).arg_names
+        if name not in constants
+    }
+    pointers = tuple(name for name in signature if name.startswith("p_"))
+    named = (kernels.__name__, kernel, signature, constants)
+    return Specialisation(*named, num_warps=num_warps, divisible=pointers)
+
+
+def test_triton_compiles_for_gpus():
+    """Every kernel for sm_80 and sm_90, in the dtypes and block sizes that a user has."""
+    from vqe_fast.kernels import block_match as kernels
+
+    asked = [specialisation("cells_kernel", {"BLOCK": kernels.PIXELS})]
+    for element, dtype in (
+        ("bf16", torch.bfloat16),
+        ("fp32", torch.float32),
+        ("fp64", torch.double),
+    ):
+        luma = {"p_luma": f"*{element}"}
+        wide = "tl.float64" if element == "fp64" else "tl.float32"
+        constants = {"ACC": wide, "BLOCK": kernels.PIXELS, "WHOLE": kernels.whole_of(dtype)}
+        asked.append(specialisation("quantise_kernel", constants, luma))
+        for transposed, cell in itertools.product((False, True), (1, 4)):
+            constants = {"TRANSPOSED": transposed, "SIDE": 8 // cell, "CELL": cell}
+            constants |= {"ACC": "tl.float64" if transposed else wide, "BLOCK": kernels.WARPED}
+            to = "*fp64" if transposed else f"*{element}"
+            types = {"p_from": f"*{element}", "p_to": to, "p_vectors": "*i16"}
+            asked.append(specialisation("warp_kernel", constants, types))
+    for block_size, flag in itertools.product((4, 8), (False, True)):
+        constants = {"BLOCK_SIZE": block_size, "BLOCKS": kernels.BLOCKS}
+        asked.append(specialisation("whole_kernel", constants | {"GIVEN": flag}))
+        types = {"p_vectors": "*i16" if flag else "*i32"}
+        asked.append(specialisation("adopt_kernel", constants | {"LAST": flag}, types))
+        constants = {"SIDE": block_size // 4, "BLOCKS": kernels.BLOCKS}
+        asked.append(specialisation("coarse_kernel", constants))
+    footprints = compile_only(asked)
+    assert len(footprints) == 2 * len(asked)
+    for (index, arch), footprint in footprints.items():
+        assert footprint.fits(arch), (asked[index], footprint)
+
+
 LUMA, VECTORS = torch.zeros(1, 1, 16, 20), torch.zeros(1, 2, 2, 3, dtype=torch.int16)
 WRONG = {
     "frame must be a tensor, got list": lambda: ops.block_match([1], LUMA),
@@ -388,12 +498,10 @@ WRONG = {
     "reference must have the shape of frame, (1, 1, 16, 20); got (1, 1, 16, 19)": lambda: (
         ops.block_match(LUMA, LUMA[..., 1:])
     ),
-    "reference must be torch.float32 like frame; got torch.uint8": lambda: (
-        ops.block_match(LUMA, LUMA.byte())
+    "reference must be torch.float32 like frame; got torch.uint8": lambda: ops.block_match(
+        LUMA, LUMA.byte()
     ),
-    "reference must be on cpu like frame; got meta": lambda: ops.block_match(
-        LUMA, LUMA.to("meta")
-    ),
+    "reference must be on cpu like frame; got meta": lambda: ops.block_match(LUMA, LUMA.to("meta")),
     "block_size must be 4 or 8, got 16": lambda: ops.block_match(LUMA, LUMA, block_size=16),
     "candidates must be a tensor, got tuple": lambda: ops.block_match(
         LUMA, LUMA, candidates=(0, 0)

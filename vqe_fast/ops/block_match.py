@@ -33,7 +33,7 @@ def block_match(
        every place; each step away from zero costs 4.
     2. The best of this vector, zero and the candidate, then the whole pixels up to 2 around it;
        p is the median of the coarse vectors of the 3×3 blocks around, x and y each by itself.
-    3. The best of the vectors of the 3×3 blocks around, and of their median, which is p for 3 and 4.
+    3. The best of the vectors of the 3×3 blocks around and of their median, which is p for 3 and 4.
     4. The eight vectors half a pixel around it, then the eight a quarter around the best. Between
        pixels lie bicubic values, Catmull-Rom's: (−9, 111, 29, −3)/128 at a quarter and
        (−8, 72, 72, −8)/128 at a half, along rows and then along columns, each time rounded to the
@@ -189,6 +189,15 @@ def _backward_transposed(ctx, grad_output: Tensor):  # type: ignore[no-untyped-d
     return _warp(grad_output, *ctx.saved_tensors, *ctx.options), None, None, None
 
 
+def _cuda(name: str):  # type: ignore[no-untyped-def]
+    def run(*arguments):  # type: ignore[no-untyped-def]
+        from vqe_fast.kernels import block_match
+
+        return getattr(block_match, name)(*arguments)
+
+    return run
+
+
 _warp = differentiable("block_warp", _setup, _backward_warp)
 _warp_transposed = differentiable("block_warp_backward", _setup, _backward_transposed)
 
@@ -199,3 +208,4 @@ if _library.cpu_problem is None:
         ("block_warp_backward", _fake_warp),
     ):
         torch.library.register_fake(f"vqe_fast::{_name}", _fake)
+        torch.library.impl(f"vqe_fast::{_name}", "CUDA", _cuda(_name))

@@ -89,7 +89,7 @@ def catmull_rom(part: Tensor, offset: int) -> Tensor:
         near = part if offset == -1 else 1 - part
         return -near * (1 - near) ** 2 / 2
     near = part if offset == 0 else 1 - part
-    return 1 + near**2 * (3 * near - 5) / 2
+    return 1 + near * near * (3 * near - 5) / 2
 
 
 def quantised(luma: Tensor) -> Tensor:
@@ -146,9 +146,10 @@ class _Search:
         )
         taps = torch.tensor(TAPS, device=vectors.device)
         for dim, part in ((-1, x % 4), (-2, y % 4)):
-            weights = taps[part]
-            sums = sum(weights[..., tap] * found.narrow(dim, tap, WINDOW) for tap in range(4))
-            found = ((sums + 64) >> 7).clamp(0, 255)
+            sums = torch.full_like(found.narrow(dim, 0, WINDOW), 64)
+            for tap in range(4):
+                sums = sums + taps[part][..., tap] * found.narrow(dim, tap, WINDOW)
+            found = (sums >> 7).clamp(0, 255)
         return (self.windows - found).abs().sum((-2, -1))[:, None]
 
     def best(self, choices: Iterable[Tensor], prediction: Tensor) -> _Found:
@@ -176,26 +177,26 @@ def _before(a: Tensor, b: Tensor) -> Tensor:
     """Whether of vectors of one cost ``a`` is taken: the shorter, the higher, the further left."""
     lengths = a.abs().sum(1, keepdim=True) - b.abs().sum(1, keepdim=True)
     (ax, ay), (bx, by) = a.split(1, 1), b.split(1, 1)
-    lower = (ay < by) | ((ay == by) & (ax < bx))
-    return (lengths < 0) | ((lengths == 0) & lower)
+    first: Tensor = (ay < by) | ((ay == by) & (ax < bx))
+    return (lengths < 0) | ((lengths == 0) & first)
 
 
 def _coarse(frame: Tensor, reference: Tensor, block_size: int) -> Tensor:
     """Vectors (B, 2, h, w) in cells."""
-    frame, reference = _cells(frame), _cells(reference)
+    frame, reference = cells(frame), cells(reference)
     size = frame.shape[2:]
     side = block_size // 4
-    blocks = [-(-cells // side) for cells in size]
+    blocks = [-(-count // side) for count in size]
     places = [
         torch.arange(-CELL_MARGIN, count * side + CELL_MARGIN, device=frame.device)
         for count in blocks
     ]
 
-    def moved(cells: Tensor, *by: int) -> Tensor:
+    def moved(plane: Tensor, *by: int) -> Tensor:
         for dim in (0, 1):
             at = (places[dim] + by[dim]).clamp(0, size[dim] - 1)
-            cells = cells.index_select(2 + dim, at)
-        return cells
+            plane = plane.index_select(2 + dim, at)
+        return plane
 
     own = moved(frame, 0, 0)
     steps = range(-RANGE, RANGE + 1)
@@ -215,13 +216,13 @@ def _coarse(frame: Tensor, reference: Tensor, block_size: int) -> Tensor:
     return found
 
 
-def _cells(plane: Tensor) -> Tensor:
+def cells(plane: Tensor) -> Tensor:
     """Means of 4×4 pixels, rounded to the nearest, ties up; edges replicated."""
     for dim in (2, 3):
         size = plane.shape[dim]
         at = torch.arange(-(-size // 4) * 4, device=plane.device).clamp(max=size - 1)
         plane = plane.index_select(dim, at).unflatten(dim, (-1, 4)).sum(dim + 1)
-    return (plane + 8) >> 4
+    return plane.add(8) >> 4
 
 
 def _around(vectors: Tensor, step: int, count: int) -> Iterable[Tensor]:
