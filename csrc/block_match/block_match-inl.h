@@ -129,13 +129,20 @@ inline void whole_row(const BlockMatch& call, int64_t row, const Vector2* coarse
   }
 }
 
-// Offers the vectors of the blocks around.
+// Offers the vectors of the block and of those around, and what they predict, each once.
 inline void offer_neighbours(const BlockMatch& call, int64_t row, int64_t column,
-                             const Vector2* vectors, Candidate& best) {
+                             const Vector2* vectors, Vector2 prediction, Candidate& best) {
+  Vector2 offered[10] = {prediction};
+  best.offer(prediction);
+  int count = 1;
   for (int64_t i = row - 1; i <= row + 1; ++i) {
     for (int64_t j = column - 1; j <= column + 1; ++j) {
-      best.offer(vectors[std::clamp<int64_t>(i, 0, call.rows - 1) * call.columns +
-                         std::clamp<int64_t>(j, 0, call.columns - 1)]);
+      const Vector2 vector = vectors[std::clamp<int64_t>(i, 0, call.rows - 1) * call.columns +
+                                     std::clamp<int64_t>(j, 0, call.columns - 1)];
+      if (std::find(offered, offered + count, vector) == offered + count) {
+        best.offer(vector);
+        offered[count++] = vector;
+      }
     }
   }
 }
@@ -143,15 +150,12 @@ inline void offer_neighbours(const BlockMatch& call, int64_t row, int64_t column
 // The vectors of the blocks around, then half and quarter pixels.
 inline void parts_row(const BlockMatch& call, int64_t row, const Vector2* whole, Vector2* found) {
   for (int64_t j = 0; j < call.columns; ++j) {
-    const int64_t at = row * call.columns + j;
     const Vector2 prediction = median_at(call, whole, row, j);
     Candidate best(call, row, j, prediction);
-    best.offer(whole[at]);
-    best.offer(prediction);
-    offer_neighbours(call, row, j, whole, best);
+    offer_neighbours(call, row, j, whole, prediction, best);
     best.search(2, 1);
     best.search(1, 1);
-    found[at] = best.vector();
+    found[row * call.columns + j] = best.vector();
   }
 }
 
@@ -161,9 +165,7 @@ inline void last_row(const BlockMatch& call, int64_t row, const Vector2* parts, 
   for (int64_t j = 0; j < call.columns; ++j) {
     const Vector2 prediction = median_at(call, parts, row, j);
     Candidate best(call, row, j, prediction);
-    best.offer(parts[row * call.columns + j]);
-    best.offer(prediction);
-    offer_neighbours(call, row, j, parts, best);
+    offer_neighbours(call, row, j, parts, prediction, best);
     x[j] = static_cast<int16_t>(best.vector().x);
     y[j] = static_cast<int16_t>(best.vector().y);
     errors[j] = static_cast<float>(best.differences()) / (255 * kWindow * kWindow);

@@ -109,45 +109,106 @@ void warp_row(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
   }
 }
 
-// What the rows `begin` to `end` of a plane get of the gradient of a warped one, [end - begin,
-// width]: sums in the order of the blocks, in float64 because a pixel at the border may get many.
-template <typename T>
-void unwarp_band(const BlockGrid& grid, int64_t begin, int64_t end, const T* grads, double* sums,
-                 T* output) {
-  const int64_t count = (end - begin) * grid.width;
-  std::fill_n(sums, count, 0.0);
-  for (int64_t at = 0; at < grid.rows * grid.columns; ++at) {
-    const int64_t top = at / grid.columns * grid.side, left = at % grid.columns * grid.side;
-    const int64_t bottom = std::min(top + grid.side, grid.height);
-    const int64_t right = std::min(left + grid.side, grid.width);
-    const int64_t dx = grid.x[at] >> 3, dy = grid.y[at] >> 3;
-    const auto line = [&](int64_t y) { return std::clamp<int64_t>(y + dy, 0, grid.height - 1); };
-    if (line(bottom + 1) < begin || line(top - 1) >= end) {
-      continue;
+// Adds values to pixels of a row from a column on; what lies beyond an edge, to the pixel there.
+inline void add_to_row(const BlockGrid& grid, const GradientBand& band, int64_t row, int64_t column,
+                       const double* values, int64_t count) {
+  row = std::clamp<int64_t>(row, 0, grid.height - 1);
+  if (row < band.begin || row >= band.end) {
+    return;
+  }
+  double* to = band.sums + (row - band.begin) * grid.width;
+  if (column >= 0 && column + count <= grid.width) {
+    for (int64_t x = 0; x < count; ++x) {
+      to[column + x] += values[x];
     }
-    double across[4], down[4];
-    catmull_rom(grid.x[at] & 7, across);
-    catmull_rom(grid.y[at] & 7, down);
-    for (int64_t y = top; y < bottom; ++y) {
-      for (int64_t i = 0; i < 4; ++i) {
-        const int64_t to = line(y + i - 1);
-        if (down[i] == 0 || to < begin || to >= end) {
-          continue;
-        }
-        double* sum = sums + (to - begin) * grid.width;
-        for (int64_t x = left; x < right; ++x) {
-          const double grad = down[i] * static_cast<double>(grads[y * grid.width + x]);
-          for (int64_t k = 0; k < 4; ++k) {
-            if (across[k] != 0) {
-              sum[std::clamp<int64_t>(x + dx + k - 1, 0, grid.width - 1)] += across[k] * grad;
-            }
-          }
-        }
+    return;
+  }
+  for (int64_t x = 0; x < count; ++x) {
+    to[std::clamp<int64_t>(column + x, 0, grid.width - 1)] += values[x];
+  }
+}
+
+// The transpose of interpolate_block: grads, [kSide, kSide], on their way to where they were taken
+// from.
+template <int kSide>
+inline void add_interpolated(const BlockGrid& grid, const GradientBand& band, int64_t row,
+                             int64_t column, int64_t part_x, int64_t part_y, const double* grads) {
+  double across[4], down[4], spread[kSide + 3][kSide] = {};
+  catmull_rom(part_x, across);
+  catmull_rom(part_y, down);
+  for (int64_t y = 0; y < kSide; ++y) {
+    for (int64_t i = 0; i < 4; ++i) {
+      for (int64_t x = 0; x < kSide; ++x) {
+        spread[y + i][x] += down[i] * grads[y * kSide + x];
       }
     }
   }
+  for (int64_t y = 0; y < kSide + 3; ++y) {
+    double values[kSide + 3] = {};
+    for (int64_t k = 0; k < 4; ++k) {
+      for (int64_t x = 0; x < kSide; ++x) {
+        values[x + k] += across[k] * spread[y][x];
+      }
+    }
+    add_to_row(grid, band, row + y - 1, column - 1, values, kSide + 3);
+  }
+}
+
+template <int kSide, typename T>
+inline void unwarp_blocks(const BlockGrid& grid, int64_t row, const T* grads,
+                          const GradientBand& band) {
+  const int64_t top = row * kSide, height = std::min<int64_t>(kSide, grid.height - top);
+  for (int64_t j = 0; j < grid.columns; ++j) {
+    const int64_t at = row * grid.columns + j, left = j * kSide;
+    const int64_t width = std::min<int64_t>(kSide, grid.width - left);
+    const int64_t x = left + (grid.x[at] >> 3), y = top + (grid.y[at] >> 3);
+    const int64_t part_x = grid.x[at] & 7, part_y = grid.y[at] & 7;
+    double block[kSide * kSide] = {};
+    const T* from = grads + top * grid.width + left;
+    for (int64_t i = 0; i < height; ++i) {
+      for (int64_t k = 0; k < width; ++k) {
+        block[i * kSide + k] = static_cast<double>(from[i * grid.width + k]);
+      }
+    }
+    if ((part_x | part_y) != 0) {
+      add_interpolated<kSide>(grid, band, y, x, part_x, part_y, block);
+      continue;
+    }
+    for (int64_t i = 0; i < height; ++i) {
+      add_to_row(grid, band, y + i, x, block + i * kSide, width);
+    }
+  }
+}
+
+// What rows of a plane get of the gradient of a warped one: sums in the order of the blocks, in
+// float64 because a pixel at the border may get many.
+template <typename T>
+void unwarp_band(const BlockGrid& grid, const GradientBand& band, const T* grads, T* output) {
+  const int64_t count = (band.end - band.begin) * grid.width;
+  std::fill_n(band.sums, count, 0.0);
+  for (int64_t row = 0; row < grid.rows; ++row) {
+    const auto line = [&](int64_t y) { return std::clamp<int64_t>(y, 0, grid.height - 1); };
+    const int64_t top = row * grid.side;
+    if (line(top + grid.highest[row] - 1) >= band.end ||
+        line(top + grid.lowest[row] + grid.side + 1) < band.begin) {
+      continue;
+    }
+    switch (grid.side) {
+      case 1:
+        unwarp_blocks<1>(grid, row, grads, band);
+        break;
+      case 2:
+        unwarp_blocks<2>(grid, row, grads, band);
+        break;
+      case 4:
+        unwarp_blocks<4>(grid, row, grads, band);
+        break;
+      default:
+        unwarp_blocks<8>(grid, row, grads, band);
+    }
+  }
   for (int64_t i = 0; i < count; ++i) {
-    output[i] = static_cast<T>(static_cast<Computed<T>>(sums[i]));
+    output[i] = static_cast<T>(static_cast<Computed<T>>(band.sums[i]));
   }
 }
 

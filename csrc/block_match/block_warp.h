@@ -13,6 +13,13 @@ constexpr int64_t kParts = 8;
 struct BlockGrid {
   int64_t height, width, side, rows, columns;
   const int32_t *x, *y;
+  const int32_t *highest, *lowest;  // [rows]: whole pixels that blocks of a row go down, the least
+};  // and the most
+
+// Rows of a plane that gradients are added to, from `begin` to `end`.
+struct GradientBand {
+  int64_t begin, end;
+  double* sums;  // [end - begin, width]
 };
 
 }  // namespace vqe_fast

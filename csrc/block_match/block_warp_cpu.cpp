@@ -34,21 +34,38 @@ class Grids {
         width_(planes.size(3)),
         rows_(ceil_div(height_, side_)),
         columns_(ceil_div(width_, side_)),
-        moved_(vectors.numel()) {
+        moved_(vectors.numel()),
+        highest_(vectors.size(0) * rows_),
+        lowest_(highest_.size()) {
     const int16_t* from = vectors.const_data_ptr<int16_t>();
     for (size_t i = 0; i < moved_.size(); ++i) {
       moved_[i] = eighths(from[i], cell);
+    }
+    for (int64_t row = 0; row < vectors.size(0) * rows_; ++row) {
+      const int32_t* y = of(row / rows_).y + row % rows_ * columns_;
+      const auto [least, most] = std::minmax_element(y, y + columns_);
+      highest_[row] = *least >> 3;
+      lowest_[row] = *most >> 3;
     }
   }
 
   BlockGrid of(int64_t image) const {
     const int32_t* x = moved_.data() + 2 * image * rows_ * columns_;
-    return {height_, width_, side_, rows_, columns_, x, x + rows_ * columns_};
+    const int64_t row = image * rows_;
+    return {height_,
+            width_,
+            side_,
+            rows_,
+            columns_,
+            x,
+            x + rows_ * columns_,
+            highest_.data() + row,
+            lowest_.data() + row};
   }
 
  private:
   int64_t side_, height_, width_, rows_, columns_;
-  std::vector<int32_t> moved_;
+  std::vector<int32_t> moved_, highest_, lowest_;
 };
 
 template <typename T>
@@ -79,8 +96,9 @@ void backward(const Tensor& grads, const Grids& grids, Tensor& output) {
           const int64_t plane = part / bands, first = part % bands * kBand;
           const int64_t last = std::min(first + kBand, height);
           const BlockGrid grid = grids.of(plane / channels);
-          VQE_FAST_CALL(unwarp_band<T>, grid, first, last, from + plane * height * width,
-                        sums.get(), to + (plane * height + first) * width);
+          const GradientBand band{first, last, sums.get()};
+          VQE_FAST_CALL(unwarp_band<T>, grid, band, from + plane * height * width,
+                        to + (plane * height + first) * width);
         }
       });
 }
