@@ -1,4 +1,5 @@
-// Warping of a row of blocks of a plane, and its transpose for a band of a plane.
+// Warping of a row of blocks of a plane, and its transpose for a band of a plane; by whole pixels
+// of all of a plane.
 #if defined(VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_) == defined(VQE_FAST_LEVEL_TOGGLE)
 #ifdef VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_
 #undef VQE_FAST_BLOCK_MATCH_BLOCK_WARP_INL_H_
@@ -98,8 +99,6 @@ inline void warp_blocks(const BlockGrid& grid, int64_t row, const T* plane, T* o
 template <typename T>
 void warp_row(const BlockGrid& grid, int64_t row, const T* plane, T* output) {
   switch (grid.side) {
-    case 1:
-      return warp_blocks<1>(grid, row, plane, output);
     case 2:
       return warp_blocks<2>(grid, row, plane, output);
     case 4:
@@ -194,9 +193,6 @@ void unwarp_band(const BlockGrid& grid, const GradientBand& band, const T* grads
       continue;
     }
     switch (grid.side) {
-      case 1:
-        unwarp_blocks<1>(grid, row, grads, band);
-        break;
       case 2:
         unwarp_blocks<2>(grid, row, grads, band);
         break;
@@ -209,6 +205,26 @@ void unwarp_band(const BlockGrid& grid, const GradientBand& band, const T* grads
   }
   for (int64_t i = 0; i < count; ++i) {
     output[i] = static_cast<T>(static_cast<Computed<T>>(band.sums[i]));
+  }
+}
+
+// The pixels that lie at some places of a plane.
+template <typename T>
+void fetch_pixels(const T* plane, const int32_t* places, int64_t count, T* output) {
+  for (int64_t i = 0; i < count; ++i) {
+    output[i] = plane[places[i]];
+  }
+}
+
+// Its transpose for a plane of `count` pixels: what each gets of the gradients.
+template <typename T>
+void add_pixels(const T* grads, const int32_t* places, int64_t count, double* sums, T* output) {
+  std::fill_n(sums, count, 0.0);
+  for (int64_t i = 0; i < count; ++i) {
+    sums[places[i]] += static_cast<double>(grads[i]);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    output[i] = static_cast<T>(static_cast<Computed<T>>(sums[i]));
   }
 }
 
