@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vqe_fast._whole_number import one_of
 from vqe_fast.ops import _library
 from vqe_fast.ops._autograd import differentiable
 from vqe_fast.ops._backend import use_kernel
@@ -72,7 +73,7 @@ def block_match(
         raise ValueError(f"reference must be {frame.dtype} like frame; got {reference.dtype}")
     if reference.device != frame.device:
         raise ValueError(f"reference must be on {frame.device} like frame; got {reference.device}")
-    check_block_size(block_size)
+    block_size = one_of("block_size", block_size, *BLOCK_SIZES)
     if candidates is not None:
         _check_vectors("candidates", candidates, frame, block_size)
     if not use_kernel("block_match", frame):
@@ -116,20 +117,13 @@ def block_warp(planes: Tensor, vectors: Tensor, *, block_size: int = 8, cell: in
     check_tensor("planes", planes)
     if planes.dim() != 4 or 0 in planes.shape[2:]:
         raise ValueError(f"planes must be (B, C, H, W) of at least 1×1, got {tuple(planes.shape)}")
-    check_block_size(block_size)
-    if cell not in CELLS:
-        raise ValueError(f"cell must be 1, 2 or 4, got {cell!r}")
+    block_size = one_of("block_size", block_size, *BLOCK_SIZES)
+    cell = one_of("cell", cell, *CELLS)
     _check_vectors("vectors", vectors, planes, block_size // cell)
     if not use_kernel("block_match", planes):
         return _warp_in_pytorch(planes, vectors, block_size=block_size, cell=cell)
     warped: Tensor = _warp(planes, vectors.detach().to(torch.int16), block_size, cell)
     return warped
-
-
-def check_block_size(block_size: int) -> None:
-    """Raises ValueError for anything but 4 and 8."""
-    if block_size not in BLOCK_SIZES:
-        raise ValueError(f"block_size must be 4 or 8, got {block_size!r}")
 
 
 def _check_luma(name: str, luma: object) -> None:
