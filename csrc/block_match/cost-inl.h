@@ -180,10 +180,7 @@ class Candidate {
   void offer(Vector2 vector) {
     const int off = std::abs(vector.x - prediction_.x) + std::abs(vector.y - prediction_.y);
     const int penalty = std::min(kPenalty * off, kMostPenalty);
-    if (vector == vector_ && cost_ < kNone) {
-      return;
-    }
-    if (penalty > cost_) {
+    if (penalty > cost_ || (vector == vector_ && cost_ < kNone)) {
       return;
     }
     const int found =
