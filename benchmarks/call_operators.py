@@ -20,6 +20,7 @@ PROFILED = {
     "fusion": (FP32, PLANAR),
     "modulation": (BF16, LAST),
     "charbonnier": (FP32, PLANAR),
+    "block_match": (FP32, PLANAR),
 }
 
 

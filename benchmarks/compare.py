@@ -21,7 +21,7 @@ from stages import PYTEST, ROOT
 
 from vqe_fast.bench.format import ratio_in_words, seconds_in_words
 
-SUITES = ("attention", "charbonnier", "fusion", "modulation", "ssim")
+SUITES = ("attention", "block_match", "charbonnier", "fusion", "modulation", "ssim")
 PASSES = 2
 
 

@@ -31,7 +31,7 @@ SECONDS, SECONDS_AGAIN = 480, 150
 OUTPUT = ROOT / ".gpu" / "results"
 FILES = ("rows.jsonl", "values.jsonl", "failed.txt", "profile.txt", "summary.txt")
 """In the output folder beside ``log.txt`` and ``<machine>.json``."""
-OPERATOR_SUITES = ("attention", "ssim", "fusion", "modulation", "charbonnier")
+OPERATOR_SUITES = ("attention", "ssim", "fusion", "modulation", "charbonnier", "block_match")
 MEASURED = (*OPERATOR_SUITES, "model", "video")
 ALTERNATIVES = ("sdpa padded", "sdpa efficient", "sdpa cudnn split", "fused_ssim")
 """Those that a target of a GPU names."""

@@ -119,6 +119,16 @@ def calls(kernels: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
             f"{title}, map, backward",
             kernels.of("charbonnier", "charbonnier_loss_backward", x, x, x, 1e-3, 0),
         )
+    vectors = empty(1, 2, 135, 240, dtype=torch.int16)
+    for dtype in (torch.float32, torch.bfloat16):
+        luma = empty(1, 1, 1080, 1920, dtype=dtype)
+        title = f"block matching {name_of(dtype)}"
+        yield title, kernels.of("block_match", "block_match", luma, luma, None, 8)
+        for shape, cell in (((1, 1, 1080, 1920), 1), ((1, 64, 270, 480), 4)):
+            planes, title = empty(*shape, dtype=dtype), f"block warp {name_of(dtype)}, cell {cell}"
+            arguments = (planes, vectors, 8, cell)
+            yield f"{title}, forward", kernels.of("block_match", "block_warp", *arguments)
+            yield f"{title}, backward", kernels.of("block_match", "block_warp_backward", *arguments)
     for channels_last in (True, False):
         layout = "channels_last" if channels_last else "NCHW"
         x = empty(16, 64, 540, 960, dtype=torch.bfloat16, channels_last=channels_last)

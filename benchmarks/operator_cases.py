@@ -15,6 +15,7 @@ from vqe_fast import ops, reference
 from vqe_fast.bench.case import Sample
 from vqe_fast.bench.functions import Function
 from vqe_fast.bench.operators.attention import attention
+from vqe_fast.bench.operators.block_match import block_warp
 from vqe_fast.bench.operators.charbonnier import charbonnier
 from vqe_fast.bench.operators.fusion import fusion, variance
 from vqe_fast.bench.operators.modulation import modulation
@@ -60,7 +61,7 @@ class OperatorCase:
 
 def operator_cases(device: str, tiny: bool) -> list[OperatorCase]:
     """All of them, those of real frames first; with ``tiny`` each on a few pixels."""
-    parts = (_attention, _charbonnier, _fusion, _modulation, _ssim)
+    parts = (_attention, _block_match, _charbonnier, _fusion, _modulation, _ssim)
     found = [case for part in parts for case in part(device, tiny)]
     # Tiny cases that differ in their size alone are one.
     return list({str(case): case for case in found}.values())
@@ -101,6 +102,22 @@ def _ends(sample: Sample) -> Sample:
 
 def _of_ends(results: list[Tensor]) -> list[Tensor]:
     return [result[:, :, _ENDS] for result in results[:2]]
+
+
+def _block_match(device: str, tiny: bool) -> Iterator[OperatorCase]:
+    for shape, dtypes, layout, cell in (
+        ((1, 1, 1080, 1920), (FP32, BF16), PLANAR, 1),
+        ((2, 1, 67, 121), (FP64, FP32, BF16, FP16), PLANAR, 1),
+        ((2, 2, 67, 60), (FP32, BF16), PLANAR, 2),
+        ((2, 64, 270, 480), (FP32, BF16), PLANAR, 4),
+        ((2, 24, 17, 30), (FP64, FP32, BF16, FP16), LAST, 4),
+    ):
+        size = (1, 2, 13, 21) if tiny else shape
+        for dtype in dtypes:
+            build = functools.partial(block_warp, size, dtype, device, "both", cell=cell)
+            yield OperatorCase(
+                "block_match", f"block_warp, cell {cell}", size, dtype, layout, build
+            )
 
 
 def _charbonnier(device: str, tiny: bool) -> Iterator[OperatorCase]:

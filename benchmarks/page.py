@@ -17,6 +17,7 @@ from vqe_fast.bench.record import MEASURED
 PAGE = Path(__file__).parent / "RESULTS.md"
 TITLES = {
     "attention": "Cross-frame attention",
+    "block_match": "Block matching and warping",
     "charbonnier": "Charbonnier loss",
     "fusion": "ASTF's fusion",
     "modulation": "QP modulation",
@@ -150,6 +151,8 @@ def _name(row, group):
         name = f"**{name}**"
     elif row.role == "yardstick":
         name = f"*{name}*"
+    if row.warp_error is not None:
+        name = f"{name}, warp error {row.warp_error:.2f}"
     return name
 
 

@@ -17,7 +17,7 @@ import traceback
 
 import torch
 
-TRITON_SUITES = ("attention", "variants", "modulation", "charbonnier")
+TRITON_SUITES = ("attention", "variants", "modulation", "charbonnier", "block_match")
 
 
 @contextlib.contextmanager

@@ -149,6 +149,16 @@ def cost(implementation, than, **fields):
     return measure
 
 
+def warp_error(than, **fields):
+    """How many times larger the warp error is than that of another implementation."""
+
+    def measure(rows):
+        own, other = (find(rows, name, **fields) for name in ("vqe_fast", than))
+        return own.warp_error / other.warp_error if own and other else None
+
+    return measure
+
+
 def _fields(operator, case, shape, dtype="float32", direction="forward", device="cpu"):
     return {
         "operator": operator,
@@ -253,6 +263,17 @@ def _fusion():
     yield Target("fusion", "cuda", text, 0.5, share("copy", **fields), percent)
 
 
+def _block_match():
+    fields = _fields("block_match", "block_match, blocks of 8×8", (1, 1, 1080, 1920))
+    text = "1080p, blocks of 8×8"
+    yield Target("block_match", "cpu", text, 30, frames_per_second(**fields), fps)
+    measure = against("opencv DIS", **fields)
+    yield Target("block_match", "cpu", f"{text}, against OpenCV's DIS", 3, measure, times)
+    text = f"{text}, warp error for one of OpenCV's DIS"
+    measure = warp_error("opencv DIS", **fields)
+    yield Target("block_match", "cpu", text, 1.1, measure, times, at_most=True)
+
+
 def _models():
     fields = {"operator": "model", "case": "pequenet", "shape": (240, 416), "device": "cpu"}
     text = "pequenet 416×240, stream against plain, "
@@ -281,6 +302,15 @@ def _video():
 
 TARGETS = [
     target
-    for part in (_attention, _charbonnier, _fusion, _modulation, _ssim, _models, _video)
+    for part in (
+        _attention,
+        _block_match,
+        _charbonnier,
+        _fusion,
+        _modulation,
+        _ssim,
+        _models,
+        _video,
+    )
     for target in part()
 ]

@@ -71,6 +71,18 @@ STABLE_TORCH_LIBRARY(vqe_fast, library) {
   library.def(
       "qp_gains_backward(Tensor grad_output, Tensor qp, Tensor table, Tensor bias, float[] qps) "
       "-> (Tensor, Tensor)");
+  // For each block of luma (B, 1, H, W), of frames in [0, 1] or in bytes, where it lies in the
+  // reference: (B, 2, h, w), x and y in quarter pixels, int16; and the mean absolute difference
+  // there, float32. Candidates are int64 vectors that are tried too.
+  library.def(
+      "block_match(Tensor frame, Tensor reference, Tensor? candidates, int block_size) "
+      "-> (Tensor, Tensor)");
+  // Blocks moved by such vectors, in planes whose pixels are cell × cell pixels of the luma: to
+  // quarters of a pixel for 1, eighths for 2, whole pixels for 4. The backward is the transpose.
+  library.def("block_warp(Tensor planes, Tensor vectors, int block_size, int cell) -> Tensor");
+  library.def(
+      "block_warp_backward(Tensor grad_output, Tensor vectors, int block_size, int cell) "
+      "-> Tensor");
   // The compute capability, times ten, of the code in the CUDA library that runs on like's device.
   library.def("cuda_arch(Tensor like) -> Tensor");
 }

@@ -14,6 +14,7 @@ from vqe_fast.video.options import all_options, asked_for, parse_options
 
 FRAMES = torch.rand(4, 1, 1, 24, 24, generator=torch.Generator().manual_seed(0))
 x, y, z, w = FRAMES
+MOVED = torch.arange(-9, 9).view(1, 2, 3, 3)
 
 
 def model(name, option, **others):
@@ -37,6 +38,11 @@ OPERATORS = {
     "window_size of ssim_loss": (lambda n: ops.ssim_loss(x, y, window_size=n, padding="same"), 5),
     "window_size of ssim_mse_loss": (lambda n: ops.ssim_mse_loss(x, y, window_size=n), 5),
     "window_size of ms_ssim": (lambda n: ops.ms_ssim(x, y, window_size=n, weights=(0.5, 0.5)), 5),
+}
+FEW_NUMBERS = {
+    "block_size of block_match": (lambda n: ops.block_match(x, y, block_size=n)[1], 4),
+    "block_size of block_warp": (lambda n: ops.block_warp(x, MOVED, block_size=n), 8),
+    "cell of block_warp": (lambda n: ops.block_warp(x[..., :6, :6], MOVED, cell=n), 4),
 }
 MODULES = {
     "radius of AdaptiveSpatialTemporalFusion": (
@@ -87,7 +93,7 @@ MODELS = {
         64,
     ),
 }
-ARGUMENTS = OPERATORS | MODULES | MODELS
+ARGUMENTS = OPERATORS | FEW_NUMBERS | MODULES | MODELS
 
 
 @pytest.mark.parametrize("kind", (np.int64, np.uint8), ids=lambda kind: kind.__name__)

@@ -14,6 +14,7 @@ from vqe_fast.bench.operators.modulation import modulation
 
 SHAPES = {
     "attention": (2, 8, 5, 7),
+    "block_match": (2, 3, 18, 21),
     "charbonnier": (2, 3, 9, 8),
     "fusion": (1, 3, 33, 29),
     "modulation": (2, 6, 32, 48),

@@ -91,6 +91,12 @@ def test_rows_survive_json():
         assert Row.from_dict(json.loads(json.dumps(each.to_dict()))) == each
 
 
+def test_rows_of_older_versions_have_no_warp_error():
+    (older, *_) = (each.to_dict() for each in ssim_rows())
+    del older["warp_error"]
+    assert Row.from_dict(older).warp_error is None
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -208,7 +214,9 @@ def invented(case):
     """The rows of a case with times that nobody measured."""
     work = case.work()
     for candidate in work.candidates:
-        bare = replace(work.row(candidate), peak_bytes=1, work_bytes=1, work_flops=1)
+        bare = replace(
+            work.row(candidate), peak_bytes=1, work_bytes=1, work_flops=1, warp_error=1.0
+        )
         yield timed(bare, [1.0, 2.0])
 
 

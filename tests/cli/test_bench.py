@@ -24,6 +24,7 @@ def bench(*arguments):
     ("operator", "shape", "more"),
     [
         ("attention", "1,16,6,7", ("--dtype", "bf16")),
+        ("block_match", "1,2,17,20", ("--direction", "both")),
         ("charbonnier", "2,3,8,8", ("--direction", "both")),
         ("fusion", "1,1,30,40", ()),
         ("modulation", "1,4,20,30", ()),
@@ -42,7 +43,7 @@ def test_a_line_for_each_implementation(operator, shape, more):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--op", "sim"), "there is no operator 'sim'; choose one of attention, charbonnier"),
+        (("--op", "sim"), "there is no operator 'sim'; choose one of attention, block_match"),
         (("--op", "ssim", "--shape", "3,16,16"), "a shape is four positive numbers, such as"),
         (("--op", "ssim", "--shape", "1,3,0,16"), "a shape is four positive numbers, such as"),
         (("--op", "ssim", "--shape", "1,3,5,5"), "input must be at least 11×11"),

@@ -8,7 +8,7 @@ import torch
 import vqe_fast
 from vqe_fast import metrics, nn, ops
 
-FEATURES, MAP = (1, 3, 24, 26), (1, 3, 6, 7)
+FEATURES, MAP, LUMA = (1, 3, 24, 26), (1, 3, 6, 7), (1, 1, 24, 26)
 # Name of the operator → it, and the names and shapes of its tensors.
 OPERATORS = {
     "charbonnier_loss": (ops.charbonnier_loss, {"input": FEATURES, "target": FEATURES}),
@@ -55,6 +55,11 @@ OPERATORS = {
         },
     ),
     "unsharp_mask": (lambda x: ops.unsharp_mask(x, 0.5), {"frames": FEATURES}),
+    "block_match": (lambda x, y: ops.block_match(x, y)[1], {"frame": LUMA, "reference": LUMA}),
+    "block_warp": (
+        lambda x: ops.block_warp(x, torch.full((1, 2, 3, 4), 5)),
+        {"planes": FEATURES},
+    ),
 }
 MODULES = {
     "FusionStream": (lambda *xs: nn.FusionStream().push(*xs), {"detail": MAP, "smooth": MAP}),
@@ -99,7 +104,9 @@ def test_dtypes_that_nothing_computes_with(name, dtype, advice, backend):
 @pytest.mark.parametrize("dtype", (torch.uint8, torch.int64), ids=str)
 @pytest.mark.parametrize("name", [name for name in (*OPERATORS, *MODULES) if "ssim" not in name])
 def test_integers(name, dtype):
-    """SSIM takes them with a data_range; nothing else does."""
+    """SSIM takes them with a data_range, matching takes bytes; nothing else does."""
+    if name == "block_match" and dtype == torch.uint8:
+        return
     test_dtypes_that_nothing_computes_with(name, dtype, r"convert it with \.float\(\)$", "auto")
 
 

@@ -6,7 +6,7 @@ it leaves what the code for a level can get wrong, of the operators that have co
 
 import os
 
-CHOSEN = ("test_values_and_gradients", "test_threads_give_the_same_bits")
+CHOSEN = ("test_values_and_gradients", "test_vectors", "test_threads_give_the_same_bits")
 
 
 def pytest_collection_modifyitems(config, items):

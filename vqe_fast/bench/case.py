@@ -61,6 +61,7 @@ class Candidate:
         least_memory: bytes that one call is known to need.
         dtype: where it is not that of the work.
         tolerance: where it is not that of the dtype.
+        warp_error: of what ``make`` returned, as in the row; nothing if it finds no motion.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Candidate:
     least_memory: int = 0
     dtype: torch.dtype | None = None
     tolerance: float | None = None
+    warp_error: Callable[[Callable[[Any], Any]], float] | None = None
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def measure(work: Work, budget: float, *, rotate: bool = True) -> list[Measured]
         if isinstance(made, str):
             rows[candidate.name] = replace(row, status=made)
             continue
+        if candidate.warp_error is not None:
+            row = replace(row, warp_error=candidate.warp_error(made))
         step = in_turn([candidate.prepare(each) for each in samples], made)
         try:
             peak, took[candidate.name], moved = _first_call(step, work.device, bytes_in(first))

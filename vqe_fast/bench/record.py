@@ -20,8 +20,8 @@ class Row:
     """Record of one implementation of one task, measured or not.
 
     Attributes:
-        operator: ``attention``, ``charbonnier``, ``fusion``, ``modulation``, ``ssim``; ``model``,
-            ``training``, ``video`` or ``ceiling``.
+        operator: ``attention``, ``block_match``, ``charbonnier``, ``fusion``, ``modulation``,
+            ``ssim``; ``model``, ``training``, ``video`` or ``ceiling``.
         case: what exactly, such as ``astf_fuse, sharpened`` or the name of a model.
         shape: of the first input, or height and width of frames.
         dtype: of the arithmetic's inputs, such as ``float32``.
@@ -41,6 +41,8 @@ class Row:
         work_bytes: the least that any implementation must read and write.
         work_flops: floating-point operations that any implementation must do.
         frames: of video, that a call makes.
+        warp_error: mean absolute difference of luma, in steps of 1/255, after warping by the motion
+            that was found; None for what finds none.
     """
 
     operator: str
@@ -61,6 +63,7 @@ class Row:
     work_bytes: int | None = None
     work_flops: int | None = None
     frames: int | None = None
+    warp_error: float | None = None
 
     @property
     def group(self) -> tuple[object, ...]:
@@ -89,6 +92,7 @@ class Row:
             ValueError: fields are missing, unknown, or contradict each other.
         """
         names = {field.name for field in fields(cls)}
+        found = {"warp_error": None} | found  # rows of older versions have none
         if found.keys() != names:
             differing = ", ".join(sorted(found.keys() ^ names))
             raise ValueError(f"a row has other fields than those of this version: {differing}")

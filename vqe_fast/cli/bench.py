@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_SHAPES = {
     "attention": (1, 128, 64, 96),
+    "block_match": (1, 1, 1080, 1920),
     "charbonnier": (4, 3, 256, 256),
     "fusion": (1, 3, 1080, 1920),
     "modulation": (1, 64, 540, 960),
@@ -39,7 +40,7 @@ def bench(
     """Times an operator against plain PyTorch and torch.compile, each checked first.
 
     Inputs are random; calls take turns, on more inputs than the cache holds. Attention takes the
-    shape of the query; the value has twice as many channels.
+    shape of the query; the value has twice as many channels. Of block_match it is the warping.
 
     Exit codes: 0 done, 1 the operator's result was wrong, 2 refused.
     """

@@ -20,8 +20,8 @@ from vqe_fast.ops._autograd import is_transformed
 Backend = Literal["auto", "reference"]
 
 # Operators whose CUDA implementation is Triton rather than the CUDA library.
-TRITON_OPERATORS = frozenset({"attention", "charbonnier", "modulation"})
-OPERATORS = ("attention", "charbonnier", "fusion", "modulation", "ssim")
+TRITON_OPERATORS = frozenset({"attention", "block_match", "charbonnier", "modulation"})
+OPERATORS = ("attention", "block_match", "charbonnier", "fusion", "modulation", "ssim")
 
 
 def _checked(name: str) -> Backend:

@@ -8,6 +8,7 @@ import torch
 
 from vqe_fast.bench.functions import Function
 from vqe_fast.bench.operators.attention import attention
+from vqe_fast.bench.operators.block_match import block_warp
 from vqe_fast.bench.operators.charbonnier import charbonnier
 from vqe_fast.bench.operators.fusion import fusion
 from vqe_fast.bench.operators.modulation import modulation
@@ -18,6 +19,7 @@ Builder = Callable[[tuple[int, ...], torch.dtype, str, Direction], Function]
 
 BUILDERS: Mapping[str, Builder] = {
     "attention": attention,
+    "block_match": block_warp,
     "charbonnier": charbonnier,
     "fusion": fusion,
     "modulation": modulation,
