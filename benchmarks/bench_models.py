@@ -40,7 +40,7 @@ NAMES = {
         "plain compiled": BF16,
     },
 }
-STREAMED = ("pequenet",)
+STREAMED = ("pequenet", "dualres_t")
 """Models with a stream, whose frames follow each other in Python; bfloat16 was asked of them."""
 LONGEST = {"cpu": 12.0, "cuda": 30.0}
 """Seconds a call that a model may be expected to take, or it is left out."""
@@ -84,8 +84,10 @@ def _cost(pair):
 
 def names_of(model, names):
     """Those that make sense for a model."""
-    useless = GRAPH if model in STREAMED else "plain bf16"
-    return {name: dtype for name, dtype in names.items() if name != useless}
+    useless = {GRAPH} if model in STREAMED else {"plain bf16"}
+    if model == "dualres_t":  # minutes, for the four neighbours one by one
+        useless |= {name for name in names if name.endswith("compiled")}
+    return {name: dtype for name, dtype in names.items() if name not in useless}
 
 
 def work(name, size, device, names, longest):

@@ -91,10 +91,11 @@ class Restoration:
         middle = compressed.shape[1] // 2
         frames = compressed if spec.recurrent or spec.temporal_radius else compressed[:, middle]
         arguments: list[Tensor] = []
+        told = slice(None) if spec.coding_of_window else middle
         if spec.takes_qp:
-            arguments.append(_checked(batch.qp[:, middle]))
+            arguments.append(_checked(batch.qp[:, told]))
         if spec.takes_coding:
-            arguments += [batch.codec, batch.frame_type[:, middle]]
+            arguments += [batch.codec, batch.frame_type[:, told]]
         values = frames
         if self._path:
             *before, last = (model.get_submodule(name) for name in self._path)

@@ -77,7 +77,7 @@ def test_synthesis_of_analysis_is_the_frame():
     model = DualResolution(4, 4, 1, 1, 1)
     model.scale.fill_(1)
     frames = in_420(2, 32, 48)
-    back = model._correction(model._bands(frames), 3)
+    back = model.correction(model.bands(frames), 3)
     torch.testing.assert_close(2 * back + 0.5, frames, rtol=0, atol=1e-6)
 
 

@@ -531,3 +531,11 @@ WRONG = {
 def test_wrong_arguments(message):
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         WRONG[message]()
+
+
+def test_vectors_reach_as_far_as_the_search():
+    """Eight cells, two pixels and three quarters to each side; in noise some do."""
+    generator = torch.Generator().manual_seed(0)
+    frame, reference = torch.rand(2, 1, 1, 256, 256, generator=generator)
+    vectors, _ = ops.block_match(frame, reference)
+    assert 4 * 8 * 4 < vectors.abs().max() <= 4 * (8 * 4 + 2) + 3

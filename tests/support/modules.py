@@ -47,7 +47,7 @@ class Blend(torch.nn.Module):
 
 
 class StreamedBlend(Blend):
-    """The same of three frames, frame by frame."""
+    """The same, frame by frame."""
 
     def stream(self):
         return _BlendStream(self)
@@ -56,18 +56,23 @@ class StreamedBlend(Blend):
 class _BlendStream:
     def __init__(self, model):
         self.model = model
-        self.frames = []
+        self.radius = model.spec.temporal_radius
+        self.frames, self.left = [], 0
 
-    def push(self, frame, qp=None):
-        self.frames = [*self.frames[-2:], frame] if self.frames else [frame, frame]
-        return self._enhanced() if len(self.frames) == 3 else None
+    def push(self, frame):
+        self.frames = [*(self.frames or [frame] * self.radius), frame]
+        self.left += 1
+        return self._enhanced() if self.left > self.radius else None
 
     def flush(self):
-        self.frames = [*self.frames[-2:], self.frames[-1]]
-        return self._enhanced()
+        return self._enhanced() if self.left else None
 
     def _enhanced(self):
-        return self.model(torch.stack(self.frames, 1))
+        length = 2 * self.radius + 1
+        window = [*self.frames, *[self.frames[-1]] * length][:length]
+        del self.frames[0]
+        self.left -= 1
+        return self.model(torch.stack(window, 1))
 
 
 class Recurrent(torch.nn.Module):

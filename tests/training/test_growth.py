@@ -69,6 +69,17 @@ def test_its_own_weights(weights):
         torch.testing.assert_close(model.state_dict()[name], parameter, rtol=1e-3, atol=1e-3)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("width", [8, 12])
+def test_a_trunk(weights, width):
+    """A temporal network computes what its trunk does at first; one that is larger grows too."""
+    model = create_model("dualres_t", **SMALL | {"width": width}).eval()
+    load_start(model, weights)
+    window = torch.rand(1, 9, 3, 24, 40)
+    expected = random_network()(window[:, 4], 30.0, 2, 1)
+    torch.testing.assert_close(model(window, 30.0, 2, 1), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_one_for_other_qps(weights):
     """The rows of its tables would stand for other QPs."""
     qps = [qp + 1 for qp in QPS]

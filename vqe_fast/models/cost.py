@@ -42,8 +42,8 @@ def cost(model: nn.Module, *, size: tuple[int, int] = COUNTED_SIZE) -> Cost:
     products of matrices and attention, with the zeros that pad a frame and with transforms that
     are not trained, but not what is done to samples one by one, nor means, interpolation and
     warping. They are those of one call for one frame, with its neighbours where the model takes
-    them; of a recurrent model, those that one more frame adds to a clip. The model runs on tensors
-    without memory: counting takes the time of its Python code.
+    them; of a model with a stream or a recurrent one, those that one more frame adds. The model
+    runs on tensors without memory: counting takes the time of its Python code.
 
     The result hardly depends on ``size``, but for frames that a model pads, and for attention to
     whole frames, whose arithmetic for a pixel grows with the number of pixels.
@@ -64,6 +64,8 @@ def cost(model: nn.Module, *, size: tuple[int, int] = COUNTED_SIZE) -> Cost:
     counted = copy.deepcopy(model).to("meta").eval()
     if spec.recurrent:
         multiply_adds = _multiply_adds(counted, 2, size) - _multiply_adds(counted, 1, size)
+    elif hasattr(counted, "stream"):
+        multiply_adds = _multiply_adds_of_stream(counted, size)
     else:
         multiply_adds = _multiply_adds(counted, 2 * spec.temporal_radius + 1, size)
     return Cost(
@@ -80,6 +82,23 @@ def _multiply_adds(model: nn.Module, frames: int, size: tuple[int, int]) -> int:
 
     with FlopCounterMode(display=False) as counter:
         model(*_inputs(spec_of(model), frames, size))
+    flops: int = counter.get_total_flops()
+    return flops // 2
+
+
+@torch.no_grad()
+def _multiply_adds_of_stream(model: nn.Module, size: tuple[int, int]) -> int:
+    """Of one more frame, when there are as many as the model sees."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    spec = spec_of(model)
+    (frames, *told), stream = _inputs(spec, 1, size), model.stream()  # type: ignore[operator]
+    told = [each if isinstance(each, float) else UNKNOWN for each in told]
+    assert isinstance(frames, Tensor)
+    for _ in range(2 * spec.temporal_radius):
+        stream.push(frames[:, 0], *told)
+    with FlopCounterMode(display=False) as counter:
+        stream.push(frames[:, 0], *told)
     flops: int = counter.get_total_flops()
     return flops // 2
 

@@ -288,11 +288,22 @@ class DualResolution(nn.Module):
         """
         if frames.dim() != 4 or frames.shape[1] not in (1, 3):
             raise ValueError(f"frames must be (B, 3 or 1, H, W), got {tuple(frames.shape)}")
-        codec = _codes("codec", codec, CODECS, frames.device)
-        frame_type = _codes("frame_type", frame_type, FRAME_TYPES, frames.device)
-        told = self._qp_told(qp, codec, frame_type), codec, frame_type
-        channels, height, width = frames.shape[1:]
-        features = activate(self.head(self._bands(frames)), _SLOPE)
+        return self.corrected(frames, self.features(frames, qp, codec, frame_type))
+
+    def features(
+        self,
+        frames: Tensor,
+        qp: float | Tensor,
+        codec: int | Tensor = UNKNOWN,
+        frame_type: int | Tensor = UNKNOWN,
+    ) -> Tensor:
+        """The last features, which the correction is made from; arguments as :meth:`forward`.
+
+        Returns:
+            (B, width, 2·⌈H/8⌉, 2·⌈W/8⌉) in the dtype of the weights.
+        """
+        told = self.told(qp, codec, frame_type, frames.device)
+        features = activate(self.head(self.bands(frames)), _SLOPE)
         for block in self.before:
             features = block(features, *told)
         deep = activate(self.down(features), _SLOPE)
@@ -301,8 +312,29 @@ class DualResolution(nn.Module):
         features = add_to(F.pixel_shuffle(self.up(deep), 2), features)
         for block in self.after:
             features = block(features, *told)
-        correction = self._correction(self.output(features).to(frames.dtype), channels)
+        return features
+
+    def corrected(self, frames: Tensor, features: Tensor) -> Tensor:
+        """The frames with the correction that is made from their :meth:`features`."""
+        channels, height, width = frames.shape[1:]
+        correction = self.correction(self.output(features).to(frames.dtype), channels)
         return frames + correction[..., :height, :width]
+
+    def told(
+        self,
+        qp: float | Tensor,
+        codec: int | Tensor,
+        frame_type: int | Tensor,
+        device: torch.device,
+    ) -> tuple[float | Tensor, int | Tensor, int | Tensor]:
+        """QP, codec and type of frame as blocks take them.
+
+        Raises:
+            ValueError: a number is no code.
+        """
+        codec = _codes("codec", codec, CODECS, device)
+        frame_type = _codes("frame_type", frame_type, FRAME_TYPES, device)
+        return self._qp_told(qp, codec, frame_type), codec, frame_type
 
     def _qp_told(
         self, qp: float | Tensor, codec: int | Tensor, frame_type: int | Tensor
@@ -318,8 +350,13 @@ class DualResolution(nn.Module):
         images = [len(code) for code in (codec, frame_type) if isinstance(code, Tensor)]
         return rows_of(qp, max(images, default=1), self.transform.device)
 
-    def _bands(self, frames: Tensor) -> Tensor:
-        """(B, 1 or 3, H, W) → (B, 24, H/4, W/4), scaled, in the dtype of the weights."""
+    def bands(self, frames: Tensor, *, differences: bool = False) -> Tensor:
+        """The scaled DCT of cells, (B, 1 or 3, H, W) → (B, 24, H/4, W/4), in the weights' dtype.
+
+        Args:
+            frames: in [0, 1], or differences of such.
+            differences: whether they are.
+        """
         channels, height, width = frames.shape[1:]
         below, right = -height % _ALIGNMENT, -width % _ALIGNMENT
         if below or right:
@@ -330,13 +367,15 @@ class DualResolution(nn.Module):
             return (self.transform * self.scale[..., None])[:, :channels].to(dtype)
 
         transform = self._kept.get(("analysis", channels, dtype), sources, analysis)
-        middle = self._kept.get(
-            ("middle", channels, dtype), sources, lambda: -0.5 * transform.sum((1, 2, 3))
-        )
+        middle = None
+        if not differences:
+            middle = self._kept.get(
+                ("middle", channels, dtype), sources, lambda: -0.5 * transform.sum((1, 2, 3))
+            )
         bands: Tensor = F.conv2d(frames, transform, middle, stride=_CELL)
         return bands.to(self.head.weight.dtype)
 
-    def _correction(self, bands: Tensor, channels: int) -> Tensor:
+    def correction(self, bands: Tensor, channels: int) -> Tensor:
         """(B, 24, H/4, W/4) → (B, channels, H, W): the inverse DCT, chroma spread over pixels."""
         dtype = bands.dtype
 

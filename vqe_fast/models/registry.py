@@ -31,6 +31,8 @@ class ModelSpec:
         value_range: range of the samples that go in and come out.
         takes_coding: whether ``forward`` takes, after the QP, the codes of codec and type of frame
             of :mod:`vqe_fast.models.coding`.
+        coding_of_window: whether QP and type of frame are those of each frame of the window,
+            (B, T), not of the middle one.
         scale: how many times as wide and as high the output is.
     """
 
@@ -42,6 +44,7 @@ class ModelSpec:
     alignment: int
     value_range: tuple[float, float]
     takes_coding: bool = False
+    coding_of_window: bool = False
     scale: int = 1
 
 

@@ -55,7 +55,7 @@ def block_match(
     Returns:
         The vectors, int16, (B, 2, ⌈H/block_size⌉, ⌈W/block_size⌉), x (to the right) first, in
         quarter pixels: the block of ``frame`` looks like ``reference`` displaced by its vector, of
-        at most ±138.75 pixels to each side without candidates. And the mean absolute difference of
+        at most ±34.75 pixels to each side without candidates. And the mean absolute difference of
         each window to what its vector finds, float32, (B, 1, …), in [0, 1].
 
     Raises:

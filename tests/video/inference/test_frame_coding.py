@@ -12,7 +12,7 @@ from support.memory import threads
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.models.coding import CODECS, FRAME_TYPES, codec_code, frame_type_code
 from vqe_fast.video import enhance_video, read_qp
-from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding
+from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding, of_frame, of_window
 
 SPEC = replace(LUMA_SPEC, takes_qp=True, takes_coding=True, alignment=8, receptive_field=17)
 QP_SPEC = replace(SPEC, takes_coding=False)
@@ -117,3 +117,17 @@ def test_arguments_of_several_frames():
     assert CodingArguments(codings[:1], QP_SPEC, CPU).of() == (20.0,)
     assert CodingArguments([None], SPEC, CPU).of() == ()
     assert CodingArguments(codings, LUMA_SPEC, CPU).of() == ()
+
+
+def test_arguments_of_windows():
+    """QP and type of each frame, for each of its fields, and one codec."""
+    spec = replace(SPEC, coding_of_window=True)
+    codings = [FrameCoding(20.0, None, 1, 2), FrameCoding(30.0, torch.ones(1, 2, 2), 1, 3)]
+    qps, codec, types = of_window(codings, spec, pictures=2)
+    assert (qps.tolist(), codec, types.tolist()) == ([[20, 30]] * 2, 1, [[2, 3]] * 2)
+    (qps,) = of_window(codings, replace(spec, takes_coding=False), pictures=1)
+    assert qps.tolist() == [[20, 30]]
+    assert of_window([None, None], spec, pictures=1) == ()
+    assert of_frame(codings[1], spec) == (30.0, 1, 3)
+    assert of_frame(codings[1], QP_SPEC) == (30.0,)
+    assert of_frame(codings[1], LUMA_SPEC) == of_frame(None, spec) == ()

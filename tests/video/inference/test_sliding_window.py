@@ -20,10 +20,12 @@ from vqe_fast.video.pipeline.bundle import FrameBundle
 SEAM = 1 / 128 + 0.5 / 255
 """What Recurrent loses beyond six frames, and the rounding."""
 
+LONG = (7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
 WINDOWED = {
     "one neighbour": Blend(3.0, 2.0, 1.0),
     "two neighbours": Blend(5.0, 4.0, 3.0, 2.0, 1.0),
     "stream": StreamedBlend(3.0, 2.0, 1.0),
+    "stream of seven": StreamedBlend(*LONG),
 }
 
 
@@ -57,6 +59,41 @@ def test_a_window_holds_the_neighbours(name, count, pixel_format):
     assert result == frames and enhancer.tile is None
     assert_luma(result, expected)
     assert watch.scene_cuts == 0
+
+
+class Listens(Blend):
+    """Adds as many steps of 8 bits as each frame's QP says before it blends them."""
+
+    def __init__(self, *weights):
+        super().__init__(*weights)
+        self.spec = replace(self.spec, takes_qp=True, takes_coding=True, coding_of_window=True)
+
+    def forward(self, frames, qp, codec=0, frame_type=0):
+        told = torch.as_tensor(qp, dtype=torch.float32).expand(len(frames), frames.shape[1])
+        return super().forward(frames + told[..., None, None, None] / 255)
+
+
+class StreamedListens(Listens):
+    """The same, frame by frame."""
+
+    def stream(self):
+        stream = StreamedBlend(*LONG).stream()
+        push = stream.push
+        stream.push = lambda frame, qp, codec, frame_type: push(frame + qp / 255)
+        return stream
+
+
+@pytest.mark.parametrize(
+    "model", [Listens(*LONG), StreamedListens(*LONG)], ids=["window", "stream"]
+)
+def test_each_frame_of_a_window_has_its_qp(tmp_path, model):
+    source = write_clip(tmp_path / "in.mp4", frames=9, options={"qp": "30", "bf": "2"})
+    qps = torch.tensor([frame.qp for frame in read_qp(source)])
+    assert len(set(qps.tolist())) > 1
+    told = luma_in(source) / 255 + qps[:, None, None] / 255
+    enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", precision="fp32")
+    expected = (in_memory(Blend(*LONG), told) * 255).round().clamp(0, 255)
+    assert (luma_in(tmp_path / "out.mkv") - expected).abs().max() <= 1
 
 
 def test_pequenet_is_what_it_is_in_memory(tmp_path):
@@ -108,15 +145,15 @@ def test_neighbours_of_fields_are_fields_of_the_same_rows(tmp_path, model, pixel
         assert torch.equal(after[:, parity::2], (expected * peak).round())
 
 
-@pytest.mark.parametrize("name", ["one neighbour", "stream"])
-@pytest.mark.parametrize("call", [0, 1, 4, 8])
+@pytest.mark.parametrize("name", ["one neighbour", "stream", "stream of seven"])
+@pytest.mark.parametrize("call", [0, 1, 4, 6, 8])
 def test_a_window_that_does_not_fit_is_tried_again_in_tiles(name, call):
     """Streams of tiles begin anew with the frames before, whichever frame it happens at."""
     frames = moving_frames(9)
     expected = in_memory(WINDOWED[name], lumas(frames))
     model = WINDOWED[name]
-    failing = RunsOut(Blend(3.0, 2.0, 1.0), call)
-    if name == "stream":
+    failing = RunsOut(Blend(*(LONG if name == "stream of seven" else (3.0, 2.0, 1.0))), call)
+    if name != "one neighbour":
         failing.stream = lambda: type(model.stream())(failing)
     result, enhancer, _ = enhanced(failing, frames)
     assert (enhancer.tile, enhancer.is_exact) == (32, True)

@@ -90,6 +90,24 @@ class CodingArguments:
         return (qp, *self._rest)
 
 
+def of_frame(coding: FrameCoding | None, spec: ModelSpec) -> tuple[float | int, ...]:
+    """The arguments that tell a model of one frame, as numbers."""
+    if coding is None or not spec.takes_qp:
+        return ()
+    return (coding.qp, coding.codec, coding.frame_type) if spec.takes_coding else (coding.qp,)
+
+
+def of_window(
+    codings: Sequence[FrameCoding | None], spec: ModelSpec, pictures: int
+) -> tuple[float | Tensor, ...]:
+    """The arguments that tell a model of each frame of a window, (B, T), but for the codec."""
+    told = [of_frame(coding, spec) for coding in codings]
+    if not all(told):
+        return ()
+    qp, *rest = (torch.tensor([values]).expand(pictures, -1) for values in zip(*told, strict=True))
+    return (qp, int(rest[0][0, 0]), *rest[1:]) if rest else (qp,)
+
+
 def _together(figures: Sequence[T], pictures: int) -> T | Tensor:
     """A number for one frame, a tensor of one for each picture for several."""
     if len(figures) == 1:

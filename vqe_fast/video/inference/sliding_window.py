@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding
+from vqe_fast.video.inference.frame_coding import CodingArguments, FrameCoding, of_window
 from vqe_fast.video.inference.runner import InputFrame, Runner
-from vqe_fast.video.inference.tiling import Tiling
+from vqe_fast.video.inference.tiling import Tile, Tiling
 
 
 class WindowedRunner(Runner):
@@ -55,14 +55,25 @@ class WindowedRunner(Runner):
     def _enhance(self) -> Tensor:
         middle, last = self._next, len(self._held) - 1
         places = range(middle - self._radius, middle + self._radius + 1)
-        frames = [self._held[min(max(place, 0), last)][0] for place in places]
-        window = torch.stack(frames, dim=1)
-        arguments = CodingArguments([self._held[middle][1]], self._spec, window.device, len(window))
+        held = [self._held[min(max(place, 0), last)] for place in places]
+        window = torch.stack([values for values, _ in held], dim=1)
+        arguments = self._arguments([coding for _, coding in held], window)
         enhanced = self._tiling.attempt(
             lambda: self._tiling.run(
-                window, lambda tile, part: self._model(part, *arguments.of(tile.window))
+                window, lambda tile, part: self._model(part, *arguments(tile))
             ),
             window.device,
         )
         self._next += 1
         return enhanced
+
+    def _arguments(
+        self, codings: Sequence[FrameCoding | None], window: Tensor
+    ) -> Callable[[Tile], tuple[float | Tensor, ...]]:
+        """What the model is told beside a tile of a window."""
+        if self._spec.coding_of_window:
+            told = of_window(codings, self._spec, len(window))
+            return lambda tile: told
+        middle = [codings[self._radius]]
+        arguments = CodingArguments(middle, self._spec, window.device, len(window))
+        return lambda tile: arguments.of(tile.window)

@@ -1,7 +1,8 @@
-"""Streaming inference: sliding windows of three that compute each frame's features once."""
+"""Streaming inference: sliding windows that compute what belongs to a frame once."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Protocol, cast
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
+from vqe_fast.video.inference.frame_coding import of_frame
 from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
 
@@ -16,12 +18,17 @@ from vqe_fast.video.inference.tiling import Tiling
 class FrameStream(Protocol):
     """Interface of ``model.stream()``; see :class:`vqe_fast.models.pequenet.PeQuENetStream`."""
 
-    def push(self, luma: Tensor, qp: float | Tensor | None = None) -> Tensor | None:
-        """Takes the next frame, gives the enhanced one before it."""
+    def push(self, frames: Tensor, *coding: float) -> Tensor | None:
+        """Takes the next frame, gives the enhanced one ``temporal_radius`` before it.
+
+        Args:
+            frames: (B, C, H, W).
+            *coding: QP of the frame, codec and type, as far as the model takes them.
+        """
         ...
 
     def flush(self) -> Tensor | None:
-        """The last enhanced frame."""
+        """The next enhanced frame of those that are left, or None."""
         ...
 
 
@@ -31,14 +38,14 @@ class _Streaming(Protocol):
 
 def has_stream(model: nn.Module) -> bool:
     """Whether :class:`StreamedRunner` can run ``model``."""
-    return spec_of(model).temporal_radius == 1 and callable(getattr(model, "stream", None))
+    return spec_of(model).temporal_radius > 0 and callable(getattr(model, "stream", None))
 
 
 class StreamedRunner(Runner):
     """Runner of a model's streams, one for each tile, for the result of a sliding window.
 
-    Each tile has a stream of its own. After memory has run out they begin anew, with the last two
-    frames, in smaller tiles.
+    Each tile has a stream of its own. After memory has run out they begin anew, in smaller tiles,
+    with as many of the last frames as the next result depends on.
 
     Args:
         model: ready to run, with a method ``stream()`` that returns a :class:`FrameStream`.
@@ -48,45 +55,54 @@ class StreamedRunner(Runner):
     def __init__(self, model: nn.Module, tiling: Tiling) -> None:
         self._model = model
         self._tiling = tiling
-        self._recent: list[tuple[Tensor, float | None]] = []
+        self._spec = spec_of(model)
+        self._radius = self._spec.temporal_radius
+        self._recent: list[tuple[Tensor, tuple[float, ...]]] = []
+        self._waiting = 0  # frames of the scene that have not come back
         self._streams: list[FrameStream] | None = None
 
     @torch.inference_mode()
     def push(self, frame: InputFrame) -> Iterator[Tensor]:
-        """Takes a frame; gives the one before it, if that is of the same scene."""
+        """Takes a frame; gives the one ``temporal_radius`` before it, if that is of its scene."""
         if frame.begins_scene:
             yield from self.flush()
-        values = frame.values()
-        qp = None if frame.coding is None else frame.coding.qp
-        enhanced = self._tiling.attempt(lambda: self._advance(values, qp), values.device)
-        self._recent = [*self._recent[-1:], (values, qp)]
-        if enhanced is not None:
+        values, coding = frame.values(), of_frame(frame.coding, self._spec)
+        enhanced = self._tiling.attempt(lambda: self._advance(values, coding), values.device)
+        self._recent = [*self._recent, (values, coding)][-2 * self._radius :]
+        if enhanced is None:
+            self._waiting += 1
+        else:
             yield enhanced
 
     @torch.inference_mode()
     def flush(self) -> Iterator[Tensor]:
-        """Gives the last frame of the scene."""
-        if not self._recent:
-            return
-        values = self._recent[-1][0]
-        yield self._tiling.attempt(lambda: self._finish(values), values.device)
+        """Gives the last frames of the scene."""
+        while self._waiting:
+            values = self._recent[-1][0]
+            yield self._tiling.attempt(functools.partial(self._finish, values), values.device)
+            self._waiting -= 1
         self._recent, self._streams = [], None
 
-    def _advance(self, values: Tensor, qp: float | None) -> Tensor | None:
+    def _advance(self, values: Tensor, coding: tuple[float, ...]) -> Tensor | None:
         streams = self._taken()
-        if self._recent:
+        if self._waiting == self._radius:
             enhanced = self._tiling.run(
-                values, lambda tile, window: cast(Tensor, streams[tile.number].push(window, qp))
+                values,
+                lambda tile, window: cast(Tensor, streams[tile.number].push(window, *coding)),
             )
         else:
-            self._begin(streams, values, qp)
+            self._begin(streams, values, coding)
             enhanced = None
         self._streams = streams
         return enhanced
 
     def _finish(self, values: Tensor) -> Tensor:
         streams = self._taken()
-        return self._tiling.run(values, lambda tile, _: cast(Tensor, streams[tile.number].flush()))
+        enhanced = self._tiling.run(
+            values, lambda tile, _: cast(Tensor, streams[tile.number].flush())
+        )
+        self._streams = streams
+        return enhanced
 
     def _taken(self) -> list[FrameStream]:
         """The streams, to be put back when they are a frame further: a failure leaves none."""
@@ -94,10 +110,13 @@ class StreamedRunner(Runner):
         if streams is None:
             model = cast(_Streaming, self._model)
             streams = [model.stream() for _ in self._tiling.tiles()]
-            for values, qp in self._recent:
-                self._begin(streams, values, qp)
+            for values, coding in self._recent:
+                self._begin(streams, values, coding)
+            for stream in streams:
+                for _ in range(min(len(self._recent), self._radius) - self._waiting):
+                    stream.flush()  # what has come back already
         return streams
 
-    def _begin(self, streams: list[FrameStream], values: Tensor, qp: float | None) -> None:
+    def _begin(self, streams: list[FrameStream], values: Tensor, coding: tuple[float, ...]) -> None:
         for stream, tile in zip(streams, self._tiling.tiles(), strict=True):
-            stream.push(values[(..., *tile.window)], qp)
+            stream.push(values[(..., *tile.window)], *coding)
