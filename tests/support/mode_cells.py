@@ -105,6 +105,7 @@ def gradients_asked_of_reference():
 
     with contextlib.ExitStack() as stack:
         for module in ROOMS:
-            name = f"vqe_fast.ops.{module}.reference_gradients"
-            stack.enter_context(mock.patch(name, noted))
+            place = sys.modules[f"vqe_fast.ops.{module}"]
+            if hasattr(place, "reference_gradients"):
+                stack.enter_context(mock.patch.object(place, "reference_gradients", noted))
         yield asked

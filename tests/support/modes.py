@@ -8,8 +8,6 @@ from torch.utils.checkpoint import checkpoint
 
 FRAME = (2, 3, 12, 14)
 
-VECTORS = torch.arange(-30, 66, 2).view(2, 2, 3, 4)  # of blocks of 4×4 pixels of a frame
-
 
 def seeded(*shapes):
     generator = torch.Generator().manual_seed(0)
@@ -50,7 +48,6 @@ OPERATORS = {
         (FRAME, FRAME),
     ),
     "unsharp_mask": (lambda of, x: of.unsharp_mask(x, 0.5), (FRAME,)),
-    "block_warp": (lambda of, x: of.block_warp(x, VECTORS, block_size=4), (FRAME,)),
 }
 """Name, maybe with a variant → (a call of it in a module, the shapes of its tensors)."""
 
