@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -75,30 +76,31 @@ def cost(model: nn.Module, *, size: tuple[int, int] = COUNTED_SIZE) -> Cost:
     )
 
 
-@torch.no_grad()
 def _multiply_adds(model: nn.Module, frames: int, size: tuple[int, int]) -> int:
     """Of a call with so many frames of a model on the meta device."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        model(*_inputs(spec_of(model), frames, size))
-    flops: int = counter.get_total_flops()
-    return flops // 2
+    return _counted(model, *_inputs(spec_of(model), frames, size))
 
 
 @torch.no_grad()
 def _multiply_adds_of_stream(model: nn.Module, size: tuple[int, int]) -> int:
     """Of one more frame, when there are as many as the model sees."""
+    spec = spec_of(model)
+    clip = _inputs(spec, 1, size)[0]
+    assert isinstance(clip, Tensor)
+    told = (_QP, UNKNOWN, UNKNOWN)[: spec.takes_qp + 2 * spec.takes_coding]
+    stream = model.stream()  # type: ignore[operator]
+    for _ in range(2 * spec.temporal_radius):
+        stream.push(clip[:, 0], *told)
+    return _counted(stream.push, clip[:, 0], *told)
+
+
+@torch.no_grad()
+def _counted(run: Callable[..., object], *inputs: Tensor | float) -> int:
+    """Of a call."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    spec = spec_of(model)
-    (frames, *told), stream = _inputs(spec, 1, size), model.stream()  # type: ignore[operator]
-    told = [each if isinstance(each, float) else UNKNOWN for each in told]
-    assert isinstance(frames, Tensor)
-    for _ in range(2 * spec.temporal_radius):
-        stream.push(frames[:, 0], *told)
     with FlopCounterMode(display=False) as counter:
-        stream.push(frames[:, 0], *told)
+        run(*inputs)
     flops: int = counter.get_total_flops()
     return flops // 2
 
