@@ -9,7 +9,15 @@ import math
 
 import torch
 from harness import BF16, FP32, Case
-from model_runs import GATE, GRAPH, candidate_of, flops_of, inputs_of, seconds_expected
+from model_runs import (
+    GATE,
+    GRAPH,
+    candidate_of,
+    flops_of,
+    has_stream,
+    inputs_of,
+    seconds_expected,
+)
 
 from vqe_fast import create_model, list_models
 from vqe_fast.bench.case import Work
@@ -42,6 +50,8 @@ NAMES = {
 }
 STREAMED = ("pequenet", "dualres_t")
 """Models with a stream, whose frames follow each other in Python; bfloat16 was asked of them."""
+ALIGNED = ("dualres_t", "dualres_r")
+"""Models that align neighbours."""
 LONGEST = {"cpu": 12.0, "cuda": 30.0}
 """Seconds a call that a model may be expected to take, or it is left out."""
 LONGEST_TINY = 1.0
@@ -85,7 +95,7 @@ def _cost(pair):
 def names_of(model, names):
     """Those that make sense for a model."""
     useless = {GRAPH} if model in STREAMED else {"plain bf16"}
-    if model == "dualres_t":  # minutes, for the four neighbours one by one
+    if model in ALIGNED:  # minutes, for the neighbours one by one
         useless |= {name for name in names if name.endswith("compiled")}
     return {name: dtype for name, dtype in names.items() if name not in useless}
 
@@ -93,7 +103,7 @@ def names_of(model, names):
 def work(name, size, device, names, longest):
     torch.manual_seed(0)
     model = create_model(name).eval()
-    streams = hasattr(model, "stream")
+    streams = has_stream(model)
     flops = flops_of(name, size, plain=not streams)
     expected = {
         False: seconds_expected(flops, device),

@@ -1,8 +1,9 @@
 """``make bench-compare BASE=<ref>``: this checkout against another commit, side by side.
 
 Run: ``python benchmarks/compare.py BASE [SUITE …]``. Builds both, and runs this package's rows of
-the suites in turn, twice each: base, head, base, head. Each commit runs its own suites; what both
-have is compared. All operators take about ten minutes on two cores, one of them about two.
+the suites in turn, twice each: base, head, base, head. Each commit runs its own suites, of those
+that both have; what both measured is compared. All operators take about ten minutes on two cores,
+one of them about two.
 """
 
 import argparse
@@ -29,12 +30,12 @@ def compare(base, suites, device, tiny):
     """Prints the table; returns the exit status."""
     if not base:
         return _refuse("say which commit to compare with, such as BASE=HEAD~1")
-    known = subprocess.run(
-        ["git", "-C", str(ROOT), "cat-file", "-e", f"{base}:benchmarks/harness.py"],
-        capture_output=True,
-    )
-    if known.returncode:
+    if not _has_file(base, "harness"):
         return _refuse(f"{base} is no commit with these benchmarks; choose a later one")
+    if missing := [suite for suite in suites if not _has_file(base, f"bench_{suite}")]:
+        print(f"left out: {base} has no suite {', '.join(missing)}", flush=True)
+    if not (suites := [suite for suite in suites if suite not in missing]):
+        return _refuse("nothing is left to compare; choose a later commit or other suites")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         trees = {"base": scratch / "tree", "head": ROOT}
@@ -85,6 +86,11 @@ def table(base, head):
             f"[bold]{ratio}[/]" if apart else f"{ratio} (within the spread)",
         )
     return built
+
+
+def _has_file(commit, name):
+    command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{commit}:benchmarks/{name}.py"]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _build(tree, site):

@@ -98,7 +98,7 @@ class Fast:
         probe = inputs_of(model, GATE, device, 0).images
         place = torch.device(device)
         self._model, _ = prepare_inference(model, device=place, precision=precision, probe=probe)
-        self._stream = self._model.stream() if hasattr(self._model, "stream") else None
+        self._stream = self._model.stream() if has_stream(self._model) else None
         self._call = self._model
 
     def compile(self):
@@ -167,13 +167,18 @@ class Graph:
 
 
 @functools.cache
+def has_stream(model):
+    """Whether a model is measured as a stream, frame by frame; recurrent ones are as clips."""
+    return hasattr(model, "stream") and not spec_of(model).recurrent
+
+
 def flops_of(name, size, *, plain):
     """Floating-point operations of a call, counted on tensors without memory."""
     with torch.device("meta"):
         model = create_model(name).eval()
     inputs = inputs_of(model, size, "meta", 0)
     with torch.inference_mode(), vqe_fast.backend("reference"):
-        if plain or not hasattr(model, "stream"):
+        if plain or not has_stream(model):
             return _counted(lambda: model(inputs.images, *inputs.qp))
         stream = model.stream()
         for frame in inputs.images.unbind(1)[:2]:

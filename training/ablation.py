@@ -97,6 +97,7 @@ def compare(
     output: Path,
     *,
     fabric: Fabric,
+    weights: Path | None = None,
     learn_from: Callable[[DataRecipe], Sequence[PairedClip]],
     measure_on: Callable[[DataRecipe], Sequence[PairedClip]],
     report: Callable[[str, Progress | Validated], None],
@@ -107,6 +108,8 @@ def compare(
         comparison: what to compare.
         output: gets a folder for each variant, and a CSV file for each line of the table.
         fabric: where to train, for the precision of the recipe that is compared.
+        weights: a file of weights that every variant starts from, see
+            :func:`vqe_fast.training.growth.load_start`.
         learn_from: prepares the clips to train on as a recipe says.
         measure_on: the same of the clips to measure on.
         report: told of progress with the variant's name.
@@ -116,6 +119,7 @@ def compare(
 
     Raises:
         ValueError: a change does not fit the recipe, or a recipe the clips.
+        WeightsError: ``weights`` are missing or do not fit.
     """
     rows: dict[str, list[Measurement]] = {}
     for name, changes in comparison.variants.items():
@@ -125,6 +129,7 @@ def compare(
             learn_from(recipe.data),
             output / name,
             fabric=fabric,
+            weights=weights,
             report=partial(report, name),
         )
         update = {

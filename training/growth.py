@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vqe_fast.models import create_model, list_models
 from vqe_fast.models.dualres import DualResolution
-from vqe_fast.models.dualres_temporal import TemporalFusion
+from vqe_fast.models.dualres_neighbours import NeighbourFusion
 from vqe_fast.weights import load_weights, metadata_of, options_in
 
 _ADDED_TO_FEATURES = ("second.weight", "second.bias", "up.weight", "up.bias", "output.weight")
@@ -20,7 +20,7 @@ def load_start(model: nn.Module, path: Path) -> None:
 
     A :class:`vqe_fast.models.dualres.DualResolution` that is larger than that of the file computes
     the same as it at first; new blocks add nothing yet, and nothing looks at new channels yet. Of a
-    :class:`vqe_fast.models.dualres_temporal.TemporalFusion` it may be the trunk.
+    :class:`vqe_fast.models.dualres_neighbours.NeighbourFusion` it may be the trunk.
 
     Args:
         model: to load into.
@@ -30,7 +30,7 @@ def load_start(model: nn.Module, path: Path) -> None:
         WeightsError: the file is missing, unreadable, or does not fit.
     """
     smaller = _network_of(path)
-    if isinstance(model, TemporalFusion) and smaller is not None:
+    if isinstance(model, NeighbourFusion) and smaller is not None:
         model = model.trunk
     if isinstance(model, DualResolution) and smaller is not None and _holds(model, smaller):
         load_weights(smaller, path)

@@ -178,6 +178,8 @@ class DataRecipe(PrepareSpec):
     codec's blocks lie.
     ``unknown`` is the share of windows whose codec, and of those whose frame types, are kept from
     a model that takes them, so that it does without.
+    ``reversals``: half of the windows of clips with B-frames go backwards in time; it matters to
+    models that see several frames.
     ``qp`` says which QP a model is told: that of the frame, or that the encoder was asked for.
     """
 
@@ -187,6 +189,7 @@ class DataRecipe(PrepareSpec):
     batch: int = Field(16, ge=1)
     flips: bool = True
     rotations: bool = True
+    reversals: bool = False
     align: int = Field(1, ge=1)
     unknown: float = Field(0.0, ge=0, le=1)
     qp: Literal["frame", "base"] = "frame"

@@ -50,6 +50,7 @@ def sampler_for(
         batch=data.batch,
         flips=data.flips,
         rotations=data.rotations,
+        reversals=data.reversals,
         qp=data.qp,
         align=data.align,
         unknown=data.unknown,

@@ -99,6 +99,34 @@ def test_codec_and_types_of_frames():
     assert torch.equal(hidden.compressed, plain.compressed)
 
 
+def test_reversals():
+    """Half of the windows go backwards, with all that is told of their frames, if there are Bs."""
+    clip = timed(6)
+    version = replace(clip.settings["a"], codec="h264", types="IBBPBP")
+    clip = replace(clip, settings={"a": version})
+    batch = sampler([clip], frames=3, reversals=True, batch=4000).draw(0, 0)
+    seen = times(batch.compressed).int()
+    backwards = seen[:, 0] > seen[:, 2]
+    assert abs(backwards.float().mean().item() - 0.5) < 0.03
+    assert torch.equal(batch.qp, seen + 20.0)
+    letters = torch.tensor([frame_type_code(letter) for letter in "IBBPBP"])
+    assert torch.equal(batch.frame_type, letters[seen.long()])
+    assert torch.equal(batch.pristine[:, 0], batch.compressed[:, 1])
+    forwards = sampler([clip], frames=3, batch=4000).draw(0, 0)
+    assert torch.equal(times(forwards.compressed)[backwards].flip(1), seen[backwards].byte())
+    assert torch.equal(forwards.compressed[~backwards], batch.compressed[~backwards])
+    every = sampler([clip], frames=3, target="all", reversals=True, batch=400).draw(0, 0)
+    assert torch.equal(every.compressed, every.pristine)
+
+
+@pytest.mark.parametrize("types", ["IPPPPP", ""])
+def test_what_is_coded_from_the_past_is_not_reversed(types):
+    clip = timed(6)
+    clip = replace(clip, settings={"a": replace(clip.settings["a"], types=types)})
+    kept, plain = (sampler([clip], frames=3, reversals=on).draw(0, 0) for on in (True, False))
+    assert torch.equal(kept.compressed, plain.compressed)
+
+
 def test_edge_frames_repeat_around_the_middle():
     """As the engine does it: the neighbour of the first frame is the first frame."""
     batch = sampler([timed(4)], frames=3).draw(0, 0)

@@ -15,6 +15,11 @@ def seeded(*shapes):
     return tuple(torch.rand(shape, **options) for shape in shapes)
 
 
+def moved(planes):
+    """Vectors for blocks of 4×4, all of them (1.5, 1.5) pixels."""
+    return torch.full_like(planes[:, :2, ::4, ::4], 6, dtype=torch.int16)
+
+
 OPERATORS = {
     "charbonnier_loss": (lambda of, x, y: of.charbonnier_loss(x, y, 1e-3), (FRAME, FRAME)),
     "ssim_loss": (lambda of, x, y: of.ssim_loss(x, y), (FRAME, FRAME)),
@@ -48,6 +53,11 @@ OPERATORS = {
         (FRAME, FRAME),
     ),
     "unsharp_mask": (lambda of, x: of.unsharp_mask(x, 0.5), (FRAME,)),
+    "block_warp": (lambda of, x: of.block_warp(x, moved(x), block_size=4), ((2, 5, 24, 36),)),
+    "block_match, and block_warp": (
+        lambda of, x, y: of.block_warp(x, of.block_match(y, x)[0]) + y,
+        ((2, 1, 24, 40), (2, 1, 24, 40)),
+    ),
 }
 """Name, maybe with a variant → (a call of it in a module, the shapes of its tensors)."""
 

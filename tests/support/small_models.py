@@ -4,22 +4,25 @@ import torch
 
 from vqe_fast import create_model
 
+_TEMPORAL = {
+    "width": 8,
+    "deep_width": 8,
+    "before": 1,
+    "after": 1,
+    "reference_width": 8,
+    "fusion_width": 8,
+    "fusion_blocks": 1,
+}
+
 SMALL = {
     "astf": {"width": 8, "blocks": 1, "radius": 3, "sharpen": 0.5},
     "basicvsr": {"scale": 1, "width": 8, "blocks": 1},
     "carcnn": {"width": 8, "blocks": 2, "qp_adaptive": True},
     "carcnn_small": {"width": 8, "blocks": 2, "qp_adaptive": True},
     "dualres_m": {"width": 8, "deep_width": 12, "before": 2, "deep": 1, "after": 1},
+    "dualres_r": _TEMPORAL,
     "dualres_s": {"width": 8, "deep_width": 8, "before": 1, "after": 1},
-    "dualres_t": {
-        "width": 8,
-        "deep_width": 8,
-        "before": 1,
-        "after": 1,
-        "reference_width": 8,
-        "fusion_width": 8,
-        "fusion_blocks": 1,
-    },
+    "dualres_t": _TEMPORAL,
     "galteri_base": {"width": 8, "blocks": 2},
     "galteri_fast": {"blocks": 2},
     "galteri_very_fast": {"blocks": 2},

@@ -18,6 +18,9 @@ def ablate(
     data: Annotated[list[Path], typer.Option(help="Folder of clean clips to train on.")],
     validate: Annotated[list[Path], typer.Option(help="Folder of clean clips to measure on.")],
     output: Annotated[Path, typer.Option(help="Folder for weights, measurements and the table.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="A .safetensors file that every variant starts from.")
+    ] = None,
     cache: Annotated[
         Path, typer.Option(help="Folder for the degraded clips; kept for the next run.")
     ] = Path("runs/cache"),
@@ -43,6 +46,7 @@ def ablate(
             chosen,
             output,
             fabric=make_fabric(device, pace.precision),
+            weights=weights,
             learn_from=lambda spec: load_clips(spec, data, cache),
             measure_on=lambda spec: load_clips(spec, validate, cache),
             report=lambda variant, report: say(report, variant),

@@ -15,7 +15,7 @@ from torch import Tensor
 from vqe_fast.data.color import Samples, split_planes
 from vqe_fast.data.pairs import PairedClip, S, decode_all
 from vqe_fast.data.teacher import Corrections, Teacher
-from vqe_fast.models.coding import UNKNOWN
+from vqe_fast.models.coding import UNKNOWN, frame_type_code
 from vqe_fast.models.registry import Planes
 
 _REVERSED = slice(None, None, -1)
@@ -81,6 +81,11 @@ class _Pool:
     frame_type: NDArray[np.int64]
     windows: NDArray[np.intp]
 
+    @property
+    def is_bidirectional(self) -> bool:
+        """Whether frames are coded from both sides."""
+        return frame_type_code("B") in self.frame_type
+
 
 class WindowSampler:
     """Sampler of batches: a clip by its pixels, then version, time, place and orientation.
@@ -98,6 +103,8 @@ class WindowSampler:
         align: windows begin at multiples of so many pixels; even for ``"yuv"``.
         flips: whether to mirror windows from left to right.
         rotations: whether to turn windows by multiples of 90 degrees.
+        reversals: whether half of the windows go backwards in time, of versions with B-frames:
+            those are coded from both sides; what is coded from the past alone stays as it is.
         qp: ``"frame"`` for the QP of each frame, ``"base"`` for the one the encoder was asked for.
         unknown: share of windows whose codec, and of those whose frame types, are not told.
         settings: the degraded versions to draw from; all if None.
@@ -120,6 +127,7 @@ class WindowSampler:
         align: int = 1,
         flips: bool = True,
         rotations: bool = True,
+        reversals: bool = False,
         qp: Literal["frame", "base"] = "frame",
         unknown: float = 0.0,
         settings: Sequence[str] | None = None,
@@ -140,7 +148,7 @@ class WindowSampler:
             raise ValueError("there is no clip to take windows from")
         self._frames, self._target = frames, target
         self._patch, self._batch, self._align = patch, batch, align
-        self._unknown = unknown
+        self._unknown, self._reversals = unknown, reversals
         self._teacher = teacher
         self._channels = 1 if planes == "y" else 3
         self._orientations = [
@@ -184,6 +192,7 @@ class WindowSampler:
         generator = np.random.Generator(np.random.Philox(key=[seed, step]))
         draws = generator.random((self._batch, 6))[rank * share :][:share]
         hidden = generator.random((self._batch, 2))[rank * share :][:share] < self._unknown
+        backwards = generator.random(self._batch)[rank * share :][:share] < 0.5
         side = self._patch
         targets = self._frames if self._target == "all" else 1
         compressed = np.empty((share, self._frames, self._channels, side, side), np.uint8)
@@ -208,6 +217,9 @@ class WindowSampler:
             _cut(pool.pristine, goal, place, orientation, pristine[i])
             _cut(pool.taught, goal, place, orientation, taught[i])
             qp[i], codec[i], frame_type[i] = pool.qp[times], pool.codec, pool.frame_type[times]
+            if self._reversals and backwards[i] and pool.is_bidirectional:
+                for array in (compressed, pristine, taught, qp, frame_type):
+                    array[i] = array[i, ::-1].copy()
         codec[hidden[:, 0]] = UNKNOWN
         frame_type[hidden[:, 1]] = UNKNOWN
         arrays = (compressed, pristine, qp, codec, frame_type, taught)

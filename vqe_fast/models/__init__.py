@@ -3,6 +3,7 @@
 from vqe_fast.models import astf as _astf  # noqa: F401  registers its model
 from vqe_fast.models import carcnn as _carcnn  # noqa: F401  registers its models
 from vqe_fast.models import dualres as _dualres  # noqa: F401
+from vqe_fast.models import dualres_recurrent as _dualres_recurrent  # noqa: F401
 from vqe_fast.models import dualres_temporal as _dualres_temporal  # noqa: F401
 from vqe_fast.models import galteri as _galteri  # noqa: F401
 from vqe_fast.models import identity as _identity  # noqa: F401

@@ -4,107 +4,45 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from vqe_fast._whole_number import whole_number
-from vqe_fast.models.blocks import activate
 from vqe_fast.models.coding import UNKNOWN
-from vqe_fast.models.dualres import QPS, DualResolution, ModulatedBlock
+from vqe_fast.models.dualres import QPS, DualResolution
+from vqe_fast.models.dualres_neighbours import REACH, FrameState, NeighbourFusion, of_each
 from vqe_fast.models.registry import ModelSpec, register_model
-from vqe_fast.ops import block_match, block_warp
 
-REACH = 4
-"""Frames on each side among which references are chosen."""
-
-_REFERENCES = 4
-_BLOCK = 8
 _CELL = 4
 _SEARCH = 48  # pixels to each side that a vector, with what is compared, and its taps reach at most
-_QP_A_FRAME = 0.25  # how much lower the QP of a frame must be to be taken for a nearer one
-_SLOPE = 0.1
-_ERROR_SCALE, _QP_SCALE = 20.0, 0.1
 
 
-def reference_places(qps: Tensor) -> Tensor:
-    """Places in a window of the frames that the middle one is compared with.
-
-    They are the frame before, the frame after, and on either side the one of lowest QP of those
-    two to four frames away, the nearer of two that hardly differ.
-
-    Args:
-        qps: of the frames, (B, 9).
-
-    Returns:
-        (B, 4) int64.
-    """
-    distances = torch.arange(2, REACH + 1, device=qps.device)
-    found = []
-    for side in (-1, 1):
-        costs = qps[:, REACH + side * distances] + _QP_A_FRAME * distances
-        nearest = torch.full_like(costs[:, 0], REACH + side).long()
-        found += [nearest, REACH + side * distances[costs.argmin(1)]]
-    return torch.stack(found, dim=1)
-
-
-class FrameState(NamedTuple):
-    """The state of a frame: what is computed of it once.
-
-    Attributes:
-        luma: as decoded, (B, 1, H, W).
-        enhanced: by the single-frame network, (B, C, H, W).
-        features: the last ones of that network, (B, width, H/4, W/4).
-    """
-
-    luma: Tensor
-    enhanced: Tensor
-    features: Tensor
-
-
-class TemporalFusion(nn.Module):
-    """A single-frame network, and one that adds what four aligned neighbours know better.
-
-    The trunk enhances each frame by itself. A block of 8×8 pixels of the frame is looked for in
-    the decoded luma of each neighbour (:func:`vqe_fast.ops.block_match`); the enhanced neighbour is
-    warped there, the trunk's features are moved by whole cells. A convolution for each neighbour,
-    the same for all of them, sees both, how well the block was found and how the QPs differ;
-    residual blocks of the frame follow. The correction is a DCT of cells, as the trunk's, and the
-    difference to each warped neighbour with a weight for each band and cell. At first the network
-    is its trunk.
-
-    Neighbours are those of :func:`reference_places`.
+class TemporalFusion(NeighbourFusion):
+    """A :class:`NeighbourFusion` of windows: neighbours are what the trunk makes of them.
 
     Args:
         trunk: the single-frame network.
         reference_width: channels of what is known of a neighbour.
         width: channels of the blocks after.
         blocks: how many.
+        references: 4, or 2 for the frames before and after alone.
+        aligned: whether blocks are looked for; otherwise they are where they are in the frame.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: a number is below 1, or ``references`` neither 2 nor 4.
     """
 
     def __init__(
-        self, trunk: DualResolution, reference_width: int = 48, width: int = 64, blocks: int = 4
+        self,
+        trunk: DualResolution,
+        reference_width: int = 48,
+        width: int = 64,
+        blocks: int = 4,
+        references: int = 4,
+        aligned: bool = True,
     ) -> None:
-        super().__init__()
-        reference_width = whole_number("reference_width", reference_width, 1)
-        width = whole_number("width", width, 1)
-        blocks = whole_number("blocks", blocks, 1)
-        self.trunk = trunk
-        known, bands = trunk.output.in_channels, trunk.output.out_channels
-        self.own = nn.Conv2d(known, reference_width, 3, padding=1)
-        self.reference = nn.Conv2d(known + bands + 2, reference_width, 3, padding=1, bias=False)
-        self.join = nn.Conv2d(known + _REFERENCES * reference_width, width, 1)
-        self.blocks = nn.ModuleList(ModulatedBlock(width, trunk.qps) for _ in range(blocks))
-        self.output = nn.Conv2d(width, bands, 3, padding=1)
-        self.weights = nn.Conv2d(width, _REFERENCES * bands, 1)
-        for last in (self.output, self.weights):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        super().__init__(trunk, reference_width, width, blocks, references, aligned)
         cells = 1 + 2 * blocks + 1
         reach = trunk.spec.receptive_field // 2 + (cells + 1) * _CELL + _SEARCH
         self.spec = ModelSpec(
@@ -146,32 +84,15 @@ class TemporalFusion(nn.Module):
                 f"frames must be (B, {2 * REACH + 1}, 3 or 1, H, W), got {tuple(frames.shape)}"
             )
         batch = len(frames)
-        qps = _of_each(qp, batch, torch.float32)
-        types = _of_each(frame_type, batch, torch.int64)
-        places = F.pad(reference_places(qps), (1, 0), value=REACH)  # the middle first
+        qps = of_each(qp, batch, frames.shape[1], torch.float32)
+        types = of_each(frame_type, batch, frames.shape[1], torch.int64)
+        places = F.pad(self.places(qps), (1, 0), value=REACH)  # the middle first
         rows = torch.arange(batch, device=places.device)[:, None]
-        seen = frames[rows.to(frames.device), places.to(frames.device)].flatten(0, 1)
+        seen = frames[rows.to(frames.device), places.to(frames.device)]
         qps, types = qps[rows, places], types[rows.to(types.device), places.to(types.device)]
-        each = codec
-        if isinstance(codec, Tensor):
-            each = codec.reshape(-1).expand(batch).repeat_interleave(places.shape[1])
-        state = self.state(seen, qps.flatten(), each, types.flatten())
-        current, *references = (
-            FrameState(*parts)
-            for parts in zip(
-                *(values.unflatten(0, (batch, -1)).unbind(1) for values in state),
-                strict=True,
-            )
-        )
+        current, *references = self.states(seen, qps, codec, types)
         changes = (qps[:, 1:] - qps[:, :1]).to(frames.device)
         return self.fuse(current, references, changes, qps[:, 0], codec, types[:, 0])
-
-    def state(
-        self, frames: Tensor, qp: float | Tensor, codec: int | Tensor, frame_type: int | Tensor
-    ) -> FrameState:
-        """What :meth:`fuse` needs of frames (B, 3 or 1, H, W), for themselves or as neighbours."""
-        features = self.trunk.features(frames, qp, codec, frame_type)
-        return FrameState(frames[:, :1], self.trunk.corrected(frames, features), features)
 
     def fuse(
         self,
@@ -186,8 +107,8 @@ class TemporalFusion(nn.Module):
 
         Args:
             current: of the frames.
-            references: of the four neighbours of each.
-            qp_changes: QP of each neighbour less that of the frame, (B, 4).
+            references: of the neighbours of each.
+            qp_changes: QP of each neighbour less that of the frame, (B, 2 or 4).
             qp: of the frames, a number or (B).
             codec: as for :class:`DualResolution`.
             frame_type: likewise.
@@ -197,41 +118,15 @@ class TemporalFusion(nn.Module):
         """
         told = self.trunk.told(qp, codec, frame_type, current.enhanced.device)
         own = self.own(current.features)
-        found, differences = [current.features], []
-        for number, reference in enumerate(references):
-            change = qp_changes[:, number, None, None, None]
-            difference, inputs = self._aligned(current, reference, change)
-            differences.append(difference)
-            found.append(activate(own + self.reference(inputs), _SLOPE))
-        features = activate(self.join(torch.cat(found, dim=1)), _SLOPE)
-        for block in self.blocks:
-            features = block(features, *told)
-        correction = self.output(features)
-        weights = self.weights(features).chunk(len(differences), dim=1)
-        for weight, difference in zip(weights, differences, strict=True):
-            correction = correction + weight * difference
-        frames = current.enhanced
-        channels, height, width = frames.shape[1:]
-        added = self.trunk.correction(correction.to(frames.dtype), channels)
-        return frames + added[..., :height, :width]
+        seen = [
+            self.seen(current, own, reference, self.match(current, reference), change)
+            for reference, change in zip(references, qp_changes.unbind(1), strict=True)
+        ]
+        return self.fused(current, seen, told)
 
     def stream(self) -> TemporalStream:
         """The same for a video that comes frame by frame."""
         return TemporalStream(self)
-
-    def _aligned(
-        self, current: FrameState, reference: FrameState, qp_change: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The difference to the warped neighbour in bands, and what is to be seen of it."""
-        with torch.no_grad():
-            vectors, errors = block_match(current.luma, reference.luma, block_size=_BLOCK)
-        warped = block_warp(reference.enhanced, vectors, block_size=_BLOCK)
-        difference = self.trunk.bands(warped - current.enhanced, differences=True)
-        moved = block_warp(reference.features, vectors, block_size=_BLOCK, cell=_CELL)
-        dtype = difference.dtype
-        cells = errors.to(dtype).repeat_interleave(2, -1).repeat_interleave(2, -2)
-        change = (_QP_SCALE * qp_change).to(dtype).expand_as(cells)
-        return difference, torch.cat([moved, difference, _ERROR_SCALE * cells, change], dim=1)
 
 
 class TemporalStream:
@@ -276,7 +171,7 @@ class TemporalStream:
         ]
         qps = torch.tensor([[qp for _, qp, *_ in window]])
         current, qp, codec, frame_type = window[REACH]
-        references = [window[place] for place in reference_places(qps)[0].tolist()]
+        references = [window[place] for place in self._model.places(qps)[0].tolist()]
         changes = torch.tensor([[reference[1] - qp for reference in references]])
         states = [state for state, *_ in references]
         enhanced = self._model.fuse(
@@ -289,14 +184,6 @@ class TemporalStream:
         return enhanced
 
 
-def _of_each(told: float | Tensor, batch: int, dtype: torch.dtype) -> Tensor:
-    """What is told of the frames of windows, (B, 9)."""
-    values = torch.as_tensor(told, dtype=dtype)
-    if values.dim() < 2:
-        values = values.reshape(-1, 1)
-    return values.expand(batch, 2 * REACH + 1)
-
-
 @register_model
 def dualres_t(
     width: int = 48,
@@ -307,8 +194,10 @@ def dualres_t(
     reference_width: int = 48,
     fusion_width: int = 64,
     fusion_blocks: int = 4,
+    references: int = 4,
+    aligned: bool = True,
     qps: Sequence[float] = QPS,
 ) -> TemporalFusion:
     """Ours: ``dualres_s`` and four aligned neighbours; see :class:`TemporalFusion`."""
     trunk = DualResolution(width, deep_width, before, deep, after, qps)
-    return TemporalFusion(trunk, reference_width, fusion_width, fusion_blocks)
+    return TemporalFusion(trunk, reference_width, fusion_width, fusion_blocks, references, aligned)

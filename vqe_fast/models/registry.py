@@ -31,9 +31,12 @@ class ModelSpec:
         value_range: range of the samples that go in and come out.
         takes_coding: whether ``forward`` takes, after the QP, the codes of codec and type of frame
             of :mod:`vqe_fast.models.coding`.
-        coding_of_window: whether QP and type of frame are those of each frame of the window,
-            (B, T), not of the middle one.
+        coding_of_window: whether QP and type of frame are those of each frame of the window or
+            clip, (B, T), not of the middle one. A recurrent model that takes QPs takes each.
         scale: how many times as wide and as high the output is.
+
+    Raises:
+        ValueError: a recurrent model takes the QP of one frame alone.
     """
 
     planes: Planes
@@ -46,6 +49,10 @@ class ModelSpec:
     takes_coding: bool = False
     coding_of_window: bool = False
     scale: int = 1
+
+    def __post_init__(self) -> None:
+        if self.recurrent and self.takes_qp and not self.coding_of_window:
+            raise ValueError("a recurrent model takes the QP of each frame: set coding_of_window")
 
 
 class Model(Protocol):

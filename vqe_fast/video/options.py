@@ -138,7 +138,8 @@ class ModelOptions:
         default=None,
         metadata=_about(
             "frames that a recurrent model sees together, at least 13, six of them shared with "
-            "each neighbour; None for up to 48 as memory allows.",
+            "each neighbour; None for up to 48 as memory allows, or 24 for a model with a "
+            "stream, which gives a frame when it has seen so many from it on.",
             "Frames that a recurrent model sees together.",
             shown_default="up to 48 as memory allows",
             least=13,

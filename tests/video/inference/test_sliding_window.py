@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from support.drifting import windows
 from support.frames import assert_luma, enhanced, enhancer_of, lumas, textured, two_scenes
 from support.media import read_frames, write_clip
 from support.memory import threads
@@ -12,6 +13,7 @@ from support.modules import LUMA_SPEC, Blend, Recurrent, RunsOut, StreamedBlend
 from support.recurrent import randomised as moving
 from support.small_models import randomised
 from vqe_fast import create_model
+from vqe_fast.models.coding import codec_code, frame_type_code
 from vqe_fast.video import VideoError, enhance_video, read_qp
 from vqe_fast.video.inference.recurrent import OVERLAP, SHORTEST
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
@@ -43,6 +45,16 @@ def in_memory(model, values, *arguments):
 def luma_in(path):
     """(T, H, W) float32, in steps."""
     return torch.stack([torch.from_numpy(planes[0]).float() for _, planes in read_frames(path)])
+
+
+def video_in(path):
+    """(T, 3, H, W) float32, in steps, chroma of 4:2:0 enlarged by repeating samples."""
+    planes = [
+        [torch.from_numpy(plane).float() for plane in planes] for _, planes in read_frames(path)
+    ]
+    luma, *chroma = (torch.stack(plane) for plane in zip(*planes, strict=True))
+    spread = [plane.repeat_interleave(2, -1).repeat_interleave(2, -2) for plane in chroma]
+    return torch.stack([luma, *spread], dim=1)
 
 
 def moving_frames(count, **options):
@@ -103,6 +115,29 @@ def test_pequenet_is_what_it_is_in_memory(tmp_path):
     expected = in_memory(model, luma_in(source) / 255, 30.0)
     enhance_video(source, tmp_path / "out.mkv", model, codec="ffv1", qp=30, precision="fp32")
     assert torch.equal(luma_in(tmp_path / "out.mkv"), (expected * 255).round().clamp(0, 255))
+
+
+@pytest.mark.parametrize("name", ["dualres_t", "dualres_r"])
+@torch.no_grad()
+def test_temporal_networks_are_what_they_are_in_memory(tmp_path, name):
+    """From file to file, by their streams; the recurrent one is told of each frame too."""
+    model = randomised(name)
+    source = write_clip(tmp_path / "in.mp4", frames=16, size=(48, 32), options={"bf": "2"})
+    found = list(read_qp(source))
+    qps = torch.tensor([frame.qp for frame in found])
+    types = torch.tensor([frame_type_code(frame.type) for frame in found])
+    video = video_in(source) / 255
+    told = (codec_code("h264"),)
+    if name == "dualres_r":
+        expected = model(video[None], qps[None], *told, types[None])[0]
+    else:
+        expected = model(windows(video), windows(qps), *told, windows(types))
+    options = {"codec": "ffv1", "precision": "fp32"}
+    report = enhance_video(source, tmp_path / "out.mkv", model, **options)
+    assert report.clip_frames == (24 if name == "dualres_r" else None)
+    after = video_in(tmp_path / "out.mkv")
+    assert (after - (expected * 255).round().clamp(0, 255)).abs().max() <= 1
+    assert (after - video * 255).abs().max() > 3
 
 
 @pytest.mark.parametrize("model", [*WINDOWED.values(), Recurrent()], ids=[*WINDOWED, "recurrent"])

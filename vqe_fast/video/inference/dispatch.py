@@ -20,14 +20,15 @@ _PAN = 2  # pixels from frame to frame of what stands for a clip before there is
 def find_runner(model: nn.Module, plan: Plan) -> Runner:
     """The runner for ``model``, which is ready to run."""
     spec = spec_of(model)
+    if has_stream(model):
+        return StreamedRunner(model, plan.tiling, plan.clip_frames)
     if spec.recurrent:
         return RecurrentRunner(model, plan.tiling, plan.clip_frames)
     if not spec.temporal_radius:
         if plan.at_once > 1:
             return ConcurrentRunner(model, plan.tiling, plan.at_once)
         return SingleRunner(model, plan.tiling, plan.batch)
-    kind = StreamedRunner if has_stream(model) else WindowedRunner
-    return kind(model, plan.tiling)
+    return WindowedRunner(model, plan.tiling)
 
 
 def example_of(spec: ModelSpec, values: Tensor, frames: int) -> Tensor:

@@ -13,11 +13,16 @@ from vqe_fast.models.registry import ModelSpec, spec_of
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import memory_taken, parse_bytes
 from vqe_fast.video.inference.recurrent import SHORTEST
+from vqe_fast.video.inference.streaming import has_stream
 from vqe_fast.video.inference.tiling import SMALLEST_TILE, Tiling, is_exact
 from vqe_fast.video.options import ModelOptions
 
 LONGEST = 48
 """Frames of a clip where memory allows: a third of the work is done twice."""
+
+LONGEST_OF_A_STREAM = 24
+"""Frames that a stream sees from one on where memory allows: a quarter of what comes from behind is
+done twice, which is a small part of all."""
 
 _SHARE = 0.8
 """Of the memory that is free; kernels need some that cannot be foreseen."""
@@ -97,7 +102,8 @@ def make_plan(
         return model(frames, 32.0) if spec.takes_qp else model(frames)
 
     pixels = tiling.window_pixels(tiling.tile)
-    clip_frames = options.clip_frames or LONGEST
+    longest = LONGEST_OF_A_STREAM if has_stream(model) else LONGEST
+    clip_frames = options.clip_frames or longest
     batch, at_once = _batch(spec, pixels, device), _at_once(spec, device)
     if pixels * len(example(1)) * _LAVISH * batch * at_once <= budget:
         return Plan(tiling, batch, at_once, clip_frames)
@@ -105,7 +111,7 @@ def make_plan(
         least, more = taken(SHORTEST // 2), taken(SHORTEST)
         a_frame = (more - least) / (SHORTEST - SHORTEST // 2)
         fitting = SHORTEST + int((budget / pixels - more) / max(a_frame, 1e-9))
-        clip_frames = options.clip_frames or max(SHORTEST, min(LONGEST, fitting))
+        clip_frames = options.clip_frames or max(SHORTEST, min(longest, fitting))
         needed = (more + a_frame * (clip_frames - SHORTEST)) * pixels
     else:
         a_pixel = taken(1)

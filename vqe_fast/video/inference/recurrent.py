@@ -8,7 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from vqe_fast.models import spec_of
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.inference.frame_coding import of_window
 from vqe_fast.video.inference.memory import run_if_memory_allows
 from vqe_fast.video.inference.runner import InputFrame, Runner
 from vqe_fast.video.inference.tiling import Tiling
@@ -42,13 +44,10 @@ class RecurrentRunner(Runner):
     """
 
     def __init__(self, model: nn.Module, tiling: Tiling, clip_frames: int) -> None:
-        if clip_frames < SHORTEST:
-            raise VideoError(
-                f"clips must have at least {SHORTEST} frames, {OVERLAP} of them beside each seam; "
-                f"got {clip_frames}"
-            )
+        refuse_short_clips(clip_frames)
         self.clip_frames = clip_frames
         self._model = model
+        self._spec = spec_of(model)
         self._tiling = tiling
         self._frames: list[InputFrame] = []
         self._done = 0
@@ -88,7 +87,8 @@ class RecurrentRunner(Runner):
 
         def run() -> Tensor:
             clip = torch.stack([frame.values() for frame in frames], dim=1)
-            return self._tiling.run(clip, lambda _, part: self._model(part))
+            told = of_window([frame.coding for frame in frames], self._spec, len(clip))
+            return self._tiling.run(clip, lambda _, part: self._model(part, *told))
 
         if self.clip_frames == SHORTEST:
             return self._tiling.attempt(run, device)
@@ -97,6 +97,19 @@ class RecurrentRunner(Runner):
             return result[0]
         self.clip_frames = max(min(self.clip_frames, len(frames)) // 2, SHORTEST)
         return None
+
+
+def refuse_short_clips(clip_frames: int) -> None:
+    """Refuses clips with nothing between their seams.
+
+    Raises:
+        VideoError: there are fewer than :data:`SHORTEST`.
+    """
+    if clip_frames < SHORTEST:
+        raise VideoError(
+            f"clips must have at least {SHORTEST} frames, {OVERLAP} of them beside each seam; "
+            f"got {clip_frames}"
+        )
 
 
 def _on_cpu(frame: InputFrame) -> bool:

@@ -21,6 +21,7 @@ from vqe_fast.video.inference.dispatch import example_of, find_runner
 from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.inference.runner import InputFrame
+from vqe_fast.video.inference.streaming import StreamedRunner
 from vqe_fast.video.inference.strength import NONE, WHOLE, Applied
 from vqe_fast.video.inference.tiling import refuse_other_shape
 from vqe_fast.video.options import ModelOptions
@@ -124,7 +125,7 @@ class Enhancer:
     def clip_frames(self) -> int | None:
         """Clip length in use; None for a model that is not recurrent."""
         runner = self._runner
-        return runner.clip_frames if isinstance(runner, RecurrentRunner) else None
+        return runner.clip_frames if isinstance(runner, RecurrentRunner | StreamedRunner) else None
 
     @property
     def seconds(self) -> float:
