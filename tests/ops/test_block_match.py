@@ -539,3 +539,15 @@ def test_vectors_reach_as_far_as_the_search():
     frame, reference = torch.rand(2, 1, 1, 256, 256, generator=generator)
     vectors, _ = ops.block_match(frame, reference)
     assert 4 * 8 * 4 < vectors.abs().max() <= 4 * (8 * 4 + 2) + 3
+
+
+@pytest.mark.parametrize("block_size", [4, 8])
+def test_without_memory(block_size):
+    """Shapes and dtypes on the meta device are those of the result."""
+    luma = torch.rand(2, 1, 21, 35)
+    found = ops.block_match(luma.to("meta"), luma.to("meta"), block_size=block_size)
+    expected = ops.block_match(luma, luma, block_size=block_size)
+    assert [(each.shape, each.dtype) for each in found] == [
+        (each.shape, each.dtype) for each in expected
+    ]
+    assert all(each.is_meta for each in found)
