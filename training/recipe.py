@@ -174,6 +174,9 @@ class DataRecipe(PrepareSpec):
     ``layout`` is ``clips`` for pristine ones, which are degraded, or that of a published data set
     of pairs, see :mod:`vqe_fast.data.readers`.
     ``window`` is the number of frames that recurrent models see; others have what they need.
+    ``target``: ``middle`` for the middle frame of a window, ``all`` for every frame of a clip of
+    ``window`` frames, of models with a method ``clip``, which see each frame once; recurrent ones
+    learn from all.
     ``align``: windows begin at multiples of so many pixels; 8 and more show a network where the
     codec's blocks lie.
     ``unknown`` is the share of windows whose codec, and of those whose frame types, are kept from
@@ -185,6 +188,7 @@ class DataRecipe(PrepareSpec):
 
     layout: Literal["clips", "mfqe", "ldv", "gopro"] = "clips"
     window: int = Field(5, ge=1)
+    target: Literal["middle", "all"] = "middle"
     patch: int = Field(96, ge=16)
     batch: int = Field(16, ge=1)
     flips: bool = True

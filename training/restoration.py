@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ _MAX_PSNR = 100.0  # dB, that of equal frames
 
 
 class Restored(NamedTuple):
-    """Output, input and target of a batch, (N, C, H, W) in [0, 1]; N = B, or B·T if recurrent.
+    """Output, input and target of a batch, (N, C, H, W) in [0, 1]; N = B, or B·T of whole clips.
 
     ``wanted`` is what the output shall be, where that is not ``pristine``.
     """
@@ -41,11 +41,12 @@ def sampler_for(
 ) -> WindowSampler:
     """Sampler of windows from ``clips`` that fit ``model``, with the corrections of ``teacher``."""
     spec, data = spec_of(model), recipe.data
+    whole = spec.recurrent or data.target == "all"
     return WindowSampler(
         clips,
         planes=spec.planes,
-        frames=data.window if spec.recurrent else 2 * spec.temporal_radius + 1,
-        target="all" if spec.recurrent else "middle",
+        frames=data.window if whole else 2 * spec.temporal_radius + 1,
+        target="all" if whole else "middle",
         patch=data.patch,
         batch=data.batch,
         flips=data.flips,
@@ -58,6 +59,10 @@ def sampler_for(
     )
 
 
+class _ForClips(Protocol):
+    def clip(self, frames: Tensor, *told: Tensor) -> Tensor: ...
+
+
 class Restoration:
     """Objective that restores compressed frames.
 
@@ -65,15 +70,28 @@ class Restoration:
         model: the whole model.
         stage: what of it is trained for what.
         device: where the losses are computed.
+        target: whether a windowed model learns from the middle frame of windows, or from all of
+            clips.
 
     Raises:
-        ValueError: the model has no part of a name that the stage gives, or takes no teacher.
+        ValueError: the model has no part of a name that the stage gives, takes no teacher, or has
+            no method ``clip`` for whole clips.
     """
 
-    def __init__(self, model: nn.Module, stage: StageRecipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        stage: StageRecipe,
+        device: torch.device,
+        target: Literal["middle", "all"] = "middle",
+    ) -> None:
         self._spec = spec_of(model)
         self._path = stage.modules
-        if stage.teacher and (self._spec.recurrent or self._spec.planes == "rgb"):
+        self._in_clips = target == "all" and not self._spec.recurrent
+        if self._in_clips and not callable(getattr(model, "clip", None)):
+            raise ValueError("the model has no method clip: leave out target, or let it be middle")
+        in_clips = self._in_clips or self._spec.recurrent
+        if stage.teacher and (in_clips or self._spec.planes == "rgb"):
             raise ValueError(
                 f"stage {stage.name}: a teacher's luma is for models that see single frames of it"
             )
@@ -89,8 +107,9 @@ class Restoration:
         """Runs ``model``, this or a copy of it; only the trained part has a graph."""
         spec = self._spec
         compressed, pristine = (x.float() / 255 for x in (batch.compressed, batch.pristine))
+        whole = spec.recurrent or self._in_clips
         middle = compressed.shape[1] // 2
-        frames = compressed if spec.recurrent or spec.temporal_radius else compressed[:, middle]
+        frames = compressed if whole or spec.temporal_radius else compressed[:, middle]
         arguments: list[Tensor] = []
         told = slice(None) if spec.coding_of_window else middle
         if spec.takes_qp:
@@ -104,9 +123,11 @@ class Restoration:
                 for part in before:
                     values = part(values)
             output = last(values)
+        elif self._in_clips:
+            output = cast(_ForClips, model).clip(values, *arguments)
         else:
             output = model(values, *arguments)
-        if spec.recurrent:
+        if whole:
             flat = (output.flatten(0, 1), compressed.flatten(0, 1), pristine.flatten(0, 1))
             return Restored(flat[0].float(), *flat[1:])
         restored = Restored(output.float(), compressed[:, middle], pristine[:, 0])

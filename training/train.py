@@ -180,7 +180,7 @@ class _Stage:
         self.objective: Objective = (
             Prediction(model, self.recipe)
             if run.recipe.model == PREDICTOR
-            else Restoration(model, self.recipe, fabric.device)
+            else Restoration(model, self.recipe, fabric.device, run.recipe.data.target)
         )
         self.average = Average(model, self.recipe.ema)
         self.learner = Learner(self.objective.trained, self.recipe.optimiser, fabric)

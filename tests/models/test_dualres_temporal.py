@@ -57,6 +57,23 @@ def test_frame_by_frame():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("count", [1, 3, 11])
+def test_whole_clips(count):
+    """Every frame of clips is what its window gives, with references of its own in each."""
+    model = randomised("dualres_t").double()
+    generator = torch.Generator().manual_seed(1)
+    videos = [clip(count, seed=seed).double() for seed in range(2)]
+    qps = torch.randint(22, 38, (2, count), generator=generator).double()
+    types = torch.randint(0, len(FRAME_TYPES), (2, count), generator=generator)
+    found = model.clip(torch.stack(videos), qps, torch.tensor([1, 2]), types)
+    for number, video in enumerate(videos):
+        told = windows(qps[number]), number + 1, windows(types[number])
+        expected = model(windows(video), *told)
+        torch.testing.assert_close(found[number], expected, rtol=1e-9, atol=1e-9)
+    assert torch.equal(model.clip(videos[0][None], 30.0), model.clip(videos[0][None], 30.0, 0, 0))
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("count", [1, 2, 4, 5])
 def test_short_videos(count):
     model, video = randomised("dualres_t"), clip(count)

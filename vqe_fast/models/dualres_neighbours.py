@@ -146,6 +146,19 @@ class NeighbourFusion(nn.Module):
         places = reference_places(qps)
         return places if self.references == 4 else places[:, ::2]
 
+    def places_in_clip(self, qps: Tensor) -> Tensor:
+        """Numbers of the references of each frame of clips, (B, T) → (B, T, 2 or 4).
+
+        Beyond its ends the first or last frame stands for those that are missing.
+        """
+        length = qps.shape[1]
+        first = torch.arange(length, device=qps.device)[:, None]
+        around = torch.arange(-REACH, REACH + 1, device=qps.device)
+        window = (first + around).clamp(0, length - 1)
+        places = self.places(qps[:, window].flatten(0, 1)).unflatten(0, qps.shape)
+        numbers: Tensor = (first + places - REACH).clamp(0, length - 1)
+        return numbers
+
     def state(
         self, frames: Tensor, qp: float | Tensor, codec: int | Tensor, frame_type: int | Tensor
     ) -> FrameState:
@@ -210,6 +223,12 @@ class NeighbourFusion(nn.Module):
         channels, height, width = frames.shape[1:]
         added = self.trunk.correction(correction.to(frames.dtype), channels)
         return frames + added[..., :height, :width]
+
+
+def qp_changes(qps: Tensor, places: Tensor) -> Tensor:
+    """QP of each reference less that of the frame, (B, T, N), from QPs (B, T) and its number."""
+    chosen: Tensor = qps.gather(1, places.flatten(1)).unflatten(1, places.shape[1:])
+    return chosen - qps[..., None]
 
 
 def of_each(told: float | Tensor, batch: int, frames: int, dtype: torch.dtype) -> Tensor:

@@ -16,6 +16,7 @@ from vqe_fast.models.dualres_neighbours import (
     NeighbourFusion,
     Seen,
     of_each,
+    qp_changes,
 )
 from vqe_fast.models.dualres_recurrent_stream import RecurrentStream
 from vqe_fast.models.registry import ModelSpec, register_model
@@ -126,8 +127,8 @@ class TemporalRecurrence(NeighbourFusion):
         told = [
             self.trunk.told(qps[:, t], codec, types[:, t], frames.device) for t in range(length)
         ]
-        places = self._places(qps)
-        changes = qps.gather(1, places.flatten(1)).unflatten(1, places.shape[1:]) - qps[..., None]
+        places = self.places_in_clip(qps)
+        changes = qp_changes(qps, places)
         places, changes = places.to(frames.device), changes.to(frames.device)
         own = [self.own(state.features) for state in states]
 
@@ -159,15 +160,6 @@ class TemporalRecurrence(NeighbourFusion):
                 memory and less arithmetic.
         """
         return RecurrentStream(self, self.updates, frames)
-
-    def _places(self, qps: Tensor) -> Tensor:
-        """The numbers of the references of each frame, (B, T) → (B, T, 4)."""
-        length = qps.shape[1]
-        first = torch.arange(length)[:, None]
-        window = (first + torch.arange(-REACH, REACH + 1)).clamp(0, length - 1)
-        places = self.places(qps[:, window].flatten(0, 1)).unflatten(0, qps.shape)
-        numbers: Tensor = (first + places - REACH).clamp(0, length - 1)
-        return numbers
 
 
 def candidates(reference: int, number: int, length: int) -> range:

@@ -11,7 +11,13 @@ from torch.nn import functional as F
 
 from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.dualres import QPS, DualResolution
-from vqe_fast.models.dualres_neighbours import REACH, FrameState, NeighbourFusion, of_each
+from vqe_fast.models.dualres_neighbours import (
+    REACH,
+    FrameState,
+    NeighbourFusion,
+    of_each,
+    qp_changes,
+)
 from vqe_fast.models.registry import ModelSpec, register_model
 
 _CELL = 4
@@ -93,6 +99,43 @@ class TemporalFusion(NeighbourFusion):
         current, *references = self.states(seen, qps, codec, types)
         changes = (qps[:, 1:] - qps[:, :1]).to(frames.device)
         return self.fuse(current, references, changes, qps[:, 0], codec, types[:, 0])
+
+    def clip(
+        self,
+        frames: Tensor,
+        qp: float | Tensor,
+        codec: int | Tensor = UNKNOWN,
+        frame_type: int | Tensor = UNKNOWN,
+    ) -> Tensor:
+        """Enhances every frame of clips, each seen by the trunk once, as training does.
+
+        Args:
+            frames: (B, T, 3 or 1, H, W), as :meth:`forward` takes each; beyond the ends of a clip
+                its first or last frame stands for those that are missing.
+            qp: of each frame, (B, T); or (B), or a number for all.
+            codec: as for :class:`DualResolution`.
+            frame_type: of each frame, (B, T); or (B), or a number for all.
+
+        Returns:
+            The shape and dtype of ``frames``; not clamped.
+        """
+        batch, length = frames.shape[:2]
+        qps = of_each(qp, batch, length, torch.float32)
+        types = of_each(frame_type, batch, length, torch.int64).flatten()
+        if isinstance(codec, Tensor):
+            codec = codec.reshape(-1).expand(batch).repeat_interleave(length)
+        places = self.places_in_clip(qps)
+        rows = (places + length * torch.arange(batch, device=places.device)[:, None, None]).to(
+            frames.device
+        )
+        state = self.state(frames.flatten(0, 1), qps.flatten(), codec, types)
+        references = [
+            FrameState(*(part[each] for part in state)) for each in rows.flatten(0, 1).unbind(1)
+        ]
+        changes = qp_changes(qps, places).flatten(0, 1).to(frames.device)
+        fused = self.fuse(state, references, changes, qps.flatten(), codec, types)
+        enhanced: Tensor = fused.unflatten(0, (batch, length))
+        return enhanced
 
     def fuse(
         self,

@@ -77,7 +77,8 @@ def block_match(
     if candidates is not None:
         _check_vectors("candidates", candidates, frame, block_size)
     if frame.is_meta:  # thousands of operators, for nothing but a shape
-        return _fake_match(frame, reference, candidates, block_size)
+        vectors, errors = _fake_match(frame, reference, candidates, block_size)  # type: ignore[no-untyped-call]
+        return vectors, errors
     if not use_kernel("block_match", frame):
         return _match_in_pytorch(frame, reference, block_size=block_size, candidates=candidates)
     if candidates is not None:
