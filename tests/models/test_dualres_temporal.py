@@ -153,6 +153,11 @@ def test_other_shapes_are_refused(shape):
         create_model("dualres_t", **SMALL["dualres_t"])(torch.rand(shape), 30.0)
 
 
+def test_clips_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"frames must be \(B, T, 3 or 1, H, W\), got"):
+        create_model("dualres_t", **SMALL["dualres_t"]).clip(torch.rand(9, 3, 16, 16), 30.0)
+
+
 @pytest.mark.parametrize("option", ["reference_width", "fusion_width", "fusion_blocks"])
 def test_options_are_checked(option):
     with pytest.raises(ValueError, match="whole number of at least 1, got 0"):

@@ -18,7 +18,6 @@ REACH = 4
 
 _BLOCK = 8
 _CELL = 4
-_SEARCH = 48  # pixels to each side that a vector, with what is compared, and its taps reach at most
 _QP_A_FRAME = 0.25  # how much lower the QP of a frame must be to be taken for a nearer one
 _SLOPE = 0.1
 _ERROR_SCALE, _QP_SCALE = 20.0, 0.1
@@ -223,6 +222,12 @@ class NeighbourFusion(nn.Module):
         channels, height, width = frames.shape[1:]
         added = self.trunk.correction(correction.to(frames.dtype), channels)
         return frames + added[..., :height, :width]
+
+
+def check_clip(frames: Tensor) -> None:
+    """Refuses what is not (B, T, 3 or 1, H, W)."""
+    if frames.dim() != 5 or frames.shape[2] not in (1, 3):
+        raise ValueError(f"frames must be (B, T, 3 or 1, H, W), got {tuple(frames.shape)}")
 
 
 def qp_changes(qps: Tensor, places: Tensor) -> Tensor:

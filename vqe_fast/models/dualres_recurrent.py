@@ -15,6 +15,7 @@ from vqe_fast.models.dualres_neighbours import (
     FrameState,
     NeighbourFusion,
     Seen,
+    check_clip,
     of_each,
     qp_changes,
 )
@@ -118,8 +119,7 @@ class TemporalRecurrence(NeighbourFusion):
         Raises:
             ValueError: ``frames`` is of another shape, or a number is no code.
         """
-        if frames.dim() != 5 or frames.shape[2] not in (1, 3):
-            raise ValueError(f"frames must be (B, T, 3 or 1, H, W), got {tuple(frames.shape)}")
+        check_clip(frames)
         batch, length = frames.shape[:2]
         qps = of_each(qp, batch, length, torch.float32)
         types = of_each(frame_type, batch, length, torch.int64)

@@ -15,6 +15,7 @@ from vqe_fast.models.dualres_neighbours import (
     REACH,
     FrameState,
     NeighbourFusion,
+    check_clip,
     of_each,
     qp_changes,
 )
@@ -118,7 +119,11 @@ class TemporalFusion(NeighbourFusion):
 
         Returns:
             The shape and dtype of ``frames``; not clamped.
+
+        Raises:
+            ValueError: ``frames`` is of another shape, or a number is no code.
         """
+        check_clip(frames)
         batch, length = frames.shape[:2]
         qps = of_each(qp, batch, length, torch.float32)
         types = of_each(frame_type, batch, length, torch.int64).flatten()
