@@ -53,7 +53,7 @@ OPERATORS = {
         (FRAME, FRAME),
     ),
     "unsharp_mask": (lambda of, x: of.unsharp_mask(x, 0.5), (FRAME,)),
-    "block_warp": (lambda of, x: of.block_warp(x, moved(x), block_size=4), ((2, 5, 24, 36),)),
+    "block_warp": (lambda of, x: of.block_warp(x, moved(x), block_size=4), ((2, 3, 20, 28),)),
     "block_match, and block_warp": (
         lambda of, x, y: of.block_warp(x, of.block_match(y, x)[0]) + y,
         ((2, 1, 24, 40), (2, 1, 24, 40)),

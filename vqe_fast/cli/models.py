@@ -72,7 +72,7 @@ def _rounded(number: float) -> str:
 def _inputs(spec: ModelSpec) -> str:
     inputs = [_PLANES[spec.planes]]
     if spec.recurrent:
-        inputs.append("the whole clip")
+        inputs.append("clips")
     elif spec.temporal_radius:
         inputs.append(f"{2 * spec.temporal_radius + 1} frames")
     if spec.takes_qp:
