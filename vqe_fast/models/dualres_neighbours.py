@@ -16,8 +16,10 @@ from vqe_fast.ops import block_match, block_warp
 REACH = 4
 """Frames on each side among which references are chosen."""
 
+CELL = 4
+"""Pixels a side of what a feature stands for."""
+
 _BLOCK = 8
-_CELL = 4
 _QP_A_FRAME = 0.25  # how much lower the QP of a frame must be to be taken for a nearer one
 _SLOPE = 0.1
 _ERROR_SCALE, _QP_SCALE = 20.0, 0.1
@@ -134,8 +136,7 @@ class NeighbourFusion(nn.Module):
     ) -> list[FrameState]:
         """The :meth:`state` of each frame of clips (B, T, 3 or 1, H, W), told of each, (B, T)."""
         batch, length = frames.shape[:2]
-        if isinstance(codec, Tensor):
-            codec = codec.reshape(-1).expand(batch).repeat_interleave(length)
+        codec = codec_of_each(codec, batch, length)
         state = self.state(frames.flatten(0, 1), qps.flatten(), codec, frame_types.flatten())
         parts = (values.unflatten(0, (batch, length)).unbind(1) for values in state)
         return [FrameState(*each) for each in zip(*parts, strict=True)]
@@ -196,7 +197,7 @@ class NeighbourFusion(nn.Module):
         vectors, errors = match
         warped = block_warp(reference.enhanced, vectors, block_size=_BLOCK)
         difference = self.trunk.bands(warped - current.enhanced, differences=True)
-        moved = block_warp(reference.features, vectors, block_size=_BLOCK, cell=_CELL)
+        moved = block_warp(reference.features, vectors, block_size=_BLOCK, cell=CELL)
         dtype = difference.dtype
         cells = errors.to(dtype).repeat_interleave(2, -1).repeat_interleave(2, -2)
         changes = (_QP_SCALE * qp_change).to(dtype)[:, None, None, None].expand_as(cells)
@@ -242,3 +243,10 @@ def of_each(told: float | Tensor, batch: int, frames: int, dtype: torch.dtype) -
     if values.dim() < 2:
         values = values.reshape(-1, 1)
     return values.expand(batch, frames)
+
+
+def codec_of_each(codec: int | Tensor, batch: int, frames: int) -> int | Tensor:
+    """The codec of each frame of clips, one after the other, (B·T), or a number for all."""
+    if not isinstance(codec, Tensor):
+        return codec
+    return codec.reshape(-1).expand(batch).repeat_interleave(frames)

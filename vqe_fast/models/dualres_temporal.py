@@ -12,47 +12,33 @@ from torch.nn import functional as F
 from vqe_fast.models.coding import UNKNOWN
 from vqe_fast.models.dualres import QPS, DualResolution
 from vqe_fast.models.dualres_neighbours import (
+    CELL,
     REACH,
     FrameState,
     NeighbourFusion,
     check_clip,
+    codec_of_each,
     of_each,
     qp_changes,
 )
 from vqe_fast.models.registry import ModelSpec, register_model
 
-_CELL = 4
 _SEARCH = 48  # pixels to each side that a vector, with what is compared, and its taps reach at most
 
 
 class TemporalFusion(NeighbourFusion):
     """A :class:`NeighbourFusion` of windows: neighbours are what the trunk makes of them.
 
-    Args:
-        trunk: the single-frame network.
-        reference_width: channels of what is known of a neighbour.
-        width: channels of the blocks after.
-        blocks: how many.
-        references: 4, or 2 for the frames before and after alone.
-        aligned: whether blocks are looked for; otherwise they are where they are in the frame.
-
-    Raises:
-        ValueError: a number is below 1, or ``references`` neither 2 nor 4.
+    Arguments are those of :class:`NeighbourFusion`.
     """
 
-    def __init__(
-        self,
-        trunk: DualResolution,
-        reference_width: int = 48,
-        width: int = 64,
-        blocks: int = 4,
-        references: int = 4,
-        aligned: bool = True,
-    ) -> None:
-        super().__init__(trunk, reference_width, width, blocks, references, aligned)
-        cells = 1 + 2 * blocks + 1
-        reach = trunk.spec.receptive_field // 2 + (cells + 1) * _CELL + _SEARCH
-        self.spec = ModelSpec(
+    @property
+    def spec(self) -> ModelSpec:
+        """See :class:`ModelSpec`."""
+        cells = 1 + 2 * len(self.blocks) + 1
+        trunk = self.trunk.spec
+        reach = trunk.receptive_field // 2 + (cells + 1) * CELL + _SEARCH
+        return ModelSpec(
             planes="yuv",
             temporal_radius=REACH,
             recurrent=False,
@@ -60,7 +46,7 @@ class TemporalFusion(NeighbourFusion):
             takes_coding=True,
             coding_of_window=True,
             receptive_field=2 * reach,
-            alignment=trunk.spec.alignment,
+            alignment=trunk.alignment,
             value_range=(0.0, 1.0),
         )
 
@@ -127,8 +113,7 @@ class TemporalFusion(NeighbourFusion):
         batch, length = frames.shape[:2]
         qps = of_each(qp, batch, length, torch.float32)
         types = of_each(frame_type, batch, length, torch.int64).flatten()
-        if isinstance(codec, Tensor):
-            codec = codec.reshape(-1).expand(batch).repeat_interleave(length)
+        codec = codec_of_each(codec, batch, length)
         places = self.places_in_clip(qps)
         rows = (places + length * torch.arange(batch, device=places.device)[:, None, None]).to(
             frames.device
