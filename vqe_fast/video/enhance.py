@@ -106,7 +106,7 @@ def enhance_video(
         codec=settings.codec,
         pixel_format=facts.pixel_format,
         crf=settings.crf,
-        preset=settings.preset,
+        preset=settings.preset_for(facts.pixel_format),
         options=asked_for(chosen, encode, segments),
     )
 

@@ -154,17 +154,19 @@ class EncodeOptions:
     codec: str = field(
         default="libx264",
         metadata=_about(
-            "``libx264``, ``libx265``, ``libsvtav1``, ``libvpx-vp9``, ``ffv1`` (lossless), or "
-            "``source`` for the one that writes the source's codec.",
-            "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), or source (that of "
-            "INPUT's codec).",
+            "``libx264``, ``libx265``, ``libsvtav1``, ``libvpx-vp9``, ``ffv1`` (lossless), "
+            "``prores_ks``, ``dnxhd`` (DNxHR), or ``source`` for the one that writes the source's "
+            "codec.",
+            "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), prores_ks, dnxhd "
+            "(DNxHR), or source (that of INPUT's codec).",
         ),
     )
     crf: int | None = field(
         default=None,
         metadata=_about(
             "constant rate factor of the encoder, smaller is better, 0 is lossless; None for its "
-            "default here: 18, 20, 25 and 24.",
+            "default here: 18, 20, 25 and 24. ``ffv1`` is always lossless, and the profiles of "
+            "``prores_ks`` and ``dnxhd`` decide their quality: they take none.",
             "Quality of the encoder, smaller is better, 0 is lossless.",
             shown_default="18 for libx264, 20 for libx265, 25 for libsvtav1, 24 for libvpx-vp9",
         ),
@@ -172,9 +174,14 @@ class EncodeOptions:
     preset: str | None = field(
         default=None,
         metadata=_about(
-            "the encoder's preset; None for its own choice.",
-            "Speed of the encoder.",
-            shown_default="the encoder's",
+            "the encoder's preset; None for its own choice. Of ``prores_ks`` it is the profile "
+            "(``proxy``, ``lt``, ``standard``, ``hq``, ``4444``, ``4444xq``), and of ``dnxhd`` "
+            "too (``dnxhr_lb``, ``dnxhr_sq``, ``dnxhr_hq``, ``dnxhr_hqx``, ``dnxhr_444``); None "
+            "for ``hq`` or ``4444``, and for ``dnxhr_hq``, ``dnxhr_hqx`` or ``dnxhr_444``, as the "
+            "pixel format asks.",
+            "Speed of the encoder; the profile of prores_ks (proxy to 4444xq) and dnxhd (dnxhr_lb "
+            "to dnxhr_444).",
+            shown_default="the encoder's; by pixel format",
         ),
     )
     pix_fmt: str | None = field(

@@ -112,7 +112,7 @@ class EnhanceReport(Outcome):
         codec: the encoder.
         pixel_format: FFmpeg's name of that of the frames enhanced and encoded.
         crf: its constant rate factor; None for a lossless encoder.
-        preset: its preset; None for the encoder's own choice.
+        preset: its preset or profile; None for the encoder's own choice.
         options: all options as they were asked for, see :mod:`vqe_fast.video.options`.
     """
 

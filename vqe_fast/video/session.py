@@ -103,7 +103,8 @@ class EnhanceSession:
             settings = self.settings(video)
             refuse_interlaced_hevc(video)
             works_on_fields(video, self.model.interlaced)
-            video.convert(settings.pixel_format(video.facts.pixel_format, self.encode.pix_fmt))
+            pixel_format, suffix = video.facts.pixel_format, self.target.suffix
+            video.convert(settings.pixel_format(pixel_format, self.encode.pix_fmt, suffix))
         except BaseException:
             video.container.close()
             raise

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
+
+from av.video.reformatter import ColorRange
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import format_of
-from vqe_fast.video.media.encoder_settings import EncoderSettings
-from vqe_fast.video.media.encoders import ENCODERS
+from vqe_fast.video.media.encoder_settings import EncoderSettings, formats_of
+from vqe_fast.video.media.encoders import ENCODERS, Encoder
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
+from vqe_fast.video.media.stream_info import VideoFacts
 
 _USUAL_SITING = ("left", "unspecified")
-_LOSES_SITING = ((".mp4", "libvpx-vp9"), (".mp4", "ffv1"))
+_LOSES_SITING = (
+    (".mp4", "libvpx-vp9"),
+    (".mp4", "ffv1"),
+    (".mov", "prores_ks"),
+    (".mov", "dnxhd"),
+)
 
 
 def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
@@ -25,15 +33,24 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
     facts, codec = source.facts, settings.codec
     format_of(target)
     suffix, encoder = target.suffix.lower(), ENCODERS[codec]
+
+    def those(can: Callable[[Encoder], bool]) -> str:
+        """The encoders that can what is needed, of those that take such frames."""
+        pixel_format = facts.pixel_format
+        return " or ".join(
+            name for name, e in ENCODERS.items() if can(e) and pixel_format in formats_of(name)
+        )
+
     if suffix not in encoder.suffixes:
         raise VideoError(
             f"{suffix} does not hold {codec} video; write to {' or '.join(encoder.suffixes)}, "
-            f"or choose {_those(name for name, e in ENCODERS.items() if suffix in e.suffixes)}"
+            f"or choose {those(lambda e: suffix in e.suffixes)}"
         )
     if facts.sample_aspect_ratio not in (None, 1) and _loses_aspect(suffix, codec):
+        able = [each for each in encoder.suffixes if not _loses_aspect(each, codec)]
         raise VideoError(
             f"{codec} in {suffix} would lose the source's pixel aspect ratio "
-            f"{facts.sample_aspect_ratio}; write to .mp4 instead"
+            f"{facts.sample_aspect_ratio}; write to {' or '.join(able)} instead"
         )
     if facts.chroma_location not in _USUAL_SITING and (suffix, codec) in _LOSES_SITING:
         raise VideoError(
@@ -43,14 +60,30 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
     if facts.hdr and encoder.hdr is None:
         raise VideoError(
             f"{codec} would lose the source's HDR metadata (mastering display, light level); "
-            f"choose {_those(name for name, e in ENCODERS.items() if e.hdr is not None)}"
+            f"choose {those(lambda e: e.hdr is not None)}"
         )
     if facts.scan != "progressive" and not encoder.interlaced:
         raise VideoError(
-            f"{codec} does not code interlaced video; "
-            f"choose {_those(name for name, e in ENCODERS.items() if e.interlaced)}"
+            f"{codec} does not code interlaced video; choose {those(lambda e: e.interlaced)}"
         )
+    _refuse_lost_colors(facts, settings)
     _refuse_unshowable(source)
+
+
+def _refuse_lost_colors(facts: VideoFacts, settings: EncoderSettings) -> None:
+    """Refuses colours that the encoder's stream would tell wrongly."""
+    codec, encoder = settings.codec, ENCODERS[settings.codec]
+    if facts.color.range == ColorRange.JPEG and not encoder.full_range:
+        raise VideoError(
+            f"{codec} does not tell that the source's samples have full range, and would be shown "
+            "with too much contrast; choose another encoder, or convert the source to limited "
+            "range first"
+        )
+    if encoder.matrices and facts.color.matrix not in encoder.matrices:
+        raise VideoError(
+            f"{codec} says of all video that its colour matrix is BT.709, and the source says "
+            "something else or nothing; choose another encoder, such as prores_ks"
+        )
 
 
 def _refuse_unshowable(source: VideoReader) -> None:
@@ -71,8 +104,4 @@ def _refuse_unshowable(source: VideoReader) -> None:
 
 def _loses_aspect(suffix: str, codec: str) -> bool:
     """Matroska keeps the ratio in the stream's own header only; these codecs have none there."""
-    return suffix in {".mkv", ".webm"} and codec in {"libsvtav1", "libvpx-vp9", "ffv1"}
-
-
-def _those(names: Iterable[str]) -> str:
-    return " or ".join(names)
+    return suffix in {".mkv", ".webm"} and codec in {"libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import av
+from av.codec.codec import find_best_pix_fmt_of_list
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.pixel_formats import (
@@ -25,7 +26,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Encoder, constant rate factor and preset; None where the encoder has none.
+    """Encoder, constant rate factor and preset or profile; None where the encoder has none.
 
     ``threads`` is how many it may use; 0 for as many as it likes.
     """
@@ -56,25 +57,36 @@ class EncoderSettings:
                 f"choose one of {', '.join(ENCODERS)} or {SOURCE}"
             )
         encoder = ENCODERS[codec]
+        if crf is not None and encoder.profiles:
+            raise VideoError(
+                f"{codec} takes no crf: its profiles decide quality; leave the crf out, or give a "
+                f"preset of {', '.join(encoder.profiles)}"
+            )
         if crf is not None and encoder.default_crf is None:
             raise VideoError(f"{codec} is lossless and takes no crf; leave it out")
         if crf is not None and not 0 <= crf <= encoder.max_crf:
             raise VideoError(f"{codec} takes a crf from 0 to {encoder.max_crf}, got {crf}")
-        if preset is not None and preset not in encoder.presets:
-            having = ", ".join(encoder.presets) or "none: leave it out"
+        presets = encoder.presets or tuple(encoder.profiles)
+        if preset is not None and preset not in presets:
+            having = ", ".join(presets) or "none: leave it out"
             raise VideoError(f"{codec} has no preset {preset!r}; it has: {having}")
         return cls(codec, encoder.default_crf if crf is None else crf, preset)
 
-    def options(self, hdr: StaticHDR) -> dict[str, str]:
-        """The options to open the encoder with, static HDR metadata among them."""
+    def preset_for(self, pixel_format: str) -> str | None:
+        """The preset to open the encoder with for such frames; None for its own choice."""
+        return self.preset or ENCODERS[self.codec].profile_for(pixel_format)
+
+    def options(self, pixel_format: str, hdr: StaticHDR) -> dict[str, str]:
+        """The options to open the encoder with for such frames, HDR metadata among them."""
         encoder = ENCODERS[self.codec]
         options = list(encoder.options)
         if self.crf == 0:
             options += encoder.lossless
         elif self.crf is not None:
             options.append(("crf", str(self.crf)))
-        if self.preset is not None:
-            options.append((encoder.preset_option, self.preset))
+        preset = self.preset_for(pixel_format)
+        if preset is not None:
+            options.append((encoder.preset_option, preset))
         if encoder.hdr is not None:
             display, light = hdr.in_decimals() if encoder.hdr.decimals else hdr.in_units()
             if display is not None:
@@ -83,12 +95,13 @@ class EncoderSettings:
                 options.append((encoder.hdr.option, f"{encoder.hdr.light}={light}"))
         return _joined(options)
 
-    def pixel_format(self, source: str, wanted: str | None) -> str:
+    def pixel_format(self, source: str, wanted: str | None, suffix: str) -> str:
         """The pixel format to encode, with a plane of luma.
 
         Args:
             source: that of the source.
             wanted: that asked for; None for the samples of the source as they are.
+            suffix: of the file to write; other encoders are named if it holds their streams.
 
         Raises:
             VideoError: there is no such format, or the encoder does not take it; the text names
@@ -106,14 +119,46 @@ class EncoderSettings:
                 )
             choices = [twin, without_implied_range(twin)]
         for choice in choices:
-            if choice in _formats(self.codec):
+            if choice in formats_of(self.codec):
+                self._refuse_other_profile(choice)
                 return choice
-        able = [codec for codec in ENCODERS if set(choices) & set(_formats(codec))]
+        able = [
+            codec
+            for codec, encoder in ENCODERS.items()
+            if suffix.lower() in encoder.suffixes and set(choices) & set(formats_of(codec))
+        ]
         raise VideoError(
             f"{self.codec} does not take {bit_depth(choices[0])}-bit {choices[0]}; "
             + (f"choose {' or '.join(able)}, or " if able else "give ")
-            + "another pix_fmt, such as yuv420p"
+            + f"another pix_fmt, such as {_nearest(choices[0], formats_of(self.codec))}"
         )
+
+    def _refuse_other_profile(self, pixel_format: str) -> None:
+        """Refuses a profile that codes other samples: some encoders would not say a word."""
+        profiles = ENCODERS[self.codec].profiles
+        asked = profiles.get(self.preset or "")
+        if asked is None or pixel_format in asked.pixel_formats:
+            return
+        able = [name for name, each in profiles.items() if pixel_format in each.pixel_formats]
+        raise VideoError(
+            f"the preset {self.preset} of {self.codec} does not code {pixel_format}; choose "
+            f"{' or '.join(able)}, or the pix_fmt "
+            f"{_nearest(pixel_format, asked.pixel_formats)}"
+        )
+
+
+def formats_of(codec: str) -> tuple[str, ...]:
+    """The pixel formats with a plane of luma that the encoder ``codec`` takes."""
+    formats = tuple(entry.name for entry in av.Codec(codec, "w").video_formats or ())
+    return tuple(name for name in formats if has_luma_plane(name))
+
+
+def _nearest(pixel_format: str, formats: Sequence[str]) -> str:
+    """The one of ``formats`` that keeps most of ``pixel_format``."""
+    has_alpha = any(each.is_alpha for each in av.VideoFormat(pixel_format).components)
+    best, _ = find_best_pix_fmt_of_list(formats, pixel_format, has_alpha)
+    assert best is not None  # every encoder takes some
+    return best.name
 
 
 def _encoder_of(codec: str) -> str:
@@ -148,7 +193,3 @@ def _refuse_unsuitable(pixel_format: str) -> None:
         raise VideoError(
             f"the pixel format {pixel_format} has no plane of luma; give one such as yuv444p"
         )
-
-
-def _formats(codec: str) -> list[str]:
-    return [entry.name for entry in av.Codec(codec, "w").video_formats or ()]

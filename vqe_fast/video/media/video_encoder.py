@@ -36,7 +36,7 @@ def add_video(
     stream = output.add_stream(
         codec,
         rate=facts.frame_rate,
-        options=settings.options(facts.hdr),
+        options=settings.options(facts.pixel_format, facts.hdr),
         width=facts.width,
         height=facts.height,
         time_base=facts.time_base,
