@@ -95,9 +95,8 @@ class Fast:
 
     def __init__(self, model, dtype, device):
         precision = next(name for name, known in DTYPES.items() if known == dtype)
-        probe = inputs_of(model, GATE, device, 0).images
         place = torch.device(device)
-        self._model, _ = prepare_inference(model, device=place, precision=precision, probe=probe)
+        self._model, _ = prepare_inference(model, device=place, precision=precision)
         self._stream = self._model.stream() if has_stream(self._model) else None
         self._call = self._model
 

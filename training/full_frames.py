@@ -16,10 +16,10 @@ from vqe_fast.data.color import Samples, split_planes
 from vqe_fast.data.pairs import PairedClip
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import UNKNOWN
-from vqe_fast.models.inference import PROBE_SIDE
+from vqe_fast.models.example import CORNER, example_of
 from vqe_fast.models.registry import ModelSpec, Planes
 from vqe_fast.video.frames.model_input import PlanesView
-from vqe_fast.video.inference.dispatch import example_of, find_runner
+from vqe_fast.video.inference.dispatch import find_runner
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.runner import InputFrame, Runner
@@ -138,7 +138,7 @@ def _needed(
 
 def _runner(model: nn.Module, values: Tensor) -> Runner:
     """What fits into memory for frames like this one, (1, C, H, W)."""
-    spec, corner = spec_of(model), values[..., :PROBE_SIDE, :PROBE_SIDE]
+    spec, corner = spec_of(model), values[..., :CORNER, :CORNER]
     plan = make_plan(
         model,
         lambda frames: example_of(spec, corner, frames),

@@ -100,7 +100,7 @@ def measure(
             suffice.
     """
     place = device or torch.device("cpu")
-    ready, _ = prepare_inference(model, device=place, precision="fp32", probe=torch.empty(0))
+    ready, _ = prepare_inference(model, device=place, precision="fp32")
     rows: list[Measurement] = []
     total = sum(len(clip.settings) for clip in clips)
     for clip in clips:

@@ -144,9 +144,7 @@ def test_bfloat16(clip):
     with torch.autocast("cpu", torch.bfloat16):
         under_autocast = small()(clip)
     with torch.inference_mode():
-        copied, _ = prepare_inference(
-            small(), device=torch.device("cpu"), precision="bf16", probe=clip
-        )
+        copied, _ = prepare_inference(small(), device=torch.device("cpu"), precision="bf16")
         results = (under_autocast, copied(clip))
     for result in results:
         assert result.dtype == torch.float32

@@ -50,7 +50,7 @@ def enhanced(model, file, folder):
 
 def restored(model, clip, setting, numbers, **options):
     """The frames, of the model as :func:`measure` makes it ready."""
-    ready, _ = prepare_inference(model, device=CPU, precision="fp32", probe=torch.empty(0))
+    ready, _ = prepare_inference(model, device=CPU, precision="fp32")
     return list(restored_frames(ready, clip, setting, numbers, device=CPU, **options))
 
 
@@ -134,7 +134,7 @@ def test_part_of_a_correction(coded):
     """By codec and QP, as the card of weights that ship says."""
     clip, _ = coded
     strengths = Strengths({"hevc": [[0, 0.5]]})
-    ready, _ = prepare_inference(brighter(8), device=CPU, precision="fp32", probe=torch.empty(0))
+    ready, _ = prepare_inference(brighter(8), device=CPU, precision="fp32")
     frames = restored_frames(ready, clip, QP_37.name, [3], device=CPU, strengths=strengths)
     expected = clip.compressed("y", QP_37.name)[3].astype(int) + 4
     np.testing.assert_array_equal(next(frames), expected.clip(0, 255))

@@ -46,9 +46,7 @@ class Teacher:
         self._takes_qp = spec.takes_qp
         self._device = device
         # Rounding to 16 bits changes a quarter of a step at most, and that at random.
-        self._model, _ = prepare_inference(
-            model, device=device, precision="bf16", probe=torch.empty(0)
-        )
+        self._model, _ = prepare_inference(model, device=device, precision="bf16")
 
     def corrections(self, clip: PairedClip, setting: str) -> Corrections:
         """Corrections of a degraded version of a clip, read-only, mapped into memory.

@@ -153,6 +153,7 @@ class BasicVSR(nn.Module):
             receptive_field=2 * (2 * blocks + 1 + _TAIL_REACH + FLOW_REACH) + 1,
             alignment=32,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
             scale=scale,
         )
 

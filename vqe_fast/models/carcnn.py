@@ -107,6 +107,7 @@ class CARCNN(nn.Module):
             receptive_field=(2 * layers + 1) * unshuffle,
             alignment=unshuffle,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
         he_init(self, _SLOPE, branch_end="second")
         # Training starts from the identity.

@@ -259,6 +259,7 @@ class DualResolution(nn.Module):
             receptive_field=(2 * cells + 1) * _CELL + _ALIGNMENT,
             alignment=_ALIGNMENT,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(

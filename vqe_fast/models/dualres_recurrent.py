@@ -96,6 +96,7 @@ class TemporalRecurrence(NeighbourFusion):
             receptive_field=0,
             alignment=trunk.spec.alignment,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(

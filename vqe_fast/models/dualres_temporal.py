@@ -48,6 +48,7 @@ class TemporalFusion(NeighbourFusion):
             receptive_field=2 * reach,
             alignment=trunk.alignment,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(

@@ -89,6 +89,7 @@ class GalteriGenerator(nn.Module):
             receptive_field=2 * reach + 1,
             alignment=2,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(self, frames: Tensor) -> Tensor:

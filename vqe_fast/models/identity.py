@@ -24,6 +24,7 @@ class Identity(nn.Module):
             receptive_field=1,
             alignment=1,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(self, luma: Tensor) -> Tensor:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import copy
-import math
-import time
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from vqe_fast._precision import Precision
+from vqe_fast.models.example import coding_of_example, example_of, test_picture
 from vqe_fast.models.graphed import Graphed, can_be_graphed
+from vqe_fast.models.registry import spec_of
+from vqe_fast.models.weights_dtype import in_weights_dtype, weights_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-HALF_STEP = 0.5 / 255
-PROBE_SIDE = 256
-"""Pixels a side that suffice to compare precisions on, on a CPU; less of frames that come together.
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
-On a GPU a frame as small as that takes as long as its launches, in any precision."""
+MIXED = "mixed"
+"""The precision of a model whose weights have several dtypes, which it keeps."""
 
-_GPU_SIDE = 1448  # as many pixels as 1080p: more do not keep it busier
-_PROBE_ROUNDS = 3
-_PROBE_SECONDS = 2.0
-_GPU_SECONDS = 0.05  # in which its clock rises
+RMS_STEPS = 0.1
+MOST_STEPS = 1.0
+"""What 16 bits may change on the test picture, in steps of 8 bits: in the root mean square, and at
+most. What ships changes by 0.04 to 0.07, and up to 0.65; rounding to 8 bits changes by 0.29."""
+
+_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+_TENSOR_CORES = (7, 0)
+_CLIP = 3
+
+
+class PreparationError(ValueError):
+    """A model that cannot be run as it was asked to."""
 
 
 def prepare_inference(
@@ -31,91 +38,122 @@ def prepare_inference(
     *,
     device: torch.device,
     precision: Precision,
-    probe: Tensor,
-    qp: float | None = None,
     graphs: bool = False,
-) -> tuple[nn.Module, torch.dtype]:
-    """Copies ``model`` to ``device`` in the dtype asked for, channels last, ready to run.
+) -> tuple[nn.Module, str]:
+    """Copies ``model`` to ``device`` in the precision asked for, channels last, ready to run.
 
-    With ``"auto"`` the 16-bit copy is taken only if, on ``probe``, it is faster than the fp32
-    one and no sample differs from it by half an 8-bit step or more. On a CPU the 16-bit dtype
-    tried is bfloat16, on a corner of ``probe``; on a GPU float16, on all of it up to the pixels of
-    1080p, or on the corner if memory does not suffice.
+    ``"auto"`` goes by device and model alone, so that the answer is always the same. It takes 16
+    bits if
+
+    1. the device computes in them: a CPU bfloat16, if it has the instructions (AVX512-BF16, AMX,
+       or BF16 of Arm), a GPU float16, from compute capability 7.0 on;
+    2. the model's weights are float32, and some are kernels or matrices, whose products take the
+       time;
+    3. the model changes a test picture by the same, within :data:`RMS_STEPS`.
+
+    Otherwise it takes fp32. Weights that are in 16 bits, or in several dtypes, stay as they are.
 
     Args:
-        model: a registered model; left as it is.
+        model: a model with a ``spec``; left as it is. One that does not cast by itself gets inputs
+            in the dtype of its weights.
         device: where to run.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        probe: a typical input, (B, C, H, W) or (B, T, C, H, W) float32 in the model's value range.
-        qp: a typical one, for a model that takes QPs.
         graphs: on a GPU, replay calls that come again as CUDA graphs, which hold memory; see
             :class:`vqe_fast.models.graphed.Graphed`.
 
     Returns:
         The module, in evaluation mode, which takes and returns float32 on ``device``; and the
-        dtype of its weights.
+        precision of its weights: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"mixed"``.
 
     Raises:
-        ValueError: unknown ``precision``.
+        PreparationError: unknown ``precision``, or the model cannot be copied or run in it.
     """
-    if precision != "auto" and precision not in DTYPES:
-        raise ValueError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
-    if precision != "auto":
-        return _ready(model, device, DTYPES[precision], graphs), DTYPES[precision]
-    candidate = torch.float16 if device.type == "cuda" else torch.bfloat16
-    exact = _ready(model, device, torch.float32, graphs)
-    fast = _ready(model, device, candidate, graphs)
-    together = probe.shape[1] if probe.dim() == 5 else 1
-    side = math.isqrt(PROBE_SIDE**2 // together)
-    samples = [probe[:1, ..., :side, :side].to(device)]
+    if precision == "auto":
+        ready, used = _chosen(model, device)
+    elif precision in DTYPES:
+        ready, used = _asked_for(model, device, precision), str(precision)
+    else:
+        raise PreparationError(f"precision must be auto, {', '.join(DTYPES)}; got {precision!r}")
+    is_graphed = graphs and device.type == "cuda" and can_be_graphed(ready)
+    return Graphed(ready) if is_graphed else ready, used
+
+
+def reduced_dtype(device: torch.device) -> torch.dtype | None:
+    """The 16-bit dtype that ``device`` has instructions for; None if float32 is as fast."""
     if device.type == "cuda":
-        large = _GPU_SIDE if probe.shape[-2] * probe.shape[-1] > _GPU_SIDE**2 else None
-        samples.insert(0, probe[:1, ..., :large, :large].to(device))
-    if _is_better(fast, exact, samples, () if qp is None else (qp,)):
-        return _as_new(fast), candidate
-    return _as_new(exact), torch.float32
+        return torch.float16 if torch.cuda.get_device_capability(device) >= _TENSOR_CORES else None
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return torch.bfloat16 if any(able.get(name) for name in _BFLOAT16) else None
+    return None
 
 
-def _ready(model: nn.Module, device: torch.device, dtype: torch.dtype, graphs: bool) -> nn.Module:
-    with torch.inference_mode(False):  # whose parameters would have no version
-        own = copy.deepcopy(model).eval().to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Graphed(own) if graphs and device.type == "cuda" and can_be_graphed(own) else own
+def _chosen(model: nn.Module, device: torch.device) -> tuple[nn.Module, str]:
+    weights = list(weights_of(model))
+    dtypes = {weight.dtype for weight in weights}
+    if len(dtypes) > 1 or any(dtype.is_complex for dtype in dtypes):
+        return _copied(model, device), MIXED
+    if dtypes <= {torch.bfloat16, torch.float16} and dtypes:
+        return _copied(model, device), _NAMES[dtypes.pop()]
+    exact = _copied(model, device, torch.float32)
+    dtype = reduced_dtype(device)
+    if dtype is None or not any(weight.dim() > 1 for weight in weights):
+        return exact, "fp32"
+    fast = _copied(model, device, dtype)
+    return (fast, _NAMES[dtype]) if _is_as_good(fast, exact, device) else (exact, "fp32")
 
 
-def _as_new(model: nn.Module) -> nn.Module:
-    """The model without the graphs of the comparison, so that their memory can be planned with."""
-    if isinstance(model, Graphed):
-        model.clear()
-    return model
-
-
-def _is_better(
-    fast: nn.Module, exact: nn.Module, samples: Sequence[Tensor], told: tuple[float, ...]
-) -> bool:
-    """Whether ``fast`` is as good and takes less time, on the first sample that memory allows."""
-    *large, last = samples
-    for sample in large:
+def _asked_for(model: nn.Module, device: torch.device, precision: Precision) -> nn.Module:
+    if any(weight.is_complex() for weight in weights_of(model)):
+        raise PreparationError(
+            f"the model {type(model).__name__} has complex weights, which have no {precision}; "
+            "leave the precision at auto, which keeps weights as they are"
+        )
+    ready = _copied(model, device, DTYPES[precision])
+    if precision != "fp32" and not spec_of(model).casts_inputs:
         try:
-            return _is_better(fast, exact, [sample], told)
-        except torch.OutOfMemoryError:
-            pass
-        # Not before the traceback, which holds tensors, is gone.
-        _as_new(fast), _as_new(exact)
-        torch.cuda.empty_cache()
-    arguments = (last, *told)
-    with torch.inference_mode():
-        error = (exact(*arguments) - fast(*arguments)).abs().max().item()
-        return error < HALF_STEP and _seconds(fast, arguments) < _seconds(exact, arguments)
+            _changed(ready, device)
+        except RuntimeError as error:
+            first_line = str(error).partition("\n")[0]
+            raise PreparationError(
+                f"the model {type(model).__name__} does not run in {precision} ({first_line}); "
+                "give the precision fp32 or auto"
+            ) from error
+    return ready
 
 
-def _seconds(model: nn.Module, arguments: tuple[object, ...]) -> float:
-    """Best of a few runs, or of one that takes long: the noise of a timing only ever adds."""
-    times: list[float] = []
-    least = _GPU_SECONDS if isinstance(arguments[0], Tensor) and arguments[0].is_cuda else 0.0
-    while (len(times) < _PROBE_ROUNDS or sum(times) < least) and sum(times) < _PROBE_SECONDS:
-        start = time.perf_counter()
-        result = model(*arguments)
-        if result.is_cuda:
-            torch.cuda.synchronize(result.device)
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _copied(model: nn.Module, device: torch.device, dtype: torch.dtype | None = None) -> nn.Module:
+    """A copy that takes and returns float32; None for weights as they are."""
+    with torch.inference_mode(False):  # whose parameters would have no version
+        try:
+            own = copy.deepcopy(model).eval()
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+            raise PreparationError(
+                f"the model {type(model).__name__} cannot be copied ({error}); "
+                "give it a __deepcopy__, or keep what cannot be copied out of the module"
+            ) from error
+        own = own.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return in_weights_dtype(own)
+
+
+def _is_as_good(fast: nn.Module, exact: nn.Module, device: torch.device) -> bool:
+    expected = _changed(exact, device)
+    try:
+        error = _changed(fast, device) - expected
+    except RuntimeError as problem:
+        if spec_of(exact).casts_inputs or isinstance(problem, torch.OutOfMemoryError):
+            raise
+        return False  # a module that was written for float32 alone
+    least, most = spec_of(exact).value_range
+    steps = error.double() * (255 / (most - least))
+    # NaN is not within.
+    return bool(steps.square().mean().sqrt() <= RMS_STEPS and steps.abs().max() <= MOST_STEPS)
+
+
+@torch.inference_mode()
+def _changed(model: nn.Module, device: torch.device) -> Tensor:
+    """The test picture as the model changes it."""
+    spec = spec_of(model)
+    frames = example_of(spec, test_picture(spec), _CLIP).to(device)
+    result: Tensor = model(frames, *coding_of_example(spec, frames))
+    return result

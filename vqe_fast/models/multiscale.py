@@ -115,6 +115,7 @@ class MultiScale(nn.Module):
             receptive_field=2 * reach + 1,
             alignment=alignment,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(self, frames: Tensor) -> Tensor:

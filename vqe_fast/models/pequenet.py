@@ -208,6 +208,7 @@ class PeQuENet(nn.Module):
             receptive_field=0,
             alignment=_SMALLEST,
             value_range=(0.0, 1.0),
+            casts_inputs=True,
         )
 
     def forward(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:

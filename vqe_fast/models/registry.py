@@ -34,6 +34,9 @@ class ModelSpec:
         coding_of_window: whether QP and type of frame are those of each frame of the window or
             clip, (B, T), not of the middle one. A recurrent model that takes QPs takes each.
         scale: how many times as wide and as high the output is.
+        casts_inputs: whether ``forward`` takes and returns float32 whatever the dtype of its
+            weights. Another model is called in the dtype of its weights, and what it returns is
+            turned into float32: 16 bits are then too few for a sum with the frame itself.
 
     Raises:
         ValueError: a recurrent model takes the QP of one frame alone.
@@ -49,6 +52,7 @@ class ModelSpec:
     takes_coding: bool = False
     coding_of_window: bool = False
     scale: int = 1
+    casts_inputs: bool = False
 
     def __post_init__(self) -> None:
         if self.recurrent and self.takes_qp and not self.coding_of_window:

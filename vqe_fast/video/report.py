@@ -24,7 +24,8 @@ class Outcome:
             other streams that could not be copied.
         not_kept: what frames of the source carry beside their samples and the output does not, in
             words, such as ``closed captions``.
-        precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        precision: dtype of the model's weights: ``fp32``, ``bf16``, ``fp16``, or ``mixed`` where
+            a module brings several.
         qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;
             empty for a model that takes none. Duplicates have none of their own.
         applied: ``whole``, ``part`` or ``none`` of the model's correction → to how many frames it

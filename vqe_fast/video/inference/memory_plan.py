@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast._memory import available_memory, in_words
+from vqe_fast.models.example import coding_of_example
 from vqe_fast.models.registry import ModelSpec, spec_of
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import memory_taken, parse_bytes
@@ -99,7 +100,7 @@ def make_plan(
         return max(_SCRATCH * total / (corner.shape[-2] * corner.shape[-1]), 1)
 
     def run(frames: Tensor) -> object:
-        return model(frames, 32.0) if spec.takes_qp else model(frames)
+        return model(frames, *coding_of_example(spec, frames))
 
     pixels = tiling.window_pixels(tiling.tile)
     longest = LONGEST_OF_A_STREAM if has_stream(model) else LONGEST

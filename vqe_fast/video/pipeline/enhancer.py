@@ -11,13 +11,14 @@ from av.video.frame import VideoFrame
 from torch import Tensor, nn
 
 from vqe_fast.models import spec_of
-from vqe_fast.models.inference import DTYPES, PROBE_SIDE, prepare_inference
+from vqe_fast.models.example import CORNER, example_of
+from vqe_fast.models.inference import PreparationError, prepare_inference
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View
 from vqe_fast.video.frames.planes import plane_view
 from vqe_fast.video.frames.tensors import load_planes, store_planes
 from vqe_fast.video.frames.transfer import UNCHANGED, transfer_for
-from vqe_fast.video.inference.dispatch import example_of, find_runner
+from vqe_fast.video.inference.dispatch import find_runner
 from vqe_fast.video.inference.memory_plan import make_plan
 from vqe_fast.video.inference.recurrent import OVERLAP, RecurrentRunner
 from vqe_fast.video.inference.runner import InputFrame
@@ -26,9 +27,6 @@ from vqe_fast.video.inference.strength import NONE, WHOLE, Applied
 from vqe_fast.video.inference.tiling import refuse_other_shape
 from vqe_fast.video.options import ModelOptions
 from vqe_fast.video.pipeline.bundle import FrameBundle
-
-_TYPICAL_QP = 32.0
-_CLIP = 3
 
 STILL = 5
 """Repeats after which a frame counts as a still."""
@@ -42,7 +40,7 @@ class Enhancer:
     neighbours gets none, so that frames do not pile up.
 
     Attributes:
-        precision: dtype of the model's weights: ``fp32``, ``bf16`` or ``fp16``.
+        precision: dtype of the model's weights: ``fp32``, ``bf16``, ``fp16`` or ``mixed``.
         view: what the model sees of frames.
         applied: whether all of a correction, part of it, or none was applied → to how many frames
             so far, but for repeats.
@@ -69,7 +67,8 @@ class Enhancer:
             processes: how many run the model on this device.
 
         Raises:
-            VideoError: memory does not suffice, or an option is out of range.
+            VideoError: memory does not suffice, an option is out of range, or the model cannot be
+                copied or run in the precision asked for.
         """
         options = options or ModelOptions()
         self._transfer = transfer_for(device)
@@ -77,16 +76,13 @@ class Enhancer:
         self.view = view
         values = view.values(load_planes(probe, view.planes, device))
         self._shape = values.shape
-        corner = values[..., :PROBE_SIDE, :PROBE_SIDE]
-        self._model, dtype = prepare_inference(
-            model,
-            device=device,
-            precision=options.precision,
-            probe=example_of(self._spec, values if device.type == "cuda" else corner, _CLIP),
-            qp=_TYPICAL_QP if self._spec.takes_qp else None,
-            graphs=True,
-        )
-        self.precision = next(name for name, known in DTYPES.items() if known is dtype)
+        corner = values[..., :CORNER, :CORNER]
+        try:
+            self._model, self.precision = prepare_inference(
+                model, device=device, precision=options.precision, graphs=True
+            )
+        except PreparationError as error:
+            raise VideoError(str(error)) from error
         self._plan = make_plan(
             self._model,
             lambda frames: example_of(self._spec, corner, frames),

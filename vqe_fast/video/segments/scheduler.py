@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vqe_fast.models.inference import MIXED
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import reset_peak
 from vqe_fast.video.media.writer import VideoWriter
@@ -119,7 +120,7 @@ def _begin(
     request = request_of(session, replace(options, segment_seconds=seconds))
     enhancer = session.adjusted(processes=_on_one_device(session, options)).make_enhancer()
     chosen = {
-        "precision": enhancer.precision,
+        "precision": "auto" if enhancer.precision == MIXED else enhancer.precision,
         "tile": enhancer.tile,
         "clip_frames": enhancer.clip_frames,
         "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
