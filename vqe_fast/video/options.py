@@ -160,18 +160,22 @@ class EncodeOptions:
         default="libx264",
         metadata=_about(
             "``libx264``, ``libx265``, ``libsvtav1``, ``libvpx-vp9``, ``ffv1`` (lossless), "
-            "``prores_ks``, ``dnxhd`` (DNxHR), or ``source`` for the one that writes the source's "
-            "codec.",
+            "``prores_ks``, ``dnxhd`` (DNxHR); NVIDIA's ``h264_nvenc``, ``hevc_nvenc``, "
+            "``av1_nvenc`` and Intel's ``h264_qsv``, ``hevc_qsv``, ``av1_qsv``, which have not "
+            "been tried on their hardware; or ``source`` for the one that writes the source's "
+            "codec without hardware.",
             "Encoder: libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless), prores_ks, dnxhd "
-            "(DNxHR), or source (that of INPUT's codec).",
+            "(DNxHR), h264_nvenc, hevc_nvenc, av1_nvenc, h264_qsv, hevc_qsv, av1_qsv, or source "
+            "(that of INPUT's codec).",
         ),
     )
     crf: int | None = field(
         default=None,
         metadata=_about(
             "constant rate factor of the encoder, smaller is better, 0 is lossless; None for its "
-            "default here: 18, 20, 25 and 24. ``ffv1`` is always lossless, and the profiles of "
-            "``prores_ks`` and ``dnxhd`` decide their quality: they take none.",
+            "default here: 18, 20, 25 and 24. Hardware takes it as the quality it aims at (``cq``, "
+            "``global_quality``): 18 for H.264, else 20. ``ffv1`` is always lossless, and the "
+            "profiles of ``prores_ks`` and ``dnxhd`` decide their quality: they take none.",
             "Quality of the encoder, smaller is better, 0 is lossless.",
             shown_default="18 for libx264, 20 for libx265, 25 for libsvtav1, 24 for libvpx-vp9",
         ),

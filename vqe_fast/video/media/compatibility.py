@@ -10,7 +10,7 @@ from av.video.reformatter import ColorRange
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings, formats_of
-from vqe_fast.video.media.encoders import ENCODERS, Encoder
+from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE, Encoder
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
 from vqe_fast.video.media.stream_info import VideoFacts
@@ -38,7 +38,7 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
         """The encoders that can what is needed, of those that take such frames."""
         pixel_format = facts.pixel_format
         return " or ".join(
-            name for name, e in ENCODERS.items() if can(e) and pixel_format in formats_of(name)
+            name for name, e in SOFTWARE.items() if can(e) and pixel_format in formats_of(name)
         )
 
     if suffix not in encoder.suffixes:
@@ -52,7 +52,7 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
             f"{codec} in {suffix} would lose the source's pixel aspect ratio "
             f"{facts.sample_aspect_ratio}; write to {' or '.join(able)} instead"
         )
-    if facts.chroma_location not in _USUAL_SITING and (suffix, codec) in _LOSES_SITING:
+    if facts.chroma_location not in _USUAL_SITING and _loses_siting(suffix, codec):
         raise VideoError(
             f"{codec} in {suffix} would lose the siting of the source's chroma samples "
             f"({facts.chroma_location}); write to .mkv instead"
@@ -104,4 +104,11 @@ def _refuse_unshowable(source: VideoReader) -> None:
 
 def _loses_aspect(suffix: str, codec: str) -> bool:
     """Matroska keeps the ratio in the stream's own header only; these codecs have none there."""
-    return suffix in {".mkv", ".webm"} and codec in {"libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"}
+    without = {"av1", "vp9", "ffv1", "prores"}
+    return suffix in {".mkv", ".webm"} and ENCODERS[codec].codec in without
+
+
+def _loses_siting(suffix: str, codec: str) -> bool:
+    """Matroska keeps the siting beside the stream; what hardware writes is not known."""
+    is_unknown = ENCODERS[codec].hardware is not None and suffix != ".mkv"
+    return is_unknown or (suffix, codec) in _LOSES_SITING

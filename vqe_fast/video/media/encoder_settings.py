@@ -16,7 +16,7 @@ from vqe_fast.video.frames.pixel_formats import (
     planar_twin,
     without_implied_range,
 )
-from vqe_fast.video.media.encoders import ENCODERS
+from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
 from vqe_fast.video.media.hdr import StaticHDR
 from vqe_fast.video.options import EncodeOptions
 
@@ -57,6 +57,8 @@ class EncoderSettings:
                 f"choose one of {', '.join(ENCODERS)} or {SOURCE}"
             )
         encoder = ENCODERS[codec]
+        if not _is_here(codec):
+            raise VideoError(f"this FFmpeg has no encoder {codec}; choose libx264 or another")
         if crf is not None and encoder.profiles:
             raise VideoError(
                 f"{codec} takes no crf: its profiles decide quality; leave the crf out, or give a "
@@ -64,8 +66,10 @@ class EncoderSettings:
             )
         if crf is not None and encoder.default_crf is None:
             raise VideoError(f"{codec} is lossless and takes no crf; leave it out")
-        if crf is not None and not 0 <= crf <= encoder.max_crf:
-            raise VideoError(f"{codec} takes a crf from 0 to {encoder.max_crf}, got {crf}")
+        if crf is not None and not encoder.min_crf <= crf <= encoder.max_crf:
+            raise VideoError(
+                f"{codec} takes a crf from {encoder.min_crf} to {encoder.max_crf}, got {crf}"
+            )
         presets = encoder.presets or tuple(encoder.profiles)
         if preset is not None and preset not in presets:
             having = ", ".join(presets) or "none: leave it out"
@@ -83,7 +87,7 @@ class EncoderSettings:
         if self.crf == 0:
             options += encoder.lossless
         elif self.crf is not None:
-            options.append(("crf", str(self.crf)))
+            options += [(name, value.format(self.crf)) for name, value in encoder.crf_options]
         preset = self.preset_for(pixel_format)
         if preset is not None:
             options.append((encoder.preset_option, preset))
@@ -124,7 +128,7 @@ class EncoderSettings:
                 return choice
         able = [
             codec
-            for codec, encoder in ENCODERS.items()
+            for codec, encoder in SOFTWARE.items()
             if suffix.lower() in encoder.suffixes and set(choices) & set(formats_of(codec))
         ]
         raise VideoError(
@@ -148,9 +152,21 @@ class EncoderSettings:
 
 
 def formats_of(codec: str) -> tuple[str, ...]:
-    """The pixel formats with a plane of luma that the encoder ``codec`` takes."""
+    """The pixel formats with a plane of luma that the encoder ``codec`` takes, if it is here."""
+    if not _is_here(codec):
+        return ()
+    if ENCODERS[codec].layouts:
+        return tuple(ENCODERS[codec].layouts)
     formats = tuple(entry.name for entry in av.Codec(codec, "w").video_formats or ())
     return tuple(name for name in formats if has_luma_plane(name))
+
+
+def _is_here(codec: str) -> bool:
+    try:
+        av.Codec(codec, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
 
 
 def _nearest(pixel_format: str, formats: Sequence[str]) -> str:
@@ -162,12 +178,12 @@ def _nearest(pixel_format: str, formats: Sequence[str]) -> str:
 
 
 def _encoder_of(codec: str) -> str:
-    for name, encoder in ENCODERS.items():
+    for name, encoder in SOFTWARE.items():
         if encoder.codec == codec:
             return name
     raise VideoError(
         f"there is no encoder here for {codec}, the source's codec; "
-        f"choose one of {', '.join(ENCODERS)}"
+        f"choose one of {', '.join(SOFTWARE)}"
     )
 
 

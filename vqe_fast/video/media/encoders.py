@@ -17,6 +17,8 @@ _X26X_PRESETS = (
     "veryslow",
     "placebo",
 )
+_NVENC_PRESETS = tuple(f"p{number}" for number in range(1, 8))
+_QSV_PRESETS = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _BT709 = 1  # code of the matrix in ISO/IEC 23091-2
 
 
@@ -63,12 +65,16 @@ class Encoder:
         default_crf: constant rate factor chosen to keep what enhancement gained; None if the
             encoder is always lossless, or has profiles.
         max_crf: the largest factor it takes.
-        lossless: private options that make it lossless.
+        crf_options: options that take the factor, which stands for ``{}`` in them.
+        lossless: private options that make it lossless; empty if none do.
         options: private options that it always gets.
         hdr: how it takes static HDR metadata; None if it loses that.
         interlaced: whether it codes fields.
         full_range: whether its stream, or any container, tells that samples have full range.
         matrices: codes of the colour matrices that its stream can tell; empty for any.
+        hardware: who makes the hardware that it needs; None for one that runs everywhere.
+        layouts: the pixel formats that it takes → in which layout it is given their samples;
+            empty for all that FFmpeg says it takes, as they are.
     """
 
     codec: str
@@ -78,12 +84,24 @@ class Encoder:
     preset_option: str = "preset"
     default_crf: int | None = None
     max_crf: int = 0
+    crf_options: tuple[tuple[str, str], ...] = (("crf", "{}"),)
     lossless: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     hdr: HDRParameters | None = None
     interlaced: bool = False
     full_range: bool = True
     matrices: tuple[int, ...] = ()
+    hardware: str | None = None
+    layouts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def min_crf(self) -> int:
+        """The smallest factor it takes: 0 stands for lossless."""
+        return 0 if self.lossless else 1
+
+    def layout_of(self, pixel_format: str) -> str:
+        """The layout in which it is given samples of a pixel format that it takes."""
+        return self.layouts.get(pixel_format, pixel_format)
 
     def profile_for(self, pixel_format: str) -> str | None:
         """The profile that a pixel format gets where none is asked for; None if it has none."""
@@ -95,6 +113,48 @@ class Encoder:
 
 _YUV422P10, _YUV444P10 = ("yuv422p10le",), ("yuv444p10le",)
 _WITH_ALPHA = ("yuv444p10le", "yuva444p10le")
+
+_H264_OR_HEVC, _AV1 = (".mp4", ".mov", ".mkv"), (".mp4", ".mkv", ".webm")
+_EIGHT, _TEN = {"yuv420p": "nv12"}, {"yuv420p10le": "p010le"}
+_ALL_ROWS = {"yuv444p": "yuv444p"}
+
+
+def _nvenc(
+    codec: str,
+    suffixes: tuple[str, ...],
+    default_crf: int,
+    layouts: Mapping[str, str],
+    lossless: tuple[tuple[str, str], ...] = (),
+) -> Encoder:
+    """An encoder of NVIDIA's GPUs, with the quality that it aims at for a rate factor."""
+    return Encoder(
+        codec,
+        suffixes,
+        _NVENC_PRESETS,
+        default_crf=default_crf,
+        max_crf=51,
+        crf_options=(("rc", "vbr"), ("cq", "{}"), ("b", "0")),
+        lossless=lossless,
+        hardware="NVIDIA",
+        layouts=layouts,
+    )
+
+
+def _qsv(
+    codec: str, suffixes: tuple[str, ...], default_crf: int, layouts: Mapping[str, str]
+) -> Encoder:
+    """An encoder of Intel's GPUs, with the quality of its mode ICQ for a rate factor."""
+    return Encoder(
+        codec,
+        suffixes,
+        _QSV_PRESETS,
+        default_crf=default_crf,
+        max_crf=51,
+        crf_options=(("global_quality", "{}"),),
+        hardware="Intel",
+        layouts=layouts,
+    )
+
 
 ENCODERS = {
     "libx264": Encoder(
@@ -172,5 +232,17 @@ ENCODERS = {
         preset_option="profile",
         matrices=(_BT709,),
     ),
+    # Not tried on hardware. HDR metadata is refused: drivers decide whether it is written.
+    "h264_nvenc": _nvenc("h264", _H264_OR_HEVC, 18, _EIGHT | _ALL_ROWS, (("tune", "lossless"),)),
+    "hevc_nvenc": _nvenc(
+        "hevc", _H264_OR_HEVC, 20, _EIGHT | _TEN | _ALL_ROWS, (("tune", "lossless"),)
+    ),
+    "av1_nvenc": _nvenc("av1", _AV1, 20, _EIGHT | _TEN),
+    "h264_qsv": _qsv("h264", _H264_OR_HEVC, 18, _EIGHT),
+    "hevc_qsv": _qsv("hevc", _H264_OR_HEVC, 20, _EIGHT | _TEN),
+    "av1_qsv": _qsv("av1", _AV1, 20, _EIGHT | _TEN),
 }
 """The encoders, by FFmpeg's name."""
+
+SOFTWARE = {name: encoder for name, encoder in ENCODERS.items() if encoder.hardware is None}
+"""Those that run everywhere, the ones that messages name."""

@@ -15,8 +15,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.containers import content_tags
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
@@ -33,6 +35,7 @@ def add_video(
         VideoError: the encoder does not open for such frames.
     """
     facts, codec = source.facts, settings.codec
+    encoder = ENCODERS[codec]
     stream = output.add_stream(
         codec,
         rate=facts.frame_rate,
@@ -46,7 +49,8 @@ def add_video(
     context.thread_count = settings.threads
     context.thread_type = "AUTO"  # PyAV's default has x264 cut frames into slices: slower, larger
     _describe(context, facts)
-    if codec == "libx265" and output.format.name in {"mp4", "mov"}:
+    context.pix_fmt = encoder.layout_of(facts.pixel_format)
+    if encoder.codec == "hevc" and output.format.name in {"mp4", "mov"}:
         context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
     if codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
@@ -56,6 +60,13 @@ def add_video(
     try:
         context.open()
     except av.error.FFmpegError as error:
+        if encoder.hardware is not None:
+            twin = next(name for name, each in SOFTWARE.items() if each.codec == encoder.codec)
+            raise VideoError(
+                f"there is no {encoder.hardware} encoder on this machine that opens for {codec}, "
+                f"{facts.width}x{facts.height} {facts.pixel_format} ({error.strerror}); choose "
+                f"{twin} or another"
+            ) from error
         odd = facts.width % 2 or facts.height % 2
         raise VideoError(
             f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
@@ -73,6 +84,8 @@ def parameter_sets(stream: VideoStream) -> str:
 class FrameEncoder:
     """Encoder of frames, which checks that each comes back.
 
+    Frames whose samples the encoder takes in another layout are laid out anew here.
+
     Args:
         stream: what :func:`add_video` returned.
         codec: the encoder's name, for messages.
@@ -86,6 +99,9 @@ class FrameEncoder:
         self._stream = stream
         self._codec = codec
         self._frames_sent = 0
+        layout = stream.codec_context.pix_fmt
+        assert layout is not None  # add_video has set it
+        self._lay_out = Converter(layout)
 
     def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
         """The packets that are ready after a frame.
@@ -93,7 +109,7 @@ class FrameEncoder:
         Raises:
             VideoError: the encoder refuses the frame.
         """
-        return self._encode(frame)
+        return self._encode(self._lay_out(frame))
 
     def finish(self) -> list[Packet[Any]]:
         """The packets that the encoder still holds.
@@ -129,7 +145,6 @@ class FrameEncoder:
 
 
 def _describe(context: VideoCodecContext, facts: VideoFacts) -> None:
-    context.pix_fmt = facts.pixel_format
     context.flags |= Flags.frame_duration
     if facts.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = facts.sample_aspect_ratio
