@@ -4,11 +4,21 @@ from fractions import Fraction
 
 import pytest
 
-from support.media import read_frames, write_clip
-from support.side_data import CAPTIONS, HDR10_PLUS, with_dolby_vision, with_messages
+from support.media import png, read_frames, write_clip
+from support.side_data import (
+    CAPTIONS,
+    HDR10_PLUS,
+    LCEVC,
+    with_dolby_vision,
+    with_exif,
+    with_messages,
+    with_profile,
+    with_second_view,
+)
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.media.hdr import MasteringDisplay, StaticHDR
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.qp.reader import read_qp
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 HDR10 = StaticHDR(
@@ -102,6 +112,56 @@ def test_captions_are_kept_or_reported(tmp_path):
         assert opened.extras == {"closed captions"}
     lost = enhance_video(source, tmp_path / "lost.mkv", "identity", codec="libx265")
     assert lost.not_kept == ("closed captions",)
+
+
+@pytest.mark.parametrize(
+    ("lost", "change"),
+    [
+        ("the LCEVC enhancement layer", lambda data: with_messages(data, LCEVC, hevc=True)),
+        ("the second view", lambda data: with_second_view(data, (70, 66))),
+    ],
+)
+def test_side_data_that_pyav_does_not_know_hides_nothing_else(tmp_path, lost, change):
+    """PyAV wraps no side data of a frame at all when it has no name for some of it."""
+    static = f"log-level=none:bframes=0:master-display={DISPLAY}:max-cll=1000,400"
+    source = write_clip(
+        tmp_path / "raw.hevc",
+        codec="libx265",
+        size=(70, 66),
+        frames=6,
+        options={"x265-params": static},
+    )
+    source.write_bytes(change(source.read_bytes()))
+    report = enhance_video(source, tmp_path / "out.mp4", "identity", codec="libx265")
+    assert report.not_kept == (lost,)
+    with VideoReader(tmp_path / "out.mp4", threads=1) as opened:
+        assert opened.facts.hdr == HDR10
+        assert opened.extras == set()
+
+
+def test_block_qps_are_read_beside_side_data_that_pyav_does_not_know(tmp_path):
+    source = raw(tmp_path, "h264")
+    source.write_bytes(with_messages(source.read_bytes(), LCEVC, hevc=False))
+    assert [frame.origin for frame in read_qp(source)] == ["blocks"] * 6
+
+
+@pytest.mark.parametrize(
+    ("lost", "change"),
+    [
+        (("the colour profile",), with_profile),
+        (("Exif metadata",), with_exif),
+        (("Exif metadata", "the colour profile"), lambda data: with_exif(with_profile(data))),
+    ],
+)
+def test_what_still_pictures_carry_is_reported(tmp_path, lost, change):
+    """PNG's colour profile has a name, which PyAV would free twice."""
+    source = tmp_path / "pictures.png"
+    source.write_bytes(change(png()) * 3)
+    report = enhance_video(
+        source, tmp_path / "out.mkv", "identity", codec="ffv1", pix_fmt="yuv444p"
+    )
+    assert report.not_kept == lost
+    assert report.frames_out == 3
 
 
 def test_dolby_vision_without_a_base_layer_of_its_own_is_refused(tmp_path):

@@ -28,7 +28,7 @@ from vqe_fast.video.media.open import (
     pick_stream,
     read_packets,
 )
-from vqe_fast.video.media.side_data import extras_of
+from vqe_fast.video.media.side_data import SideDataSieve
 from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
@@ -78,6 +78,7 @@ class VideoReader:
             self._sought: int | None = None
             self._entry_pts: int | None = None
             self._shape: str | None = None
+            self._sieve = SideDataSieve(self._stream.codec_context.codec.canonical_name)
             self._span: tuple[int | None, int | None] = (None, None)
             self._reader = self._read()
             self._look_ahead()
@@ -246,10 +247,11 @@ class VideoReader:
                 continue
             self._refuse_change(frame)
             self._stamp(frame)
+            frame, extras = self._sieve(frame)
             take_over(frame)
             self._decoded += 1
             self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
-            self.extras |= extras_of(frame)
+            self.extras |= extras
             yield frame
 
     def _is_entered(self, frame: VideoFrame) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from av.sidedata.encparams import VideoEncParams, VideoEncParamsType
 from av.video.frame import PictureType, VideoFrame
 
-from vqe_fast.video.media.side_data import side_data
+from vqe_fast.video.media.side_data import SideDataSieve, side_data
 from vqe_fast.video.qp.block_map import paint_qp
 from vqe_fast.video.qp.frame import FrameQP, FrameType
 from vqe_fast.video.qp.packets import VideoPackets
@@ -31,13 +31,14 @@ def decoded_qp(packets: VideoPackets) -> Iterator[FrameQP]:
     context.copy_opaque = True
     # VP9 has no delay, but shows earlier frames again with the opaque of their first packet.
     has_delay = context.name != "vp9"
+    sieve = SideDataSieve(context.name)
     for packet in packets:
         size = packet.size
         packet.opaque = [size]  # a new object each time: PyAV tells them apart by identity
         for frame in packets.decode(packet):
-            yield _measure(frame, _size_of_packet(frame) if has_delay else size)
+            yield _measure(sieve(frame)[0], _size_of_packet(frame) if has_delay else size)
     for frame in packets.decode(None):
-        yield _measure(frame, _size_of_packet(frame))
+        yield _measure(sieve(frame)[0], _size_of_packet(frame))
 
 
 def _size_of_packet(frame: VideoFrame) -> int:
