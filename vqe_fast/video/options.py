@@ -97,6 +97,17 @@ class ModelOptions:
             "auto takes 16 bits where processor and model suit them.",
         ),
     )
+    hwaccel: str | None = field(
+        default=None,
+        metadata=_about(
+            "decode on a device of FFmpeg's, such as ``cuda``, or ``auto`` for the first that is "
+            "there, and without one as always; None for decoding without. What a device cannot "
+            "decode of a codec that it knows is decoded without it. It has not been tried on "
+            "hardware.",
+            "Decode on a device: cuda or another that FFmpeg knows, or auto.",
+            shown_default="none",
+        ),
+    )
     interlaced: Interlaced = field(
         default="refuse",
         metadata=_about(

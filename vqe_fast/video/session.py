@@ -98,7 +98,8 @@ class EnhanceSession:
         Raises:
             VideoError: source or options do not allow it.
         """
-        video = VideoReader(self.source, threads=_decoder_threads(self.device))
+        threads, hwaccel = _decoder_threads(self.device), self.model.hwaccel
+        video = VideoReader(self.source, threads=threads, hwaccel=hwaccel)
         try:
             settings = self.settings(video)
             refuse_interlaced_hevc(video)

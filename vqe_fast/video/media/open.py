@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -22,8 +23,12 @@ VideoInput: TypeAlias = "Path | BinaryIO"
 """What can be opened: the path of a file, or a file opened for reading bytes."""
 
 
-def open_video(source: VideoInput) -> InputContainer:
+def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputContainer:
     """Opens ``source`` for reading.
+
+    Args:
+        source: the video.
+        hwaccel: a device that is there, to decode on; None for none.
 
     Raises:
         VideoError: missing, or not a video.
@@ -37,7 +42,13 @@ def open_video(source: VideoInput) -> InputContainer:
             raise VideoError(f"{source} is empty; get a complete copy of it")
     target = f"file:{source}" if isinstance(source, Path) else source
     try:
-        return av.open(target, "r", options=DECODER_OPTIONS, metadata_errors="surrogateescape")
+        return av.open(
+            target,
+            "r",
+            options=DECODER_OPTIONS,
+            metadata_errors="surrogateescape",
+            hwaccel=hwaccel,
+        )
     except av.error.InvalidDataError as error:
         raise VideoError(
             f"{name_of(source)} is not a video, or its beginning is damaged; give a video file"

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
+from vqe_fast.video.media.hwaccel import open_on_device
 from vqe_fast.video.media.open import (
     DECODER_OPTIONS,
     is_picture,
@@ -49,23 +50,26 @@ class VideoReader:
         entry: timestamp of the first keyframe in decoding order, once it is read.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, path: Path, *, threads: int, hwaccel: str | None = None) -> None:
         """Opens ``path`` and decodes the first frames.
 
         Args:
             path: the file to read.
             threads: threads of the decoder; 0 for as many as there are cores.
+            hwaccel: the device to decode on, see :func:`.hwaccel.open_on_device`; None for none.
 
         Raises:
-            VideoError: missing, not a video, or nothing in it decodes.
+            VideoError: missing, not a video, or nothing in it decodes; or no such device.
         """
         self.path = path
         self.damaged_packets = 0
         self.damaged_frames = 0
         self.extras: set[str] = set()
-        self._container = open_video(path)
+        self._container = open_video(path) if hwaccel is None else open_on_device(path, hwaccel)
         try:
             self._stream = pick_stream(self._container, path)
+            if self._stream.codec_context.is_hwaccel:
+                threads = 1  # the device has its own
             self._stream.codec_context.thread_type = "AUTO"
             self._stream.codec_context.thread_count = self._threads = threads
             self._sent = 0
