@@ -33,6 +33,7 @@ def write_clip(
     pts=None,
     time_base=Fraction(1, 12800),
     audio=(),
+    layout="mono",
     options=None,
     draw=texture,
     prepare=lambda container, stream: None,
@@ -50,7 +51,8 @@ def write_clip(
         rate: frames per second.
         pts: timestamps in ticks of ``time_base``; None for a constant rate.
         time_base: of the video stream.
-        audio: encoders of the mono sine tracks to add.
+        audio: encoders of the sine tracks to add.
+        layout: channels of these.
         options: of the video encoder.
         draw: fills the planes of a frame.
         prepare: called with container and video stream before the header is written.
@@ -72,7 +74,7 @@ def write_clip(
                 options=options or {},
             )
             video.pix_fmt = pixel_format
-        tracks = [container.add_stream(name, rate=AUDIO_RATE, layout="mono") for name in audio]
+        tracks = [container.add_stream(name, rate=AUDIO_RATE, layout=layout) for name in audio]
         prepare(container, video)
         packets = [_sine(track, (pts[-1] + step) * time_base) for track in tracks]
         if video is not None:
@@ -107,13 +109,17 @@ def flagged(frame, scan):
 
 
 def _sine(stream, seconds):
+    context = stream.codec_context
+    layout, channels = context.layout.name, context.layout.nb_channels
     for start in range(0, int(seconds * AUDIO_RATE), 1024):
         phase = (start + np.arange(1024)) * (2 * np.pi * 440 / AUDIO_RATE)
         sine = 0.3 * np.sin(phase)[None]
-        if stream.codec_context.format.name == "s16":
-            frame = av.AudioFrame.from_ndarray((sine * 32767).astype(np.int16), "s16", "mono")
+        if context.format.name == "s16":
+            samples = (sine * 32767).astype(np.int16).repeat(channels, 1)
+            frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
         else:
-            frame = av.AudioFrame.from_ndarray(sine.astype(np.float32), "fltp", "mono")
+            samples = sine.astype(np.float32).repeat(channels, 0)
+            frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
         frame.sample_rate, frame.pts = AUDIO_RATE, start
         frame.time_base = Fraction(1, AUDIO_RATE)
         yield from stream.encode(frame)

@@ -456,6 +456,29 @@ def test_hevc_in_mp4_has_the_tag_that_apple_plays(tmp_path):
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
+def test_one_or_two_frames(tmp_path):
+    """libx265 reads its delay, before it has seen the frame that it takes it from.
+
+    Where the memory was never used before, that happens to be zero.
+    """
+    script = """
+import sys
+from vqe_fast.video import enhance_video
+for frames in (1, 2, 3):
+    enhance_video(sys.argv[1], f"{frames}.mp4", "identity", frames=frames, codec="libx265")
+"""
+    clip = write_clip(tmp_path / "in.mp4")
+    subprocess.run(
+        [sys.executable, "-c", script, str(clip)],
+        cwd=tmp_path,
+        env={**os.environ, "MALLOC_PERTURB_": "165"},
+        check=True,
+    )
+    for frames in (1, 2, 3):
+        (packets,) = read_packets(tmp_path / f"{frames}.mp4", "video")
+        assert sorted(start for start, *_ in packets) == [i / Fraction(25) for i in range(frames)]
+
+
 def test_source_picture_types_do_not_force_the_encoder(tmp_path):
     """An all-intra source must not make an all-intra output many times as large."""
     source = write_clip(tmp_path / "in.mp4", options={"g": "1"}, frames=20)

@@ -6,13 +6,14 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from support.media import full_disk, read_frames, write_clip
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video, session
-from vqe_fast.video.media import reader
+from vqe_fast.video.media import containers, reader
 from vqe_fast.video.media.video_encoder import FrameEncoder
 from vqe_fast.video.media.writer import VideoWriter
 
@@ -118,6 +119,20 @@ def test_encoder_loses_a_frame(clip, target, monkeypatch):
 
     monkeypatch.setattr(FrameEncoder, "encode", forgetful)
     with leaving_nothing(target), pytest.raises(VideoError, match="gave back 29 of 30 frames"):
+        enhance_video(clip, target, Pointwise(), overwrite=True)
+
+
+def test_the_end_of_the_file_fails(target, monkeypatch):
+    """A muxer that fails at its last step, of which it gave no sign before."""
+    monkeypatch.setattr(containers, "_carries", lambda *_: True)
+    clip = write_clip(
+        target.parent / "in.avi",
+        codec="mpeg4",
+        time_base=Fraction(1, 25),
+        audio=("pcm_s16le",),
+        layout="stereo",
+    )
+    with leaving_nothing(target), pytest.raises(VideoError, match="0 of 12 frames"):
         enhance_video(clip, target, Pointwise(), overwrite=True)
 
 

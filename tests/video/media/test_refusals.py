@@ -191,6 +191,20 @@ class TestTarget:
             source, tmp_path / "out.mp4", "stream 3", "subtitle", "write to .mkv instead"
         )
 
+    def test_container_fails_at_the_end(self, tmp_path):
+        """.mp4 takes the header and the packets of sound whose channels have no places.
+
+        Its muxer complains at the end of the work only, when it writes what it has kept.
+        """
+        source = write_clip(
+            tmp_path / "in.avi",
+            codec="mpeg4",
+            time_base=Fraction(1, 25),
+            audio=("pcm_s16le",),
+            layout="stereo",
+        )
+        assert_refused(source, tmp_path / "out.mp4", "audio, pcm_s16le", "write to .mov or .mkv")
+
     def test_webm_takes_opus_and_vorbis_only(self, tmp_path):
         source = write_clip(tmp_path / "in.mp4", audio=("aac",))
         words = ("stream 1", "aac", "write to .mp4 or .mov or .mkv")

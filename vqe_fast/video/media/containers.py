@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import OutputContainer
+from av.packet import Packet
 from av.stream import Discard, Stream
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.media.open import is_picture
+from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.remux import PacketCopier
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
@@ -55,13 +59,11 @@ def streams_to_copy(source: VideoReader, target: Path) -> list[Stream]:
         for stream in source.container.streams
         if stream.index != source.video_stream.index and not _is_rebuilt(stream)
     ]
+    packets = first_packets(source.path, [stream.index for stream in streams])
     for stream in streams:
-        if not _carries(format_of(target), stream, source.picture(stream)):
-            able = [
-                suffix
-                for suffix, name in FORMATS.items()
-                if _carries(name, stream, source.picture(stream))
-            ]
+        sample = source.picture(stream), packets[stream.index]
+        if not _carries(format_of(target), stream, *sample):
+            able = [s for s, name in FORMATS.items() if _carries(name, stream, *sample)]
             raise VideoError(
                 f"{target.suffix} cannot carry stream {stream.index} of {source.path} "
                 f"({_describe(stream)}); {_way_out(able)}"
@@ -108,16 +110,31 @@ def _is_rebuilt(stream: Stream) -> bool:
     return stream.discard is Discard.all or is_timecode
 
 
-def _carries(format_name: str, stream: Stream, picture: bytes | None) -> bool:
-    """Tries it: only a muxer's own header says for certain what it takes."""
+def _carries(
+    format_name: str, stream: Stream, picture: bytes | None, packets: Sequence[Packet[Any]]
+) -> bool:
+    """Tries it: some muxers refuse a stream at its header, others at its packets or at the end."""
     output = av.open(io.BytesIO(), "w", format=format_name)
     try:
-        add_copy(output, stream, picture)
+        copy = add_copy(output, stream, picture)
         output.start_encoding()
+        takes = copy is None or not packets or _takes_any(output, PacketCopier(copy), packets)
         output.close()
     except (ValueError, av.error.FFmpegError):
         return False
-    return True
+    return takes
+
+
+def _takes_any(
+    output: OutputContainer, copier: PacketCopier, packets: Sequence[Packet[Any]]
+) -> bool:
+    """Whether one of ``packets`` can be muxed: the others may be damaged."""
+    taken = False
+    for packet in [copy for each in packets for copy in copier.adopt(each)] + copier.flush():
+        with suppress(av.error.FFmpegError):
+            output.mux_one(packet)
+            taken = True
+    return taken
 
 
 def _describe(stream: Stream) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -18,6 +18,8 @@ from vqe_fast.video.errors import VideoError
 
 DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
 """What every decoder is opened with: a damaged header could ask for gigabytes."""
+
+_SAMPLE_PACKETS, _SAMPLE_BYTES = 4, 64 << 20
 
 VideoInput: TypeAlias = "Path | BinaryIO"
 """What can be opened: the path of a file, or a file opened for reading bytes."""
@@ -107,6 +109,33 @@ def read_packets(
     except av.error.FFmpegError as error:
         raise VideoError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
     return False
+
+
+def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, list[Packet[Any]]]:
+    """The first packets of streams, up to four of each, of a file that is opened just for them.
+
+    Reading ends after 64 MiB: a stream that begins late, such as subtitles, may have none.
+
+    Args:
+        source: the file.
+        indices: of the streams.
+
+    Raises:
+        VideoError: the file cannot be opened or read on.
+    """
+    found: dict[int, list[Packet[Any]]] = {index: [] for index in indices}
+    waited_for, budget = set(found), _SAMPLE_BYTES
+    with open_video(source) as container:
+        for packet in read_packets(container, source) if found else ():
+            packets = found.get(packet.stream.index, [])
+            if packet.size and packet.stream.index in waited_for:
+                packets.append(packet)
+                if len(packets) == _SAMPLE_PACKETS:
+                    waited_for.remove(packet.stream.index)
+            budget -= packet.size
+            if not waited_for or budget < 0:
+                break
+    return found
 
 
 def nothing_decodes(source: VideoInput) -> VideoError:

@@ -23,6 +23,10 @@ from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
 
+_NEVER_REORDERED = 2
+"""Frames of a stream that has no place for reordering: libx265 leaves their decoding timestamps
+undefined, as it takes its delay from the frame after them."""
+
 _FIELD_ORDERS: dict[Scan, int] = {"progressive": 1, "top first": 2, "bottom first": 3}
 
 
@@ -117,7 +121,11 @@ class FrameEncoder:
         Raises:
             VideoError: it fails.
         """
-        return self._encode(None) if self._frames_sent else []
+        packets = self._encode(None) if self._frames_sent else []
+        if self._frames_sent <= _NEVER_REORDERED:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def refuse_losses(self) -> None:
         """Checks, at the end, that all frames have come back.

@@ -19,6 +19,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import add_copy, content_tags, format_of, streams_to_copy
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import PacketCopier
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
@@ -77,6 +78,8 @@ class VideoWriter:
                 if stream.index == source.video_stream.index:
                     self._video = add_video(self._output, source, settings)
                     self._encoder = FrameEncoder(self._video, settings.codec)
+                    before = (source.container.streams[index] for index in self._copiers)
+                    self._place = sum(not is_picture(each) for each in before)  # those come last
                 elif stream in copied:
                     copy = add_copy(self._output, stream, source.picture(stream))
                     if copy is not None:
@@ -164,10 +167,8 @@ class VideoWriter:
             VideoError: frames are missing, or the file cannot be renamed.
         """
         self._encoder.refuse_losses()
-        try:
+        with self._reporting_writes():
             os.replace(self._partial, self._target)
-        except OSError as error:
-            raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
 
     def _mux(self, packet: Packet[Any]) -> None:
         with self._counting_damage():
@@ -183,19 +184,27 @@ class VideoWriter:
                 self.damaged_packets += 1
 
     def _refuse_losses(self) -> None:
-        with av.open(str(self._partial)) as container:
-            written = sum(packet.size > 0 for packet in container.demux(video=0))
+        written = self._count_written()
         if written != self.frames_encoded:
             raise VideoError(
                 f"only {written} of {self.frames_encoded} frames could be written to "
                 f"{self._target}: other streams of the source are damaged; remove them first"
             )
 
+    def _count_written(self) -> int:
+        """Frames in the finished file; none where it cannot be read."""
+        try:
+            with av.open(str(self._partial)) as container:
+                stream = container.streams[self._place]
+                return sum(packet.size > 0 for packet in container.demux(stream))
+        except (av.error.FFmpegError, IndexError):
+            return 0
+
     @contextmanager
     def _reporting_writes(self) -> Iterator[None]:
         try:
             yield
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{self._target} cannot be written: {error.strerror}") from error
 
     def _discard(self) -> None:
