@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from support.media import read_frames, write_clip
+from support.media import damage_packet, read_frames, read_packets, write_clip
 from support.modules import LUMA_SPEC, Pointwise
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.frames.planes import depth_of, plane_view
@@ -196,15 +196,106 @@ def test_the_container_alone_says_so(tmp_path):
     refused(source, "the container of", "correct the container's flag", interlaced="fields")
 
 
+def hevc(path, kind, **options):
+    """Pictures of x265: fields apart, or frames whose headers say that two fields are woven."""
+    params = {"x265-params": f"log-level=none:bframes=3:{kind}"}
+    return write_clip(path, codec="libx265", rate=50, frames=20, options=params, **options)
+
+
+APART = {"interlace=tff": "top first", "interlace=bff": "bottom first"}
+WOVEN = {
+    "interlace=bff:field=1": "top first",
+    "interlace=tff:field=1": "bottom first",
+}  # pic_struct
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
-@pytest.mark.parametrize("kind", ["interlace=tff", "interlace=bff", "interlace=tff:field=1"])
-def test_hevc_with_fields_is_refused(tmp_path, kind, suffix):
-    """Its pictures are fields, or not flagged: both would be enhanced as what they are not."""
-    options = {"x265-params": f"log-level=none:{kind}"}
-    source = write_clip(tmp_path / f"in{suffix}", codec="libx265", options=options)
-    for interlaced in ("refuse", "fields"):
-        with pytest.raises(VideoError, match=r"is interlaced HEVC, .*; deinterlace it first"):
-            enhance_video(source, tmp_path / "out.mkv", "identity", interlaced=interlaced)
+@pytest.mark.parametrize("kind", [*APART, *WOVEN])
+def test_hevc_is_refused_unless_asked_for(tmp_path, kind, suffix):
+    refused(hevc(tmp_path / f"in{suffix}", kind), "is interlaced", "--interlaced fields")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+@pytest.mark.parametrize("kind", APART)
+def test_fields_of_hevc_are_woven(tmp_path, kind, suffix):
+    """Each picture is one field: two make a frame, at the time of the first."""
+
+    def tags(_, video):
+        context = video.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
+
+    source = hevc(tmp_path / f"in{suffix}", kind, prepare=tags)
+    fields = read_frames(source)
+    target = tmp_path / "out.mkv"
+    report = enhance_video(source, target, "identity", codec="ffv1", interlaced="fields")
+    assert report.frames_out == 10 and (report.width, report.height) == (64, 96)
+    assert not report.is_damaged
+    frames = read_frames(target)
+    times = [time - frames[0][0] for time, _ in frames]
+    assert [round(float(time), 3) for time in times] == [i / 25 for i in range(10)]
+    rows = (0, 1) if APART[kind] == "top first" else (1, 0)
+    for number, (_, planes) in enumerate(frames):
+        for field, parity in enumerate(rows):
+            for plane, original in zip(planes, fields[2 * number + field][1], strict=True):
+                np.testing.assert_array_equal(plane[parity::2], original)
+    with VideoReader(target, threads=1) as opened:
+        facts = opened.facts
+    assert facts.scan == APART[kind] and facts.frame_rate == 25
+    assert (facts.color.primaries, facts.color.matrix, facts.color.range) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", WOVEN)
+def test_woven_hevc_gets_its_flags(tmp_path, kind):
+    source, target = hevc(tmp_path / "in.mkv", kind), tmp_path / "out.mkv"
+    enhance_video(source, target, "identity", codec="ffv1", interlaced="fields")
+    with VideoReader(target, threads=1) as opened:
+        assert opened.facts.scan == WOVEN[kind]
+        assert all(frame.interlaced_frame for frame in opened.items())
+    for (time, planes), (expected_time, originals) in zip(
+        read_frames(target), read_frames(source), strict=True
+    ):
+        assert time == expected_time
+        for plane, original in zip(planes, originals, strict=True):
+            np.testing.assert_array_equal(plane, original)
+
+
+def test_hevc_fields_in_segments(tmp_path):
+    """Seams between segments may fall between the fields of a frame."""
+    params = {"x265-params": "log-level=none:bframes=3:keyint=10:interlace=tff"}
+    source = write_clip(tmp_path / "in.mkv", codec="libx265", rate=50, frames=125, options=params)
+    told = []
+    options = {"codec": "ffv1", "interlaced": "fields"}
+    report = enhance_video(
+        source,
+        tmp_path / "parts.mkv",
+        "identity",
+        segment_seconds=0.73,
+        progress=lambda done, total: told.append((done, total)),
+        **options,
+    )
+    assert report.segments == 3 and told[-1][0] == report.frames_out == 63
+    assert 63 <= told[-1][1] <= 66
+    assert report.frames_damaged == 1  # the last field is alone
+    enhance_video(source, tmp_path / "whole.mkv", "identity", **options)
+    assert read_packets(tmp_path / "parts.mkv", "video") == read_packets(
+        tmp_path / "whole.mkv", "video"
+    )
+
+
+def test_a_missing_field_of_hevc(tmp_path):
+    """The one that is left is shown as both, and later frames have their own."""
+    source = hevc(tmp_path / "in.mkv", "interlace=tff:keyint=1:bframes=0")
+    fields = read_frames(source)
+    damage_packet(source, 7)
+    report = enhance_video(
+        source, tmp_path / "out.mkv", "identity", codec="ffv1", interlaced="fields"
+    )
+    assert report.is_damaged and report.frames_out == 10
+    frames = read_frames(tmp_path / "out.mkv")
+    for parity, field in ((0, 6), (1, 6)):
+        np.testing.assert_array_equal(frames[3][1][0][parity::2], fields[field][1][0])
+    for parity, field in ((0, 8), (1, 9)):
+        np.testing.assert_array_equal(frames[4][1][0][parity::2], fields[field][1][0])
 
 
 @pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9"])

@@ -10,6 +10,7 @@ import av
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.weaving import FieldCoding
 from vqe_fast.video.options import Interlaced
 from vqe_fast.video.qp.headers import HeaderReader
 from vqe_fast.video.qp.packets import VideoPackets
@@ -19,6 +20,9 @@ _INTERLACED_ORDERS = (2, 3, 4, 5)  # FFmpeg's field orders: TT, BB, TB, BT
 # HEVC's slices, and source_scan_type of its picture timing
 _SLICES, _INTERLACED_SCAN = "0-31", 0
 _LOOK_AHEAD = 4  # packets: the first may be damaged
+# its pic_struct: one field, alone or with its partner before or behind it; two fields woven
+_FIELD = {1, 2, 9, 10, 11, 12}
+_TOP_FIRST, _BOTTOM_FIRST = {3, 5}, {4, 6}
 
 
 def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
@@ -51,32 +55,40 @@ def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
     return True
 
 
-def refuse_interlaced_hevc(source: VideoReader) -> None:
-    """Refuses HEVC coded in fields, which FFmpeg does not weave.
+def field_coding(source: VideoReader) -> FieldCoding | None:
+    """How HEVC has the fields of interlaced frames; None for other codecs and progressive video.
 
-    Either each picture is one field, or two are woven and FFmpeg does not flag that.
+    Either each picture is one field, which FFmpeg flags and does not weave, or two are woven, and
+    FFmpeg does not flag that.
 
     Raises:
-        VideoError: it is.
+        VideoError: the headers say that it is interlaced, and not how.
     """
     if source.facts.codec != "hevc":
-        return
-    if source.facts.scan != "progressive" or _has_interlaced_scan(source):
+        return None
+    structures = _structures(source)
+    if source.facts.scan != "progressive" or structures & _FIELD:
+        return "apart"
+    if structures & _TOP_FIRST:
+        return "top first"
+    if structures & _BOTTOM_FIRST:
+        return "bottom first"
+    if structures:
         raise VideoError(
-            f"{source.path} is interlaced HEVC, whose fields cannot be enhanced here; "
+            f"{source.path} is HEVC that says it is interlaced, and not which field comes first; "
             "deinterlace it first"
         )
+    return None
 
 
-def _has_interlaced_scan(source: VideoReader) -> bool:
-    """Whether messages between the first pictures say so."""
+def _structures(source: VideoReader) -> set[int]:
+    """``pic_struct`` of the first pictures that say they are interlaced."""
+    found: set[int] = set()
     with suppress(av.error.FFmpegError), open_video(source.path) as container:
         stream = pick_stream(container, source.path)
         headers = HeaderReader(stream, _SLICES)
-        packets = VideoPackets(container, stream, source.path)
-        return any(
-            fields.get("source_scan_type") == _INTERLACED_SCAN
-            for packet in islice(packets, _LOOK_AHEAD)
-            for _, fields in headers.read(packet)
-        )
-    return False
+        for packet in islice(VideoPackets(container, stream, source.path), _LOOK_AHEAD):
+            for _, fields in headers.read(packet):
+                if fields.get("source_scan_type") == _INTERLACED_SCAN:
+                    found.add(fields.get("pic_struct", 0))
+    return found

@@ -22,7 +22,7 @@ from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.load import find_model, pick_device
 from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
-from vqe_fast.video.interlacing import refuse_interlaced_hevc, works_on_fields
+from vqe_fast.video.interlacing import field_coding, works_on_fields
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.options import EncodeOptions, ModelOptions
@@ -102,7 +102,9 @@ class EnhanceSession:
         video = VideoReader(self.source, threads=threads, hwaccel=hwaccel)
         try:
             settings = self.settings(video)
-            refuse_interlaced_hevc(video)
+            coding = field_coding(video)
+            if coding is not None:
+                video.weave(coding)
             works_on_fields(video, self.model.interlaced)
             pixel_format, suffix = video.facts.pixel_format, self.target.suffix
             video.convert(settings.pixel_format(pixel_format, self.encode.pix_fmt, suffix))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -31,6 +31,7 @@ from vqe_fast.video.media.open import (
 )
 from vqe_fast.video.media.side_data import SideDataSieve
 from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
+from vqe_fast.video.media.weaving import FieldCoding, FieldWeaver
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
 
@@ -48,6 +49,7 @@ class VideoReader:
         damaged_frames: frames met so far that decoded with errors, and are delivered all the same.
         extras: what the frames met so far carry that an encoder may lose, in words.
         entry: timestamp of the first keyframe in decoding order, once it is read.
+        pictures_a_frame: pictures of the stream that a frame is made of: two if they are fields.
     """
 
     def __init__(self, path: Path, *, threads: int, hwaccel: str | None = None) -> None:
@@ -65,6 +67,7 @@ class VideoReader:
         self.damaged_packets = 0
         self.damaged_frames = 0
         self.extras: set[str] = set()
+        self.pictures_a_frame = 1
         self._container = open_video(path) if hwaccel is None else open_on_device(path, hwaccel)
         try:
             self._stream = pick_stream(self._container, path)
@@ -78,6 +81,7 @@ class VideoReader:
             self._decoded = 0
             self._ahead: deque[Item] = deque()
             self._convert: Converter | None = None
+            self._weaver: FieldWeaver | None = None
             self.entry: int | None = None
             self._sought: int | None = None
             self._entry_pts: int | None = None
@@ -132,6 +136,26 @@ class VideoReader:
             self.facts, pixel_format=pixel_format, color=color_tags(self.first_frame)
         )
 
+    def weave(self, coding: FieldCoding) -> None:
+        """Lets :meth:`items` deliver interlaced frames, and ``facts`` tell of these.
+
+        To be called before :meth:`items` and :meth:`convert`.
+
+        Args:
+            coding: how the pictures that are decoded make such frames.
+        """
+        apart = coding == "apart"
+        first = self.facts.scan if coding == "apart" else coding
+        self.pictures_a_frame = 2 if apart else 1
+        self._weaver = FieldWeaver(self.first_frame, first, apart=apart, on_lone=self._lack_field)
+        items = chain(tuple(self._ahead), self._reader)
+        self._ahead.clear()
+        self._reader = self._weaver(items)
+        self._look_ahead()
+        self.facts = read_facts(
+            self._container, self._stream, self.first_frame, self.pictures_a_frame
+        )
+
     def picture(self, stream: Stream) -> bytes | None:
         """The attached picture (cover art) that ``stream`` holds; None if it holds none.
 
@@ -178,7 +202,7 @@ class VideoReader:
         self._last_pts, self._sent, self._decoded = None, 0, 0
         self.entry = self._entry_pts = None
         self._sought = ticks
-        self._reader = self._read()
+        self._reader = self._read() if self._weaver is None else self._weaver(self._read())
         return True
 
     def count_within(self, start: int | None, end: int | None) -> None:
@@ -257,6 +281,10 @@ class VideoReader:
             self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
             self.extras |= extras
             yield frame
+
+    def _lack_field(self, field: VideoFrame) -> None:
+        """Counts a frame as damaged, one of whose fields is missing."""
+        self.damaged_frames += self._counts(field.pts)
 
     def _is_entered(self, frame: VideoFrame) -> bool:
         """False for frames shown before the keyframe, which may lack what they refer to."""

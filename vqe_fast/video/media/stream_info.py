@@ -69,9 +69,12 @@ class VideoFacts:
     frame_count: int | None
 
 
-def read_facts(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoFacts:
-    """Properties of ``stream``, whose first frame is ``frame``."""
+def read_facts(
+    container: InputContainer, stream: VideoStream, frame: VideoFrame, pictures: int = 1
+) -> VideoFacts:
+    """Properties of ``stream``, whose first frame is ``frame``, made of so many of its pictures."""
     rate = stream.average_rate or stream.guessed_rate
+    count = _frame_count(container, stream, rate)
     look = look_at(frame)
     return VideoFacts(
         width=frame.width,
@@ -79,14 +82,14 @@ def read_facts(container: InputContainer, stream: VideoStream, frame: VideoFrame
         codec=stream.codec_context.codec.canonical_name,
         pixel_format=frame.format.name,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
-        frame_rate=rate or _NOMINAL_RATE,
+        frame_rate=(rate or _NOMINAL_RATE) / pictures,
         time_base=time_base_of(stream),
         color=color_tags(frame),
         chroma_location=look.chroma_location,
         hdr=_static_hdr(frame),
         scan=look.scan,
         display_matrix=_display_matrix(frame),
-        frame_count=_frame_count(container, stream, rate),
+        frame_count=None if count is None else -(-count // pictures),
     )
 
 

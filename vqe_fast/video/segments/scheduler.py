@@ -116,9 +116,11 @@ def _begin(
     """The plan, and all choices that are to be the same for every segment."""
     workers = options.workers
     seconds = DEFAULT_SECONDS if options.segment_seconds is None else options.segment_seconds
-    segments = plan_segments(session.source, seconds)
-    request = request_of(session, replace(options, segment_seconds=seconds))
-    enhancer = session.adjusted(processes=_on_one_device(session, options)).make_enhancer()
+    shared = session.adjusted(processes=_on_one_device(session, options))
+    with shared.open() as video:
+        segments = plan_segments(session.source, seconds, video.pictures_a_frame)
+        request = request_of(session, replace(options, segment_seconds=seconds))
+        enhancer = shared.enhancer(video)
     chosen = {
         "precision": "auto" if enhancer.precision == MIXED else enhancer.precision,
         "tile": enhancer.tile,

@@ -36,10 +36,15 @@ class Segment:
     frames: int
 
 
-def plan_segments(source: Path, seconds: float) -> list[Segment]:
+def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segment]:
     """Cuts the video into segments of about ``seconds``, by its packets' timestamps.
 
     The file is read once, and nothing decoded. Segments with few frames join their neighbours.
+
+    Args:
+        source: the file.
+        seconds: how long segments should be.
+        pictures: packets of which a frame is made.
 
     Raises:
         VideoError: frames cannot be told apart by their timestamps, or ``seconds`` is not above 0.
@@ -70,7 +75,9 @@ def plan_segments(source: Path, seconds: float) -> list[Segment]:
             number = math.floor((pts - origin) / ticks)
             starts[number] = min(pts, starts.get(number, pts))
             counts[number] = counts.get(number, 0) + 1
-    return _segments([(starts[number], counts[number]) for number in sorted(starts)])
+    return _segments(
+        [(starts[number], -(-counts[number] // pictures)) for number in sorted(starts)]
+    )
 
 
 def _uncuttable(source: Path, why: str) -> VideoError:
