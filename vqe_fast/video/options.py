@@ -143,7 +143,8 @@ class ModelOptions:
         default=None,
         metadata=_about(
             'what the model may take on its device beside its weights, in bytes or as ``"2GiB"``; '
-            "None for what is free.",
+            "None for what is free. Where that is little, tiles, clips and the number of frames at "
+            "once go by it, and another run may round otherwise; an amount that is given stays.",
             "What the model may take, such as 2GiB.",
             shown_default="what is free",
             cli_type=str | None,

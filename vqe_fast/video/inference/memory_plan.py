@@ -137,7 +137,9 @@ def _at_once(spec: ModelSpec, device: torch.device) -> int:
     """The cores of a CPU do more apart than together; a GPU is one."""
     if device.type != "cpu" or spec.recurrent or spec.temporal_radius:
         return 1
-    return min(_MOST_AT_ONCE, torch.get_num_threads())
+    cores = torch.get_num_threads()
+    counts = range(min(_MOST_AT_ONCE, cores), 1 if cores > 1 else 0, -1)
+    return min(counts, key=lambda frames: cores % frames)  # each gets as many cores as the others
 
 
 def _fitting(tiling: Tiling, spec: ModelSpec, size: tuple[int, int], pixels: float) -> Tiling:

@@ -113,10 +113,12 @@ class ConcurrentRunner(Runner):
                 torch.get_num_threads()  # from here on the thread keeps its number
             started.wait()
 
-        least, more = divmod(cores, self._at_once)
+        # All the same: by how many threads a frame is enhanced changes its last bits, and which of
+        # these takes it is chance.
+        share = max(cores // self._at_once, 1)
         try:
-            for number in range(self._at_once):
-                pool.submit(start, max(least + (number < more), 1))
+            for _ in range(self._at_once):
+                pool.submit(start, share)
             started.wait()
         except BaseException:  # a signal, or no thread can be started
             started.abort()

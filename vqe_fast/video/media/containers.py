@@ -48,6 +48,16 @@ def format_of(target: Path) -> str:
     return FORMATS[suffix]
 
 
+def muxer_options(format_name: str) -> dict[str, str]:
+    """Options of a muxer, by FFmpeg's name, by which the same packets give the same bytes.
+
+    Matroska's draws the identities of file, tracks and chapters at random else; the others write
+    nothing that is not of their input.
+    """
+    is_matroska = format_name in (FORMATS[".mkv"], FORMATS[".webm"])
+    return {"fflags": "+bitexact"} if is_matroska else {}
+
+
 def streams_to_copy(source: VideoReader, target: Path) -> list[Stream]:
     """The streams of ``source`` to remux beside the video.
 

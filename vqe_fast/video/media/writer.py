@@ -17,7 +17,13 @@ from av.video.frame import VideoFrame
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
-from vqe_fast.video.media.containers import add_copy, content_tags, format_of, streams_to_copy
+from vqe_fast.video.media.containers import (
+    add_copy,
+    content_tags,
+    format_of,
+    muxer_options,
+    streams_to_copy,
+)
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
@@ -70,6 +76,7 @@ class VideoWriter:
             str(self._partial),
             "w",
             format=format_of(target),
+            container_options=muxer_options(format_of(target)),
             metadata_errors="surrogateescape",
         )
         try:
