@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 
 import av
 import pytest
@@ -220,6 +221,15 @@ def test_what_is_not_kept_is_said(tmp_path):
     result = run("enhance", source, tmp_path / "out.mkv", "--model", "identity", "--codec", "ffv1")
     assert result.exit_code == 0
     assert result.stderr == f"vqe-fast: ffv1 does not keep these of {source}: closed captions\n"
+
+
+def test_times_that_restart_are_said(tmp_path):
+    source = write_clip(tmp_path / "in.ts", time_base=Fraction(1, 25), muxer="mpegts")
+    source.write_bytes(source.read_bytes() * 2)
+    result = run("enhance", source, tmp_path / "out.mkv", "--model", "identity")
+    assert result.exit_code == 0
+    assert f"the timestamps of {source} restart or jump" in result.stderr
+    assert ": 2 pieces" in result.stderr
 
 
 SLOW = """

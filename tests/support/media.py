@@ -34,6 +34,7 @@ def write_clip(
     time_base=Fraction(1, 12800),
     audio=(),
     layout="mono",
+    sound_from=0,
     options=None,
     draw=texture,
     prepare=lambda container, stream: None,
@@ -53,6 +54,7 @@ def write_clip(
         time_base: of the video stream.
         audio: encoders of the sine tracks to add.
         layout: channels of these.
+        sound_from: seconds at which they begin.
         options: of the video encoder.
         draw: fills the planes of a frame.
         prepare: called with container and video stream before the header is written.
@@ -76,7 +78,7 @@ def write_clip(
             video.pix_fmt = pixel_format
         tracks = [container.add_stream(name, rate=AUDIO_RATE, layout=layout) for name in audio]
         prepare(container, video)
-        packets = [_sine(track, (pts[-1] + step) * time_base) for track in tracks]
+        packets = [_sine(track, sound_from, (pts[-1] + step) * time_base) for track in tracks]
         if video is not None:
             packets.append(_drawn(video, pts, step, time_base, size, pixel_format, draw, scans))
         by_time = sorted(itertools.chain(*packets), key=lambda p: p.dts * p.time_base)
@@ -108,10 +110,10 @@ def flagged(frame, scan):
     return sink.pull()
 
 
-def _sine(stream, seconds):
+def _sine(stream, begin, end):
     context = stream.codec_context
     layout, channels = context.layout.name, context.layout.nb_channels
-    for start in range(0, int(seconds * AUDIO_RATE), 1024):
+    for start in range(int(begin * AUDIO_RATE), int(end * AUDIO_RATE), 1024):
         phase = (start + np.arange(1024)) * (2 * np.pi * 440 / AUDIO_RATE)
         sine = 0.3 * np.sin(phase)[None]
         if context.format.name == "s16":

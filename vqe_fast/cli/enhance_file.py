@@ -77,6 +77,11 @@ def remarks(report: EnhanceReport) -> list[str]:
             f"{report.model} was not applied to {spared} of {report.frames_out} frames of "
             f"{report.source}: it would do harm there"
         )
+    if report.time_restarts:
+        said.append(
+            f"the timestamps of {report.source} restart or jump, as where recordings were joined: "
+            f"{report.time_restarts + 1} pieces were put one behind the other"
+        )
     if report.is_damaged:
         said.append(
             f"{report.source} is damaged: {report.damaged_packets} packets could not "

@@ -98,6 +98,7 @@ def enhance_video(
         width=facts.width,
         height=facts.height,
         seconds=time.perf_counter() - start,
+        time_restarts=video.time_restarts,
         segments=result.segments,
         resumed=result.resumed,
         frames_resumed=result.frames_resumed,

@@ -105,6 +105,8 @@ class EnhanceReport(Outcome):
         width: samples per row of luma.
         height: rows of luma.
         seconds: wall-clock time from call to finished file.
+        time_restarts: how often the source's timestamps restarted or jumped, as where recordings
+            were joined, and were continued.
         segments: how many the video was cut into; None if it was enhanced in one pass.
         resumed: segments that an interrupted run had finished.
         frames_resumed: of the frames, those of these segments.
@@ -122,6 +124,7 @@ class EnhanceReport(Outcome):
     width: int
     height: int
     seconds: float
+    time_restarts: int
     segments: int | None
     resumed: int
     frames_resumed: int

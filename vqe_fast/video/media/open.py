@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Generator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.timeline import Timeline
 
 DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
 """What every decoder is opened with: a damaged header could ask for gigabytes."""
@@ -92,9 +94,19 @@ def is_picture(stream: Stream) -> bool:
 
 
 def read_packets(
-    container: InputContainer, source: VideoInput, *streams: Stream
+    container: InputContainer,
+    source: VideoInput,
+    *streams: Stream,
+    timeline: Timeline | None = None,
 ) -> Generator[Packet[Any], None, bool]:
     """Yields the packets of ``streams``, by default all, in the order of the file.
+
+    Args:
+        container: the opened file.
+        source: its name in messages.
+        streams: the streams to read.
+        timeline: keeps the timestamps of formats continuous in which they may restart; None for a
+            new one. It sees all streams, so those read do not decide what their times are.
 
     Returns:
         Whether damage ended the reading early.
@@ -103,12 +115,25 @@ def read_packets(
         VideoError: the file cannot be read on.
     """
     try:
-        yield from container.demux(*streams)
+        if container.format.flags & cast(int, Flags.ts_discont.value):
+            yield from _placed(container, streams, timeline or Timeline())
+        else:
+            yield from container.demux(*streams)
     except (av.error.InvalidDataError, av.error.MemoryError):  # of a size that is nonsense
         return True
     except av.error.FFmpegError as error:
         raise VideoError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
     return False
+
+
+def _placed(
+    container: InputContainer, streams: Collection[Stream], timeline: Timeline
+) -> Generator[Packet[Any], None, None]:
+    chosen = {stream.index for stream in streams or container.streams}
+    for packet in container.demux():
+        timeline.place(packet)
+        if packet.stream.index in chosen:
+            yield packet
 
 
 def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, list[Packet[Any]]]:

@@ -31,6 +31,7 @@ from vqe_fast.video.media.open import (
 )
 from vqe_fast.video.media.side_data import SideDataSieve
 from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
+from vqe_fast.video.media.timeline import Timeline
 from vqe_fast.video.media.weaving import FieldCoding, FieldWeaver
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
@@ -75,6 +76,7 @@ class VideoReader:
                 threads = 1  # the device has its own
             self._stream.codec_context.thread_type = "AUTO"
             self._stream.codec_context.thread_count = self._threads = threads
+            self._timeline = Timeline()
             self._sent = 0
             self._stream.codec_context.options = dict(DECODER_OPTIONS)
             self._last_pts: int | None = None
@@ -117,6 +119,11 @@ class VideoReader:
     def video_stream(self) -> VideoStream:
         """The stream whose frames are decoded."""
         return self._stream
+
+    @property
+    def time_restarts(self) -> int:
+        """How often timestamps have restarted or jumped so far, and were continued."""
+        return self._timeline.restarts
 
     @property
     def first_frame(self) -> VideoFrame:
@@ -261,7 +268,8 @@ class VideoReader:
 
     def _packets(self) -> Iterator[Packet[Any]]:
         streams = () if self._sought is None else (self._stream,)
-        if (yield from read_packets(self._container, self.path, *streams)):
+        self._timeline = Timeline()
+        if (yield from read_packets(self._container, self.path, *streams, timeline=self._timeline)):
             self.damaged_packets += self._span[1] is None
 
     def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
 from vqe_fast.video.media.stream_info import time_base_of
+from vqe_fast.video.media.timeline import Timeline
 
 DEFAULT_SECONDS = 30.0
 """Length of a segment where the user does not say."""
@@ -59,7 +60,10 @@ def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segme
         origin: int | None = None
         last: int | None = None
         recent: deque[int] = deque(maxlen=_REMEMBERED)
-        for packet in read_packets(container, source, stream):
+        timeline = Timeline()
+        for packet in read_packets(container, source, stream, timeline=timeline):
+            if timeline.restarts:
+                raise _uncuttable(source, "its timestamps restart")
             if packet.size == 0:
                 continue
             pts, dts = packet.pts, packet.dts
