@@ -222,13 +222,6 @@ class TestTarget:
             words = (codec, "siting", "topleft", "write to .mkv")
             assert_refused(source, tmp_path / "out.mp4", *words, codec=codec)
 
-    def test_pixel_aspect_would_be_lost(self, tmp_path):
-        def prepare(_, video):
-            video.codec_context.sample_aspect_ratio = Fraction(4, 3)
-
-        source = write_clip(tmp_path / "in.mp4", prepare=prepare, frames=3)
-        assert_refused(source, tmp_path / "out.mkv", "4/3", "write to .mp4", codec="ffv1")
-
 
 class TestEncoder:
     def test_pixel_format(self, tmp_path):

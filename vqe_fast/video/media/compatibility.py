@@ -46,12 +46,6 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
             f"{suffix} does not hold {codec} video; write to {' or '.join(encoder.suffixes)}, "
             f"or choose {those(lambda e: suffix in e.suffixes)}"
         )
-    if facts.sample_aspect_ratio not in (None, 1) and _loses_aspect(suffix, codec):
-        able = [each for each in encoder.suffixes if not _loses_aspect(each, codec)]
-        raise VideoError(
-            f"{codec} in {suffix} would lose the source's pixel aspect ratio "
-            f"{facts.sample_aspect_ratio}; write to {' or '.join(able)} instead"
-        )
     if facts.chroma_location not in _USUAL_SITING and _loses_siting(suffix, codec):
         raise VideoError(
             f"{codec} in {suffix} would lose the siting of the source's chroma samples "
@@ -100,12 +94,6 @@ def _refuse_unshowable(source: VideoReader) -> None:
             f"{source.path} has transparency in a layer of its own, which would be lost; "
             "convert it to a codec that has it in the picture first"
         )
-
-
-def _loses_aspect(suffix: str, codec: str) -> bool:
-    """Matroska keeps the ratio in the stream's own header only; these codecs have none there."""
-    without = {"av1", "vp9", "ffv1", "prores"}
-    return suffix in {".mkv", ".webm"} and ENCODERS[codec].codec in without
 
 
 def _loses_siting(suffix: str, codec: str) -> bool:

@@ -19,6 +19,7 @@ from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.containers import content_tags
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
+from vqe_fast.video.media.ffv1_slices import covering_slices
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
@@ -43,7 +44,7 @@ def add_video(
     stream = output.add_stream(
         codec,
         rate=facts.frame_rate,
-        options=settings.options(facts.pixel_format, facts.hdr),
+        options=settings.options(facts.pixel_format, facts.hdr) | _slices(codec, facts),
         width=facts.width,
         height=facts.height,
         time_base=facts.time_base,
@@ -150,6 +151,13 @@ class FrameEncoder:
         self._frames_sent += frame is not None
         self.frames_encoded += len(packets)
         return packets
+
+
+def _slices(codec: str, facts: VideoFacts) -> dict[str, str]:
+    count = None
+    if codec == "ffv1":
+        count = covering_slices(facts.width, facts.height, facts.pixel_format)
+    return {} if count is None else {"slices": str(count)}
 
 
 def _describe(context: VideoCodecContext, facts: VideoFacts) -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ from vqe_fast.video.media.containers import (
     streams_to_copy,
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import PacketCopier
@@ -79,18 +81,21 @@ class VideoWriter:
             container_options=muxer_options(format_of(target)),
             metadata_errors="surrogateescape",
         )
+        self._aspects: list[Fraction | None] = []
         try:
             self._copiers: dict[int, PacketCopier] = {}
             for stream in source.container.streams:
                 if stream.index == source.video_stream.index:
                     self._video = add_video(self._output, source, settings)
                     self._encoder = FrameEncoder(self._video, settings.codec)
+                    self._aspects.append(source.facts.sample_aspect_ratio)
                     before = (source.container.streams[index] for index in self._copiers)
                     self._place = sum(not is_picture(each) for each in before)  # those come last
                 elif stream in copied:
                     copy = add_copy(self._output, stream, source.picture(stream))
                     if copy is not None:
                         self._copiers[stream.index] = PacketCopier(copy)
+                        self._aspects.append(getattr(stream, "sample_aspect_ratio", None))
             self._output.metadata.update(content_tags(source.container.metadata))
             if with_chapters:
                 self._output.set_chapters(source.container.chapters())
@@ -159,8 +164,19 @@ class VideoWriter:
                 self._mux(packet)
         with self._counting_damage():
             self._output.close()
+        self._write_aspects()
         if self.damaged_packets:
             self._refuse_losses()
+
+    def _write_aspects(self) -> None:
+        """Pixel aspect ratios, which PyAV cannot have FFmpeg write into Matroska."""
+        ratios = {place: each for place, each in enumerate(self._aspects) if each and each != 1}
+        if not ratios or self._output.format.name not in {"matroska", "webm"}:
+            return
+        try:
+            write_aspect_ratios(self._partial, ratios)
+        except (OSError, ValueError) as error:
+            raise VideoError(f"{self._target} cannot be written: {error}") from error
 
     @property
     def inode(self) -> int:
