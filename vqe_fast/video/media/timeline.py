@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from av.packet import Packet
@@ -87,11 +88,10 @@ class Timeline:
 
     def _recording_of(self, packet: Packet[Any], time: Fraction) -> int:
         """The recording of a packet of sound or pictures, which may begin one."""
-        index: int = packet.stream.index
-        known = self._remembered()
+        index, known = packet.stream.index, self._remembered()
         expected = self._decoded[index]
         later = range(max(self._recording[index], known.start), known.stop)
-        for number in (*later, *reversed(range(known.start, later.start))):
+        for number in chain(later, reversed(range(known.start, later.start))):
             if -_EARLY <= time + self._offsets[number] - expected <= _LATE:
                 return number
         latest = max(self._decoded.values()) + _GAP
