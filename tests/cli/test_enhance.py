@@ -220,7 +220,7 @@ def test_what_is_not_kept_is_said(tmp_path):
     source.write_bytes(with_messages(source.read_bytes(), CAPTIONS, hevc=False))
     result = run("enhance", source, tmp_path / "out.mkv", "--model", "identity", "--codec", "ffv1")
     assert result.exit_code == 0
-    assert result.stderr == f"vqe-fast: ffv1 does not keep these of {source}: closed captions\n"
+    assert result.stderr == f"vqe-fast: not kept of {source}: closed captions\n"
 
 
 def test_times_that_restart_are_said(tmp_path):

@@ -68,9 +68,7 @@ def remarks(report: EnhanceReport) -> list[str]:
     """Warnings of a report, printed even with ``--quiet``: what got lost, what was damaged."""
     said = []
     if report.not_kept:
-        said.append(
-            f"{report.codec} does not keep these of {report.source}: {', '.join(report.not_kept)}"
-        )
+        said.append(f"not kept of {report.source}: {', '.join(report.not_kept)}")
     spared = report.applied.get("none", 0)
     if spared:
         said.append(

@@ -143,7 +143,7 @@ def _enhance_in_one_pass(
             frames_out=writer.frames_encoded,
             frames_damaged=video.damaged_frames,
             damaged_packets=video.damaged_packets + writer.damaged_packets,
-            not_kept=not_kept(video.extras, settings.codec),
+            not_kept=(*not_kept(video.extras, settings.codec), *writer.not_kept),
             duplicated=analyzer.repeats,
             scene_cuts=analyzer.scene_cuts,
         )

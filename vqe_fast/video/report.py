@@ -22,8 +22,8 @@ class Outcome:
         frames_damaged: of these, frames that decoded with errors.
         damaged_packets: packets of the source's video stream that did not decode, and packets of
             other streams that could not be copied.
-        not_kept: what frames of the source carry beside their samples and the output does not, in
-            words, such as ``closed captions``.
+        not_kept: what the source has beside the samples of its frames and the output does not, in
+            words, such as ``closed captions`` or ``stream 2 (data, mebx)``.
         precision: dtype of the model's weights: ``fp32``, ``bf16``, ``fp16``, or ``mixed`` where
             a module brings several.
         qp_sources: where QPs came from (``given``, ``stream``, ``estimate``) → of how many frames;

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import av
 from av.packet import Packet
 from av.stream import Stream
+
+BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
+"""What muxers raise at packets that they cannot take, where files cannot be blamed."""
 
 _MAX_DELAY = 16
 """Packets of reordered video that may come before the first whose decoding time is known."""

@@ -16,13 +16,13 @@ from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.reformat import Converter
-from vqe_fast.video.media.containers import content_tags
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
 from vqe_fast.video.media.ffv1_slices import covering_slices
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
+from vqe_fast.video.media.tags import content_tags
 
 _NEVER_REORDERED = 2
 """Frames of a stream that has no place for reordering: libx265 leaves their decoding timestamps

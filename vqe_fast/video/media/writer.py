@@ -19,21 +19,18 @@ from av.video.frame import VideoFrame
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import (
-    add_copy,
-    content_tags,
     format_of,
     muxer_options,
+    streams_left_out,
     streams_to_copy,
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
-from vqe_fast.video.media.remux import PacketCopier
+from vqe_fast.video.media.remux import BAD_DATA, PacketCopier
+from vqe_fast.video.media.tags import content_tags
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
-
-_BAD_DATA = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
-"""What muxers raise at packets that they cannot take, where files cannot be blamed."""
 
 
 class VideoWriter:
@@ -44,6 +41,7 @@ class VideoWriter:
 
     Attributes:
         damaged_packets: packets of other streams so far that the container did not take.
+        not_kept: what of the source, beside side data of its frames, the file lacks, in words.
     """
 
     def __init__(
@@ -72,7 +70,9 @@ class VideoWriter:
         self._target = target
         self._joined = 0
         refuse_misfits(target, source, settings)
-        copied = streams_to_copy(source, target)
+        copies = streams_to_copy(source, target)
+        self.not_kept = tuple(streams_left_out(source, copies))
+        copied = {copy.stream.index: copy for copy in copies}
         self._partial = _partial_name(target, folder or target.parent)
         self._output: OutputContainer = av.open(
             str(self._partial),
@@ -91,8 +91,8 @@ class VideoWriter:
                     self._aspects.append(source.facts.sample_aspect_ratio)
                     before = (source.container.streams[index] for index in self._copiers)
                     self._place = sum(not is_picture(each) for each in before)  # those come last
-                elif stream in copied:
-                    copy = add_copy(self._output, stream, source.picture(stream))
+                elif stream.index in copied:
+                    copy = copied[stream.index].add_to(self._output)
                     if copy is not None:
                         self._copiers[stream.index] = PacketCopier(copy)
                         self._aspects.append(getattr(stream, "sample_aspect_ratio", None))
@@ -203,7 +203,7 @@ class VideoWriter:
         with self._reporting_writes():
             try:
                 yield
-            except _BAD_DATA:
+            except BAD_DATA:
                 self.damaged_packets += 1
 
     def _refuse_losses(self) -> None:

@@ -13,7 +13,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.segments.packet_file import read_part
-from vqe_fast.video.segments.resume_state import Part, PartsFolder, State
+from vqe_fast.video.segments.resume_state import Joined, Part, PartsFolder, State
 from vqe_fast.video.session import EnhanceSession
 
 
@@ -46,7 +46,7 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
             for one in encoded:
                 writer.join(one)
             writer.finish()
-            state.joined = writer.inode, writer.damaged_packets
+            state.joined = Joined(writer.inode, writer.damaged_packets, writer.not_kept)
             folder.save(state)
             writer.commit()
 

@@ -56,6 +56,21 @@ class Part:
         return cls(PartFacts(**fields["facts"]), first, following, outcome)
 
 
+@dataclass(frozen=True)
+class Joined:
+    """What came of joining all parts.
+
+    Attributes:
+        inode: of the file that gets the target's name next.
+        damaged_packets: packets of other streams that it did not take.
+        not_kept: what of the source, beside side data of its frames, it lacks, in words.
+    """
+
+    inode: int
+    damaged_packets: int
+    not_kept: tuple[str, ...]
+
+
 @dataclass
 class State:
     """Resume state of a run: fingerprint, choices, segments, finished parts.
@@ -65,15 +80,14 @@ class State:
         chosen: what the first run chose by itself, for all others to keep to.
         segments: the plan.
         parts: for each segment its finished part, or None.
-        joined: once all are joined, the inode of the file that gets the target's name next, and
-            how many packets of other streams it did not take.
+        joined: what came of joining them, once all are joined.
     """
 
     request: dict[str, Any]
     chosen: dict[str, Any]
     segments: list[Segment]
     parts: list[Part | None]
-    joined: tuple[int, int] | None = None
+    joined: Joined | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
@@ -86,19 +100,21 @@ class State:
             "request": self.request,
             "chosen": self.chosen,
             "segments": rows,
-            "joined": self.joined,
+            "joined": None if self.joined is None else asdict(self.joined),
         }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> State:
         """The state from what :meth:`to_dict` made, or JSON of it."""
-        rows = fields["segments"]
+        rows, joined = fields["segments"], fields["joined"]
+        if joined is not None:
+            joined = Joined(**{**joined, "not_kept": tuple(joined["not_kept"])})
         return cls(
             fields["request"],
             fields["chosen"],
             [Segment(row["start"], row["end"], row["frames"]) for row in rows],
             [None if row["part"] is None else Part.from_dict(row["part"]) for row in rows],
-            None if fields["joined"] is None else (fields["joined"][0], fields["joined"][1]),
+            joined,
         )
 
 
@@ -165,9 +181,8 @@ def is_complete(target: Path) -> bool:
     """Whether ``target`` has been joined from the parts that its folder still holds."""
     folder = PartsFolder(parts_path(target))
     state = folder.load() if target.exists() else None
-    return (
-        state is not None and state.joined is not None and state.joined[0] == target.stat().st_ino
-    )
+    joined = None if state is None else state.joined
+    return joined is not None and joined.inode == target.stat().st_ino
 
 
 def parts_path(target: Path) -> Path:

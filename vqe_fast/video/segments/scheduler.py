@@ -203,5 +203,9 @@ def _finish(
     folder.remove()
     outcome = total([part.outcome for part in state.parts if part is not None])
     assert state.joined is not None
-    outcome = replace(outcome, damaged_packets=outcome.damaged_packets + state.joined[1])
+    outcome = replace(
+        outcome,
+        damaged_packets=outcome.damaged_packets + state.joined.damaged_packets,
+        not_kept=(*outcome.not_kept, *state.joined.not_kept),
+    )
     return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed)
