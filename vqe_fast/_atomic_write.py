@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+NAME_BYTES = 255
+"""Bytes that file systems take for a name at most."""
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -18,16 +21,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     A device or a pipe is itself what to write.
     """
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         yield path
         return
     path = path.resolve()
-    draft = path.with_name(_draft_name(path, secrets.token_hex(4)))
+    draft = path.with_name(draft_name(path))
     try:
         yield draft
         os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        if os.path.lexists(draft):  # a disk that cannot be written refuses even in vain
+            draft.unlink()
 
 
 def delete_drafts(path: Path) -> None:
@@ -89,5 +93,17 @@ class Presence:
             fcntl.flock(self._file, fcntl.LOCK_SH)
 
 
+def draft_name(path: Path) -> str:
+    """A name for what is to become ``path``: hidden, new, with its suffix, and not too long."""
+    return _draft_name(path, secrets.token_hex(4))
+
+
+def shortened(name: str, most: int) -> str:
+    """The beginning of a file name that takes at most so many bytes, in whole characters."""
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name
+
+
 def _draft_name(path: Path, token: str) -> str:
-    return f".{path.stem[:40]}.{token}.part{path.suffix}"
+    return f".{shortened(path.stem, 40)}.{token}.part{shortened(path.suffix, 160)}"

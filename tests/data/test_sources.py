@@ -1,9 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 
 from support.clips import moving_texture, smooth_noise, write_png
 from support.media import write_clip
 from support.pairs import write_lossless
+from support.unprivileged import obeying_permissions
 from vqe_fast.data.color import luma_of
 from vqe_fast.data.raw import RawFormat
 from vqe_fast.data.sources import Source, find_sources
@@ -47,6 +50,23 @@ def test_images_are_frames_where_asked_for(tmp_path):
 def test_a_folder_without_clips(tmp_path):
     with pytest.raises(ValueError, match="missing holds no clip or photograph"):
         find_sources([tmp_path / "missing"])
+
+
+def test_what_indices_cannot_name_is_refused(tmp_path):
+    write_clip(tmp_path / os.fsdecode(b"sch\xf6n.mp4"))
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        find_sources([tmp_path])
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path):
+    """Training without some of its clips would not be noticed."""
+    write_clip(tmp_path / "a.mp4")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    with obeying_permissions(), pytest.raises(ValueError, match="closed cannot be read: Perm"):
+        find_sources([tmp_path])
+    closed.chmod(0o700)
 
 
 def test_survey(tmp_path):

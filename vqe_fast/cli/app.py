@@ -15,13 +15,14 @@ from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
-from vqe_fast.cli.exit_codes import REFUSED, say_error
+from vqe_fast.cli.exit_codes import REFUSED, say_error, sentence_of
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted
 from vqe_fast.cli.models import models
 from vqe_fast.cli.pack import pack
 from vqe_fast.cli.prepare import prepare
+from vqe_fast.cli.standard_streams import prepare_streams
 from vqe_fast.cli.train import train
 
 app = typer.Typer(
@@ -67,12 +68,16 @@ def main() -> None:
     # OpenMP reads it when torch is imported: threads that spin while they wait for work take the
     # cores from the codecs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    prepare_streams()
     quit_when_interrupted()
     try:
         app()
     except OSError as error:
         if error.filename is not None:
-            raise
+            say_error(sentence_of(error))
+            sys.exit(REFUSED)
+        if type(error).__module__ != "builtins" or sys.stdout is None:
+            raise  # an error of FFmpeg that nobody has put into words
         say_error(f"standard output cannot be written: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
         sys.exit(REFUSED)

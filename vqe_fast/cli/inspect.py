@@ -12,7 +12,9 @@ from vqe_fast.cli.exit_codes import interruption, refusal
 
 
 def inspect(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="The video to look at.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The video to look at.", readable=False)
+    ],
     json: Annotated[
         Path | None,
         typer.Option(help="Write all that is known of each frame as JSON; - for stdout."),

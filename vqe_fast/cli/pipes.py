@@ -18,10 +18,16 @@ PIPE = Path("-")
 
 @contextmanager
 def readable(source: Path) -> Iterator[Path]:
-    """Yields ``source``, or for ``-`` a temporary file with all of standard input."""
+    """Yields ``source``, or for ``-`` a temporary file with all of standard input.
+
+    Raises:
+        VideoError: standard input is closed, or there is no room for it.
+    """
     if source != PIPE:
         yield source
         return
+    if sys.stdin is None:
+        raise VideoError("standard input is closed; give the name of a file, or send a video to it")
     with _stand_in("standard input") as path:
         try:
             with path.open("wb") as file:
@@ -58,6 +64,8 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
     if suffix not in FORMATS:
         names = ", ".join(each[1:] for each in FORMATS)
         raise VideoError(f"standard output has no suffix: give the --format, one of {names}")
+    if sys.stdout is None:
+        raise VideoError("standard output is closed; send it to a file or to a program")
     if sys.stdout.isatty():
         raise VideoError("standard output is a terminal; send it to a file or to a program")
     with _stand_in("standard output", suffix) as path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from vqe_fast._atomic_write import atomic_write
 from vqe_fast.cli.pipes import PIPE
@@ -20,11 +22,22 @@ def refuse_report(path: Path, target: Path) -> None:
     if path == PIPE:
         if target == PIPE:
             raise VideoError("standard output can take the video or the report, not both")
+        if sys.stdout is None:
+            raise VideoError("standard output is closed; give the report the name of a file")
         return
-    if path.is_dir():
+    if os.path.isdir(path):
         raise VideoError(f"the report {path} is a directory; give the name of a file")
-    if not path.absolute().parent.is_dir():
-        raise VideoError(f"there is no directory {path.parent} for the report; create it first")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, written as it is
+        return
+    try:
+        with TemporaryFile(dir=path.resolve().parent):
+            pass
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoError(
+            f"there is no directory {path.parent} for the report; create it first"
+        ) from error
+    except OSError as error:
+        raise VideoError(f"the report {path} cannot be written: {error.strerror}") from error
 
 
 def write_report(path: Path, content: object) -> None:

@@ -102,7 +102,7 @@ def compare_videos(
         Videos(paths, crop) as videos,
         draft.open("w", encoding="utf-8") as file,
     ):
-        page = Page(file, " | ".join(path.name for path in paths))
+        page = Page(file, " | ".join(footage.name for footage in videos.footage))
         figures = Figures(videos)
         wanted = _at_most(videos, start, frames)
         for moment, pictures in _encoded(videos, start, frames):

@@ -92,7 +92,7 @@ class Figures:
             "videos": [
                 {
                     "letter": each.letter,
-                    "name": each.path.name,
+                    "name": each.name,
                     "details": each.in_words,
                     "numbers": self._numbers[each.letter],
                 }

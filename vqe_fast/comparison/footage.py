@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,11 @@ class Footage:
     def is_damaged(self) -> bool:
         """Whether frames so far were lost, or decoded with errors."""
         return self._source.damaged_packets + self._source.damaged_frames > 0
+
+    @property
+    def name(self) -> str:
+        """Name of the file to be shown: with a sign in the place of bytes that are not UTF-8."""
+        return os.fsencode(self.path.name).decode("utf-8", "replace")
 
     @property
     def in_words(self) -> str:

@@ -145,7 +145,7 @@ def _sheet(videos: Videos, line: Line, profiles: list[Pixels]) -> Sheet:
     sheet.text(title, _MARGIN, _MARGIN)
     for index, (footage, profile) in enumerate(zip(videos.footage, profiles, strict=True)):
         top = _MARGIN + _LINE + index * tall
-        name = shortened(f"{footage.letter}  {footage.path.name}", room)
+        name = shortened(f"{footage.letter}  {footage.name}", room)
         sheet.text(name, _MARGIN, top + _LINE // 4, bold=True)
         sheet.picture(profile, _MARGIN, top + int(1.5 * _LINE))
     return sheet

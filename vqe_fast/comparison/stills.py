@@ -140,7 +140,7 @@ def _still(videos: Videos, moment: tuple[Shown, ...], crop: Crop | None) -> _Sti
     labels = []
     for footage, each, quality in zip(videos.footage, moment, of_each, strict=True):
         coding = None if footage is videos.reference else footage.coding(each)
-        name = f"{footage.letter}  {footage.path.name}"
+        name = f"{footage.letter}  {footage.name}"
         labels.append(_label(name, quality, coding, width))
     return _Still(title, shown.number, pictures, labels, (*busiest_box(change, *box), *box))
 

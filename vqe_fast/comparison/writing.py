@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,10 @@ def drafted(target: Path, sources: Iterable[Path]) -> Iterator[Path]:
     Raises:
         VideoError: the file cannot be written, or is one of ``sources``.
     """
-    if target.is_dir():
+    if os.path.isdir(target):
         raise VideoError(f"{target} is a directory; give the name of a file")
     for source in sources:
-        if target.exists() and source.exists() and target.samefile(source):
+        if os.path.exists(target) and os.path.exists(source) and target.samefile(source):
             raise VideoError(f"{target} is one of the videos; give another name to write to")
     try:
         with atomic_write(target) as draft:

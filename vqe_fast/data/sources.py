@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -175,7 +176,7 @@ def find_sources(
         seed: of the moves.
 
     Raises:
-        ValueError: a folder holds none, or does not exist.
+        ValueError: a folder holds none or cannot be read, or a name is not UTF-8.
     """
     sources: list[Source] = []
     for folder in folders:
@@ -205,12 +206,21 @@ def file_checksum(path: Path) -> str:
 
 
 def _paths(folder: Path, images: Images) -> list[Path]:
-    everything = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    everything = [folder] if folder.is_file() else sorted(_files_below(folder))
     videos = [path for path in everything if path.suffix.lower() in VIDEO_SUFFIXES]
     stills = [path for path in everything if _still(path)]
     if images == "frames" and not folder.is_file():
         stills = sorted({path.parent for path in stills})
     return sorted(path for path in videos if path.is_file()) + stills
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    def cannot(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise ValueError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+    for here, _, names in os.walk(folder, onerror=cannot):
+        yield from (Path(here, name) for name in names)
 
 
 def _still(path: Path) -> bool:
@@ -223,7 +233,10 @@ def _raw(path: Path) -> bool:
 
 def _name(path: Path, folder: Path) -> str:
     place = path.relative_to(folder) if path != folder else Path(path.name)
-    return (place if path.is_dir() else place.with_suffix("")).as_posix()
+    name = (place if path.is_dir() else place.with_suffix("")).as_posix()
+    if any("\udc80" <= each <= "\udcff" for each in name):
+        raise ValueError(f"the name of {path} is not UTF-8, as indices and tables are; rename it")
+    return name
 
 
 def _unique(sources: Sequence[Source]) -> list[Source]:

@@ -139,6 +139,8 @@ def _write_json(
 @contextmanager
 def _written(target: Path, source: Path) -> Iterator[TextIO]:
     if target == STDOUT:
+        if sys.stdout is None:
+            raise CannotInspect("standard output is closed; give the JSON the name of a file")
         yield sys.stdout
         return
     with writing(target, source) as draft, draft.open("w", encoding="utf-8") as text:

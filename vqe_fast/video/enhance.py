@@ -156,11 +156,12 @@ def _no_progress(done: int, total: int | None) -> None:
 def _check_paths(source: Path, target: Path, overwrite: bool) -> None:
     if os.path.isdir(target):
         raise VideoError(f"{target} is a directory; give the name of the file to write")
-    if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
-        raise VideoError(f"there is no directory {target.parent}; create it first")
     try:
+        os.stat(os.path.dirname(os.path.realpath(target)))
         os.stat(target)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
+            raise VideoError(f"there is no directory {target.parent}; create it first") from error
         return
     except OSError as error:
         raise VideoError(f"{target} cannot be written: {error.strerror}") from error

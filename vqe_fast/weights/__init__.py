@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import stat
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -56,6 +58,17 @@ def load_shipped(model: nn.Module, name: str) -> None:
         load_weights(model, path)
 
 
+def _refuse_missing(path: Path) -> None:
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_file = False
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read: {error.strerror}") from error
+    if not is_file:
+        raise WeightsError(f"there is no weights file {path}")
+
+
 def read_checkpoint(path: str | Path) -> object:
     """Loads a file of ``torch.save``, tensors and plain containers only.
 
@@ -63,8 +76,7 @@ def read_checkpoint(path: str | Path) -> object:
         WeightsError: the file is missing or unreadable.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
+    _refuse_missing(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
@@ -81,8 +93,7 @@ def metadata_of(path: str | Path) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
+    _refuse_missing(path)
     try:
         with safe_open(path, "pt") as file:
             about: dict[str, str] = file.metadata() or {}
@@ -120,8 +131,7 @@ def load_weights(model: nn.Module, path: str | Path, *, partial: bool = False) -
     from safetensors.torch import load_file
 
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
+    _refuse_missing(path)
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:

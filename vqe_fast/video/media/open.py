@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
@@ -38,12 +39,7 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
         VideoError: missing, or not a video.
     """
     if isinstance(source, Path):
-        if not os.path.exists(source):
-            raise VideoError(f"there is no file {source}; check the name")
-        if not os.path.isfile(source):
-            raise VideoError(f"{source} is not a file; give the path of one video file")
-        if os.path.getsize(source) == 0:
-            raise VideoError(f"{source} is empty; get a complete copy of it")
+        _refuse_unopenable(source)
     target = f"file:{source}" if isinstance(source, Path) else source
     try:
         return av.open(
@@ -59,6 +55,19 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
         ) from error
     except av.error.FFmpegError as error:
         raise VideoError(f"{name_of(source)} cannot be opened: {error.strerror}") from error
+
+
+def _refuse_unopenable(path: Path) -> None:
+    try:
+        facts = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoError(f"there is no file {path}; check the name") from error
+    except OSError as error:
+        raise VideoError(f"{path} cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(facts.st_mode):
+        raise VideoError(f"{path} is not a file; give the path of one video file")
+    if facts.st_size == 0:
+        raise VideoError(f"{path} is empty; get a complete copy of it")
 
 
 def name_of(source: VideoInput) -> str:

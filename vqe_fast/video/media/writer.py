@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -16,6 +15,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from vqe_fast._atomic_write import draft_name
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import (
@@ -73,7 +73,7 @@ class VideoWriter:
         copies = streams_to_copy(source, target)
         self.not_kept = tuple(streams_left_out(source, copies))
         copied = {copy.stream.index: copy for copy in copies}
-        self._partial = _partial_name(target, folder or target.parent)
+        self._partial = (folder or target.parent) / draft_name(target)
         self._output: OutputContainer = av.open(
             str(self._partial),
             "w",
@@ -233,8 +233,5 @@ class VideoWriter:
     def _discard(self) -> None:
         with suppress(av.error.FFmpegError):  # its trailer: the file goes anyway
             self._output.close()
-        self._partial.unlink(missing_ok=True)
-
-
-def _partial_name(target: Path, folder: Path) -> Path:
-    return folder / f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}"
+        if os.path.lexists(self._partial):  # a disk that cannot be written refuses even in vain
+            self._partial.unlink()

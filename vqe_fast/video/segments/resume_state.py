@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vqe_fast._atomic_write import NAME_BYTES, shortened
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.report import Outcome, read_outcome
 from vqe_fast.video.segments.packet_file import PartFacts, checksum
@@ -180,7 +182,7 @@ class PartsFolder:
 def is_complete(target: Path) -> bool:
     """Whether ``target`` has been joined from the parts that its folder still holds."""
     folder = PartsFolder(parts_path(target))
-    state = folder.load() if target.exists() else None
+    state = folder.load() if os.path.exists(target) else None
     joined = None if state is None else state.joined
     return joined is not None and joined.inode == target.stat().st_ino
 
@@ -188,7 +190,12 @@ def is_complete(target: Path) -> bool:
 def parts_path(target: Path) -> Path:
     """The folder that belongs to the output ``target``."""
     target = target.resolve()
-    return target.with_name(f"{target.name}.parts")
+    name = f"{target.name}.parts"
+    if len(os.fsencode(name)) > NAME_BYTES:
+        mark = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
+        end = f".{mark}.parts"
+        name = shortened(target.name, NAME_BYTES - len(end)) + end
+    return target.with_name(name)
 
 
 @contextmanager

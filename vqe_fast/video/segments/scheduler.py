@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def refuse_leftovers(target: Path, resume: bool) -> None:
         VideoError: one did.
     """
     path = parts_path(target)
-    if path.exists() and not resume:
+    if os.path.exists(path) and not resume:
         raise VideoError(
             f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
             "the folder to start anew"
