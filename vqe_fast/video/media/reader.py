@@ -21,6 +21,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.hwaccel import open_on_device
+from vqe_fast.video.media.decoder import PictureDecoder
 from vqe_fast.video.media.open import (
     DECODER_OPTIONS,
     is_picture,
@@ -77,6 +78,7 @@ class VideoReader:
             self._stream.codec_context.thread_type = "AUTO"
             self._stream.codec_context.thread_count = self._threads = threads
             self._timeline = Timeline()
+            self._decoder = PictureDecoder(self._container, self._stream)
             self._sent = 0
             self._stream.codec_context.options = dict(DECODER_OPTIONS)
             self._last_pts: int | None = None
@@ -206,6 +208,7 @@ class VideoReader:
         except av.error.FFmpegError:
             return False
         self._ahead.clear()
+        self._decoder = PictureDecoder(self._container, self._stream)
         self._last_pts, self._sent, self._decoded = None, 0, 0
         self.entry = self._entry_pts = None
         self._sought = ticks
@@ -273,10 +276,11 @@ class VideoReader:
             self.damaged_packets += self._span[1] is None
 
     def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:
+        pts = None if packet is None else packet.pts
         try:
-            frames = self._stream.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.error.FFmpegError:
-            self.damaged_packets += self._counts(None if packet is None else packet.pts)
+            self.damaged_packets += self._counts(pts)
             return
         for frame in frames:
             if self._sought is not None and not self._is_entered(frame):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -12,16 +11,22 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vqe_fast.video.media.decoder import PictureDecoder
 from vqe_fast.video.media.open import VideoInput, read_packets
 
 
-@dataclass(frozen=True)
 class VideoPackets:
-    """A video stream, and its packets in decoding order."""
+    """A video stream, and its packets in decoding order.
 
-    container: InputContainer
-    stream: VideoStream
-    source: VideoInput
+    Args:
+        container: the opened file.
+        stream: the stream of it to read.
+        source: its name in messages.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, source: VideoInput) -> None:
+        self.container, self.stream, self.source = container, stream, source
+        self._decoder = PictureDecoder(container, stream)
 
     def __iter__(self) -> Iterator[Packet[Any]]:
         for packet in read_packets(self.container, self.source, self.stream):
@@ -34,7 +39,7 @@ class VideoPackets:
         There are none where the packet is damaged.
         """
         try:
-            return self.stream.decode(packet)
+            return self._decoder.decode(packet)
         except av.error.FFmpegError:
             return []
 
