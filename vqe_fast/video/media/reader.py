@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
-from vqe_fast.video.media.hwaccel import open_on_device
 from vqe_fast.video.media.decoder import PictureDecoder
+from vqe_fast.video.media.hwaccel import open_on_device
 from vqe_fast.video.media.open import (
     DECODER_OPTIONS,
     is_picture,
