@@ -18,6 +18,7 @@ from support.media import add_extras, damage_packet, png, read_frames, read_pack
 from support.modules import LUMA_SPEC, Pointwise, brighter
 from vqe_fast.video import enhance_video
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.tags import content_tags
 
 
 def assert_same_frames(actual, expected):
@@ -261,11 +262,11 @@ def test_everything_else_in_a_matroska_file_is_kept(tmp_path):
     """Second tracks, subtitles, fonts, cover art, chapters and tags dropped on the way."""
     source = write_clip(tmp_path / "in.mkv", audio=("aac", "pcm_s16le"), prepare=add_extras)
     target = tmp_path / "out.mkv"
-    enhance_video(source, target, Pointwise())
+    enhance_video(source, target, Pointwise(), tag=False)
     for kind in ("audio", "subtitle"):
         assert read_packets(target, kind) == read_packets(source, kind)
     with av.open(str(source)) as before, av.open(str(target)) as after:
-        assert after.metadata == before.metadata
+        assert content_tags(after.metadata) == content_tags(before.metadata) != {}
         assert after.chapters() == before.chapters()
         assert len(after.chapters()) == 2
         assert [s.type for s in after.streams] == [s.type for s in before.streams]

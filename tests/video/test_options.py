@@ -36,7 +36,9 @@ def test_the_command_line_has_them_all():
     known = {each.name: each for each in get_command(app).commands["enhance"].params}
     for _, each, about in all_options():
         given = known[each.name]
-        assert given.opts == [f"--{each.name.replace('_', '-')}"] and given.help == about.help
+        name = each.name.replace("_", "-")
+        assert given.opts == [f"--{name}"] and given.help == about.help
+        assert given.secondary_opts == ([f"--no-{name}"] if each.default is True else [])
         assert given.default == (None if about.cli_type is not None else each.default)
 
 
@@ -53,7 +55,7 @@ def test_an_unknown_option(tmp_path):
 def test_what_decides_frames():
     told = asked_for(ModelOptions(tile=64), EncodeOptions(), SegmentOptions(), decide_frames=True)
     assert told["tile"] == 64 and told["codec"] == "libx264"
-    assert set(NAMES) - set(told) == {"weights", "max_memory", "workers", "resume"}
+    assert set(NAMES) - set(told) == {"weights", "max_memory", "workers", "resume", "tag"}
 
 
 def test_the_report_has_what_was_asked_for(tmp_path):

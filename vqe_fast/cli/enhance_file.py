@@ -67,6 +67,11 @@ def enhance_one(
 def remarks(report: EnhanceReport) -> list[str]:
     """Warnings of a report, printed even with ``--quiet``: what got lost, what was damaged."""
     said = []
+    if report.enhanced_before is not None:
+        said.append(
+            f"{report.source} was enhanced before ({report.enhanced_before}): enhancing twice is "
+            "seldom wanted"
+        )
     if report.not_kept:
         said.append(f"not kept of {report.source}: {', '.join(report.not_kept)}")
     spared = report.applied.get("none", 0)

@@ -29,7 +29,7 @@ def _parameters() -> Iterator[inspect.Parameter]:
     for group, each, about in all_options():
         name = f"--{each.name.replace('_', '-')}"
         told = typer.Option(
-            name,
+            f"{name}/--no-{name.removeprefix('--')}" if each.default is True else name,
             help=about.help,
             min=about.least,
             max=about.most,

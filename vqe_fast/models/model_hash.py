@@ -43,12 +43,32 @@ def model_hash(model: nn.Module) -> str:
         own = {key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE}
         for part in _value(own, frozenset()):
             digest.update(part)
+    for part in _weights(model):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def weights_hash(model: nn.Module) -> str | None:
+    """SHA-256 of a model's weights alone: names, dtypes, shapes and values, buffers too.
+
+    Args:
+        model: any module.
+
+    Returns:
+        64 hexadecimal digits, the same in every process and version; None if there are no weights.
+    """
+    digest, is_empty = hashlib.sha256(), True
+    for part in _weights(model):
+        digest.update(part)
+        is_empty = False
+    return None if is_empty else digest.hexdigest()
+
+
+def _weights(model: nn.Module) -> Iterator[bytes]:
     named = [*model.named_parameters(), *model.named_buffers()]
     for name, tensor in sorted(named, key=lambda each: each[0]):
-        digest.update(f"tensor {name}\n".encode())
-        for part in _tensor(tensor):
-            digest.update(part)
-    return digest.hexdigest()
+        yield f"tensor {name}\n".encode()
+        yield from _tensor(tensor)
 
 
 def _class(kind: type) -> Iterator[bytes]:

@@ -10,9 +10,12 @@ from typing import Any
 
 from torch import nn
 
+from vqe_fast.models.model_hash import weights_hash
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
+from vqe_fast.video.media.compatibility import refuse_misfits
+from vqe_fast.video.media.enhanced_tag import find_tag
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.side_data import not_kept
 from vqe_fast.video.media.trim import first_frames
@@ -21,7 +24,7 @@ from vqe_fast.video.options import asked_for, count_of_frames, parse_options, wi
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.quality import DEFAULT_MODEL
-from vqe_fast.video.report import EnhanceReport, Outcome
+from vqe_fast.video.report import EnhanceReport, Outcome, versions
 from vqe_fast.video.segments.resume_state import is_complete
 from vqe_fast.video.segments.scheduler import (
     SegmentedOutcome,
@@ -86,6 +89,7 @@ def enhance_video(
     session = EnhanceSession(source, target.resolve(), chosen, encode)
     with session.open() as video:
         facts, settings = video.facts, session.settings(video)
+        enhanced_before = find_tag(video.container, video.video_stream)
         if segments.is_asked_for:
             result = enhance_segmented(session, segments, progress or _no_progress)
         else:
@@ -109,6 +113,11 @@ def enhance_video(
         crf=settings.crf,
         preset=settings.preset_for(facts.pixel_format),
         options=asked_for(chosen, encode, segments),
+        source_bytes=source.stat().st_size,
+        target_bytes=target.stat().st_size,
+        weights=weights_hash(session.network),
+        versions=versions(),
+        enhanced_before=enhanced_before,
     )
 
 
@@ -116,13 +125,15 @@ def _enhance_in_one_pass(
     session: EnhanceSession, video: VideoReader, limit: int | None, progress: Progress | None
 ) -> Outcome:
     session.view(video)  # refuses what no temporary file need be made for
-    settings = session.settings(video)
+    settings, all_of_it = session.settings(video), limit is None
+    refuse_misfits(session.target, video, settings)
+    reset_peak(session.device)
+    enhancer = session.enhancer(video)
+    tag = session.tag(video, enhancer.precision)
     with (
-        VideoWriter(session.target, video, settings, with_chapters=limit is None) as writer,
+        VideoWriter(session.target, video, settings, with_chapters=all_of_it, tag=tag) as writer,
         session.qp_provider() as qps,
     ):
-        reset_peak(session.device)
-        enhancer = session.enhancer(video)
         analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
         facts = video.facts
         items = video.items()

@@ -215,6 +215,16 @@ class EncodeOptions:
             shown_default="INPUT's",
         ),
     )
+    tag: bool = field(
+        default=True,
+        metadata=_about(
+            "write into the output's tags by what and how it was enhanced: ``ENHANCED_BY`` in "
+            "Matroska and WebM, the program that made the file in MP4, the name of the encoder in "
+            "QuickTime, which is cut after 31 characters.",
+            "Say in OUTPUT's tags how it was enhanced.",
+            decides_frames=False,
+        ),
+    )
 
 
 @dataclass(frozen=True)

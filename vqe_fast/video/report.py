@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import av
+import torch
+
+from vqe_fast._version import __version__
 from vqe_fast.video.inference.strength import Applied
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.qp.provider import QPProvider, QPSource
@@ -117,6 +121,12 @@ class EnhanceReport(Outcome):
         crf: its constant rate factor; None for a lossless encoder.
         preset: its preset or profile; None for the encoder's own choice.
         options: all options as they were asked for, see :mod:`vqe_fast.video.options`.
+        source_bytes: size of the file read.
+        target_bytes: size of the file written.
+        weights: SHA-256 of the model's weights, of which the output's tag has the first digits;
+            None for a model that has none.
+        versions: of this package, PyTorch, PyAV, and FFmpeg's libraries.
+        enhanced_before: the tag of a source that was enhanced already, or None.
     """
 
     source: str
@@ -135,6 +145,11 @@ class EnhanceReport(Outcome):
     crf: int | None
     preset: str | None
     options: dict[str, Any]
+    source_bytes: int
+    target_bytes: int
+    weights: str | None
+    versions: dict[str, str]
+    enhanced_before: str | None
 
     @property
     def is_damaged(self) -> bool:
@@ -150,6 +165,14 @@ class EnhanceReport(Outcome):
         """All fields and ``fps``, ready for JSON."""
         names = {"source": self.source, "target": self.target}
         return names | super().to_dict() | {"fps": self.fps}
+
+
+def versions() -> dict[str, str]:
+    """The versions of what makes an output: this package, PyTorch, PyAV, FFmpeg's libraries."""
+    libraries = {
+        name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())
+    }
+    return {"vqe_fast": __version__, "torch": torch.__version__, "av": av.__version__} | libraries
 
 
 def read_outcome(fields: Mapping[str, Any]) -> Outcome:

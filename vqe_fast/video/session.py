@@ -13,17 +13,20 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from vqe_fast._version import __version__
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import codec_code
+from vqe_fast.models.model_hash import weights_hash
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View, view_for
 from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.frame_coding import FrameCoding
-from vqe_fast.video.inference.load import find_model, pick_device
+from vqe_fast.video.inference.load import find_model, model_name, pick_device
 from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.interlacing import field_coding, works_on_fields
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.enhanced_tag import PROGRAM
 from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.options import EncodeOptions, ModelOptions
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
@@ -32,6 +35,8 @@ from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.provider import QPProvider
 from vqe_fast.weights import shipped_strengths
+
+_SHOWN_DIGITS = 12  # of the weights' hash
 
 
 class EnhanceSession:
@@ -121,6 +126,22 @@ class EnhanceSession:
         """
         chosen = EncoderSettings.choose(self.encode, video.facts.codec)
         return replace(chosen, threads=self.encoder_threads)
+
+    def tag(self, video: VideoReader, precision: str) -> str | None:
+        """The tag that says by what and how the output was enhanced; None if it is not wanted.
+
+        Args:
+            video: as :meth:`open` gave it.
+            precision: of the model's weights.
+        """
+        if not self.encode.tag:
+            return None
+        settings, weights = self.settings(video), weights_hash(self.network)
+        model = f"model {model_name(self.model.model)}"
+        if weights is not None:
+            model += f" (weights {weights[:_SHOWN_DIGITS]})"
+        encoder = settings.in_words(video.facts.pixel_format)
+        return f"{PROGRAM} {__version__}, {model}, {precision}, {encoder}"
 
     def view(self, video: VideoReader) -> View:
         """The model's view of the frames of ``video``, which :meth:`open` gave.

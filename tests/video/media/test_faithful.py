@@ -106,7 +106,7 @@ def assert_same_file(target, source):
 def described(container):
     """Tags of the file and of its streams, without those that muxers and encoders write."""
     written = {"encoder", "ENCODER", "DURATION", "vendor_id", "compatible_brands", "minor_version"}
-    written |= {"major_brand", "handler_name"}
+    written |= {"major_brand", "handler_name", "ENHANCED_BY"}
     return [
         {k: v for k, v in container.metadata.items() if k not in written},
         *(

@@ -80,6 +80,14 @@ class EncoderSettings:
         """The preset to open the encoder with for such frames; None for its own choice."""
         return self.preset or ENCODERS[self.codec].profile_for(pixel_format)
 
+    def in_words(self, pixel_format: str) -> str:
+        """Encoder, rate factor and preset for such frames, as ``libx264 crf 18 preset slow``."""
+        words = [self.codec]
+        for name, value in (("crf", self.crf), ("preset", self.preset_for(pixel_format))):
+            if value is not None:
+                words += [name, str(value)]
+        return " ".join(words)
+
     def options(self, pixel_format: str, hdr: StaticHDR) -> dict[str, str]:
         """The options to open the encoder with for such frames, HDR metadata among them."""
         encoder = ENCODERS[self.codec]

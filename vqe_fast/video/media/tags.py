@@ -7,6 +7,7 @@ _ABOUT_THE_OLD_FILE = {
     "minor_version",
     "compatible_brands",
     "encoder",
+    "encoding_tool",
     "vendor_id",
     "duration",
 }

@@ -25,6 +25,7 @@ from vqe_fast.video.media.containers import (
     streams_to_copy,
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.enhanced_tag import write_tag
 from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
@@ -51,6 +52,7 @@ class VideoWriter:
         settings: EncoderSettings,
         *,
         with_chapters: bool,
+        tag: str | None = None,
         folder: Path | None = None,
     ) -> None:
         """Opens the file and the encoder and writes the header.
@@ -60,6 +62,7 @@ class VideoWriter:
             source: where facts, metadata and the other streams come from.
             settings: the encoder.
             with_chapters: copy the chapters, which only fit a video of full length.
+            tag: by what and how the video is enhanced; None to write nothing of it.
             folder: for the temporary file, on the same disk; None for that of the target.
 
         Raises:
@@ -97,6 +100,8 @@ class VideoWriter:
                         self._copiers[stream.index] = PacketCopier(copy)
                         self._aspects.append(getattr(stream, "sample_aspect_ratio", None))
             self._output.metadata.update(content_tags(source.container.metadata))
+            if tag is not None:
+                write_tag(self._output, self._video, tag)
             if with_chapters:
                 self._output.set_chapters(source.container.chapters())
             with self._reporting_writes():

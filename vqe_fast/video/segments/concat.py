@@ -26,8 +26,15 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
     parts = [part for part in state.parts if part is not None]
     with session.open() as video:
         _refuse_gaps(video, parts)
-        settings, target = session.settings(video), session.target
-        with VideoWriter(target, video, settings, with_chapters=True, folder=folder.path) as writer:
+        settings, precision = session.settings(video), parts[0].outcome.precision
+        with VideoWriter(
+            session.target,
+            video,
+            settings,
+            with_chapters=True,
+            tag=session.tag(video, precision),
+            folder=folder.path,
+        ) as writer:
             if any(part.facts.parameter_sets != writer.parameter_sets for part in parts):
                 raise VideoError(
                     f"{settings.codec} gave its streams different headers, as it may in another "
