@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -252,7 +253,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted(tmp_path, number):
     """Exit code 130, no file under the final name, no temporary file, no traceback."""
     clip = write_clip(tmp_path / "in.mkv", frames=200, size=(32, 32))
@@ -272,29 +273,51 @@ def test_interrupted(tmp_path, number):
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (out, err.count("\n")) == ("", 1)
-    assert "interrupted" in err
+    assert "out.mp4 was not written; --segment-seconds 30 keeps finished parts" in err
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_the_terminal_is_closed(tmp_path):
+    """Nobody can be told any more; the temporary file goes all the same."""
+    clip = write_clip(tmp_path / "in.mkv", frames=200, size=(32, 32))
+    nothing = tmp_path / "nothing.safetensors"
+    save_file({}, nothing)
+    command = [sys.executable, "-P", "-c", SLOW, "enhance", clip, tmp_path / "out.mp4"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], [*map(str, command), "--model", "slow", "--weights", str(nothing)])
+    seen = b""
+    while b"/200" not in seen:
+        seen += os.read(terminal, 4096)
+    assert len(list(tmp_path.iterdir())) == 3
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert sorted(tmp_path.iterdir()) == [clip, nothing]
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def test_signal_handlers_are_put_back(clip, tmp_path, weights):
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in SIGNALS]
     enhance(clip, tmp_path / "out.mp4", weights)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
 
 
-def test_an_ignored_signal_stays_ignored(clip, tmp_path, weights, monkeypatch):
-    """Shells make background jobs ignore Ctrl-C, which is meant for the foreground."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(clip, tmp_path, weights, monkeypatch, number):
+    """Shells make background jobs ignore Ctrl-C; nohup ignores the end of the terminal."""
+    before = signal.signal(number, signal.SIG_IGN)
 
     def signalled(self, steps):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return iter(steps)
 
     monkeypatch.setattr(Enhancer, "__call__", signalled)
     try:
         assert enhance(clip, tmp_path / "out.mp4", weights).exit_code == 0
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

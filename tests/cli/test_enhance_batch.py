@@ -149,7 +149,8 @@ def test_interrupted_and_resumed(archive, tmp_path, monkeypatch):
     result = run(archive, target, *options)
     assert result.exit_code == 130
     assert "a.mkv" in result.stdout and "first.mp4" not in result.stdout
-    assert result.stderr == f"vqe-fast: interrupted, {target} lacks files; go on with --resume\n"
+    hint = "the same command with --resume goes on"
+    assert result.stderr == f"vqe-fast: interrupted, {target} lacks files; {hint}\n"
     parts = target / "c.mkv.parts"
     assert parts.is_dir() and files_in(target)[0] == "a.mkv"
     again = run(archive, target, "--resume", *options)

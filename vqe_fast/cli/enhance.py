@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,22 +76,21 @@ def enhance(
     from vqe_fast.cli.batch_inputs import is_several
     from vqe_fast.cli.enhance_batch import enhance_several
     from vqe_fast.cli.enhance_file import enhance_one
+    from vqe_fast.cli.going_on import after_one, after_several
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.video import VideoError
-    from vqe_fast.video.segments.resume_state import parts_path
     from vqe_fast.weights import WeightsError
 
     target = Path(output)
     is_one = not is_several(sources, output)
 
+    options |= {"frames": frames, "overwrite": overwrite}
+
     def left() -> str:
-        rest = "; go on with --resume" if os.path.exists(parts_path(target)) else ""
-        state = f"was not written{rest}" if is_one else "lacks files; go on with --resume"
-        return f"interrupted, {target} {state}"
+        return after_one(sources[0], target, options) if is_one else after_several(target, options)
 
     with interruption(left), refusal(VideoError, WeightsError):
         options["model"] = _chosen(options["model"], quality, options["weights"])
-        options |= {"frames": frames, "overwrite": overwrite}
         if report is not None:
             refuse_report(report, target)
         if is_one:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -18,12 +18,13 @@ GOES_ON = "interrupted; run it again and it goes on"
 
 def say_error(text: str) -> None:
     """Prints a sentence on standard error, with the program's name before it."""
-    typer.echo(f"vqe-fast: {text}", err=True)
+    with suppress(OSError):  # the terminal is gone: there is nobody to tell, but the exit code
+        typer.echo(f"vqe-fast: {text}", err=True)
 
 
 @contextmanager
 def interruption(text: str | Callable[[], str]) -> Iterator[None]:
-    """Ends the command when Ctrl-C or SIGTERM interrupts what is inside.
+    """Ends the command when Ctrl-C, SIGTERM or SIGHUP interrupts what is inside.
 
     Args:
         text: what to say then, or what finds that out.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, for commands that take long."""
+"""Ctrl-C, SIGTERM, and the SIGHUP of a terminal that is closed, for commands that take long."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ INTERRUPTED = 130
 
 
 def quit_when_interrupted() -> None:
-    """Lets Ctrl-C and SIGTERM end the program at once, while there is nothing to tidy up.
+    """Lets Ctrl-C, SIGTERM and SIGHUP end the program at once, while there is nothing to tidy up.
 
     That is while it imports: an exception in the midst of torch ends in another one.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
-        os.write(2, b"vqe-fast: interrupted\n")
-        os._exit(INTERRUPTED)
+        try:
+            os.write(2, b"vqe-fast: interrupted\n")
+        finally:  # also where the terminal is gone
+            os._exit(INTERRUPTED)
 
     for each in _heeded():
         signal.signal(each, leave)
@@ -28,9 +30,10 @@ def quit_when_interrupted() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into one KeyboardInterrupt; while that is handled, no second.
+    """Turns Ctrl-C, SIGTERM, SIGHUP into one KeyboardInterrupt; while that is handled, no second.
 
-    A signal that the caller had ignored, as shells do for background jobs, stays ignored.
+    A signal that the caller had ignored, as shells do for background jobs and ``nohup`` does, stays
+    ignored.
     """
     signals = _heeded()
 
@@ -51,6 +54,6 @@ def _heeded() -> list[signal.Signals]:
     """The signals that the caller has not ignored."""
     return [
         each
-        for each in (signal.SIGINT, signal.SIGTERM)
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(each) is not signal.SIG_IGN
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -53,4 +53,5 @@ def progress_bar(
     try:
         yield show
     finally:
-        bar.stop()
+        with suppress(OSError):  # the terminal is gone
+            bar.stop()

@@ -64,10 +64,11 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, session, threads), daemon=True
         )
-        # Ctrl-C goes to all processes of a terminal; these leave it to the one that started them.
+        # Ctrl-C goes to all processes of a terminal, and so does the end of the terminal itself;
+        # these leave it to the one that started them.
         # Python starts its tracker of resources with the first of them, and unblocks signals then.
         resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             self.process.start()
         finally:

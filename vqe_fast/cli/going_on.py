@@ -1,0 +1,49 @@
+"""What an interrupted enhancement leaves, and how to go on with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vqe_fast.cli.pipes import PIPE
+from vqe_fast.video.segments.resume_state import parts_path
+
+
+def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
+    """The sentence after an interruption of the enhancement of one file.
+
+    Args:
+        source: the file that was read, or ``-``.
+        target: the file that was to be written, or ``-``.
+        options: of :func:`vqe_fast.video.enhance_video`.
+    """
+    if PIPE in (source, target):
+        return f"interrupted, {target} was not written"
+    if os.path.exists(parts_path(target)):
+        return (
+            f"interrupted, {parts_path(target).name} holds what is finished; "
+            f"the same command {_again(options)}"
+        )
+    if options["segment_seconds"] is not None or options["workers"] != 1 or options["resume"]:
+        return f"interrupted, {target} was not written, as no segment of it was finished yet"
+    hint = "; --segment-seconds 30 keeps finished parts, for --resume to go on with"
+    return f"interrupted, {target} was not written{hint if _can_resume(options) else ''}"
+
+
+def after_several(target: Path, options: Mapping[str, Any]) -> str:
+    """The sentence after an interruption of the enhancement of several files into ``target``."""
+    if not _can_resume(options):
+        return f"interrupted, {target} lacks files"
+    anew = ", without --overwrite" if options["overwrite"] else ""  # which does them all again
+    return f"interrupted, {target} lacks files; the same command {_again(options)}{anew}"
+
+
+def _again(options: Mapping[str, Any]) -> str:
+    return "goes on" if options["resume"] else "with --resume goes on"
+
+
+def _can_resume(options: Mapping[str, Any]) -> bool:
+    """Whether the run could be one in segments."""
+    return options["frames"] is None
