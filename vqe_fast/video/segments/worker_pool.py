@@ -200,7 +200,7 @@ def worker_devices(device: str, workers: int) -> list[str]:
 def _pickled(session: EnhanceSession) -> bytes:
     try:
         return pickle.dumps(session)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise VideoError(
             f"the model {type(session.model.model).__name__} cannot be sent to workers ({error}); "
             "give the name of a registered one, or enhance without workers"
