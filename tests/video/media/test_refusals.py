@@ -207,7 +207,7 @@ class TestTarget:
 
     def test_webm_takes_opus_and_vorbis_only(self, tmp_path):
         source = write_clip(tmp_path / "in.mp4", audio=("aac",))
-        words = ("stream 1", "aac", "write to .mp4 or .mov or .mkv")
+        words = ("stream 1", "aac", "write to .mp4 or .mkv instead")
         assert_refused(source, tmp_path / "out.webm", *words, codec="libvpx-vp9")
 
     def test_chroma_siting_would_be_lost(self, tmp_path):
@@ -219,7 +219,7 @@ class TestTarget:
             ),
         )
         for codec in ("ffv1", "libvpx-vp9"):
-            words = (codec, "siting", "topleft", "write to .mkv")
+            words = (codec, "siting", "topleft", ".mkv, or choose libx264 or libx265 or libsvtav1")
             assert_refused(source, tmp_path / "out.mp4", *words, codec=codec)
 
 

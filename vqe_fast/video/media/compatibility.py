@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-from av.video.reformatter import ColorRange
-
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.media.containers import format_of
+from vqe_fast.video.media.containers import FORMATS, format_of, streams_to_copy
 from vqe_fast.video.media.encoder_settings import EncoderSettings, formats_of
-from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE, Encoder
+from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
 from vqe_fast.video.media.stream_info import VideoFacts
-
-_USUAL_SITING = ("left", "unspecified")
-_LOSES_SITING = (
-    (".mp4", "libvpx-vp9"),
-    (".mp4", "ffv1"),
-    (".mov", "prores_ks"),
-    (".mov", "dnxhd"),
-)
+from vqe_fast.video.media.trial import lost_tags
 
 
 def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
@@ -30,54 +21,66 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
     Raises:
         VideoError: it cannot; the text says what can.
     """
-    facts, codec = source.facts, settings.codec
     format_of(target)
-    suffix, encoder = target.suffix.lower(), ENCODERS[codec]
-
-    def those(can: Callable[[Encoder], bool]) -> str:
-        """The encoders that can what is needed, of those that take such frames."""
-        pixel_format = facts.pixel_format
-        return " or ".join(
-            name for name, e in SOFTWARE.items() if can(e) and pixel_format in formats_of(name)
-        )
-
-    if suffix not in encoder.suffixes:
-        raise VideoError(
-            f"{suffix} does not hold {codec} video; write to {' or '.join(encoder.suffixes)}, "
-            f"or choose {those(lambda e: suffix in e.suffixes)}"
-        )
-    if facts.chroma_location not in _USUAL_SITING and _loses_siting(suffix, codec):
-        raise VideoError(
-            f"{codec} in {suffix} would lose the siting of the source's chroma samples "
-            f"({facts.chroma_location}); write to .mkv instead"
-        )
-    if facts.hdr and encoder.hdr is None:
-        raise VideoError(
-            f"{codec} would lose the source's HDR metadata (mastering display, light level); "
-            f"choose {those(lambda e: e.hdr is not None)}"
-        )
-    if facts.scan != "progressive" and not encoder.interlaced:
-        raise VideoError(
-            f"{codec} does not code interlaced video; choose {those(lambda e: e.interlaced)}"
-        )
-    _refuse_lost_colors(facts, settings)
     _refuse_unshowable(source)
+    suffix = target.suffix.lower()
+    problem = _misfit(suffix, source.facts, settings)
+    if problem is not None:
+        raise VideoError(f"{problem}; {_way_out(suffix, source, settings)}")
 
 
-def _refuse_lost_colors(facts: VideoFacts, settings: EncoderSettings) -> None:
-    """Refuses colours that the encoder's stream would tell wrongly."""
+def fits(suffix: str, source: VideoReader, settings: EncoderSettings) -> bool:
+    """Whether a container, by its suffix, and an encoder keep all of the video of ``source``."""
+    return (
+        source.facts.pixel_format in formats_of(settings.codec)
+        and _misfit(suffix, source.facts, settings) is None
+    )
+
+
+def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | None:
+    """Why container and encoder do not hold the video, the encoder taking its frames; or None."""
     codec, encoder = settings.codec, ENCODERS[settings.codec]
-    if facts.color.range == ColorRange.JPEG and not encoder.full_range:
-        raise VideoError(
-            f"{codec} does not tell that the source's samples have full range, and would be shown "
-            "with too much contrast; choose another encoder, or convert the source to limited "
-            "range first"
-        )
-    if encoder.matrices and facts.color.matrix not in encoder.matrices:
-        raise VideoError(
-            f"{codec} says of all video that its colour matrix is BT.709, and the source says "
-            "something else or nothing; choose another encoder, such as prores_ks"
-        )
+    if suffix not in encoder.suffixes:
+        return f"{suffix} does not hold {codec} video"
+    if facts.hdr and encoder.hdr is None:
+        return f"{codec} would lose the source's HDR metadata (mastering display, light level)"
+    if facts.scan != "progressive" and not encoder.interlaced:
+        return f"{codec} does not code interlaced video"
+    lost = lost_tags(suffix, settings, facts)
+    if lost:
+        return f"{codec} in {suffix} would lose the source's {' and '.join(lost)}"
+    return None
+
+
+def _way_out(suffix: str, source: VideoReader, settings: EncoderSettings) -> str:
+    """What would be accepted: another container, another encoder, or else both."""
+
+    @cache
+    def carries(each: str) -> bool:
+        try:
+            streams_to_copy(source, Path(f"output{each}"), lambda _: True)
+        except VideoError:
+            return False
+        return True
+
+    def is_accepted(each: str, codec: str) -> bool:
+        same = codec == settings.codec
+        other = settings if same else EncoderSettings(codec, ENCODERS[codec].default_crf, None)
+        return fits(each, source, other) and carries(each)
+
+    suffixes = [
+        each for each in ENCODERS[settings.codec].suffixes if is_accepted(each, settings.codec)
+    ]
+    codecs = [name for name in SOFTWARE if is_accepted(suffix, name)]
+    ways = [f"write to {' or '.join(suffixes)}"] if suffixes else []
+    ways += [f"choose {' or '.join(codecs)}"] if codecs else []
+    if ways:
+        return ", or ".join(ways)
+    for each in FORMATS:
+        codecs = [name for name in SOFTWARE if is_accepted(each, name)]
+        if codecs:
+            return f"write to {each} and choose {' or '.join(codecs)}"
+    return "nothing on offer keeps it: convert the source first"
 
 
 def _refuse_unshowable(source: VideoReader) -> None:
@@ -94,9 +97,3 @@ def _refuse_unshowable(source: VideoReader) -> None:
             f"{source.path} has transparency in a layer of its own, which would be lost; "
             "convert it to a codec that has it in the picture first"
         )
-
-
-def _loses_siting(suffix: str, codec: str) -> bool:
-    """Matroska keeps the siting beside the stream; what hardware writes is not known."""
-    is_unknown = ENCODERS[codec].hardware is not None and suffix != ".mkv"
-    return is_unknown or (suffix, codec) in _LOSES_SITING

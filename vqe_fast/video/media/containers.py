@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from av.stream import Discard, Stream
@@ -11,6 +11,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.stream_copy import StreamCopy, codec_name, find_copy
+from vqe_fast.video.media.stream_info import VideoFacts
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
@@ -31,20 +32,29 @@ def format_of(target: Path) -> str:
     return FORMATS[suffix]
 
 
-def muxer_options(format_name: str) -> dict[str, str]:
-    """Options of a muxer, by FFmpeg's name, by which the same packets give the same bytes.
+def muxer_options(format_name: str, facts: VideoFacts) -> dict[str, str]:
+    """Options of a muxer, by FFmpeg's name, for video with the tags of ``facts``.
 
-    Matroska's draws the identities of file, tracks and chapters at random else; the others write
-    nothing that is not of their input.
+    The same packets give the same bytes: Matroska's draws the identities of file, tracks and
+    chapters at random else; the others write nothing that is not of their input. That of .mp4 and
+    .mov leaves out colour tags unless all of them are known, or it is told not to.
     """
-    is_matroska = format_name in (FORMATS[".mkv"], FORMATS[".webm"])
-    return {"fflags": "+bitexact"} if is_matroska else {}
+    if format_name in (FORMATS[".mkv"], FORMATS[".webm"]):
+        return {"fflags": "+bitexact"}
+    return {"movflags": "+write_colr"} if facts.color.is_told else {}
 
 
-def streams_to_copy(source: VideoReader, target: Path) -> list[StreamCopy]:
+def streams_to_copy(
+    source: VideoReader, target: Path, holds_video: Callable[[str], bool]
+) -> list[StreamCopy]:
     """The streams of ``source`` to remux beside the video.
 
     Data that no container on offer keeps readable, such as Apple's timed metadata, is left out.
+
+    Args:
+        source: the file to read.
+        target: the file to write.
+        holds_video: whether a container, by its suffix, takes the video.
 
     Raises:
         VideoError: the container of ``target`` cannot carry one of them.
@@ -61,7 +71,7 @@ def streams_to_copy(source: VideoReader, target: Path) -> list[StreamCopy]:
         if able or stream.type != "data":
             raise VideoError(
                 f"{target.suffix} cannot carry {describe_stream(stream)} of {source.path}; "
-                + _way_out(able)
+                + _way_out(able, holds_video)
             )
     return copies
 
@@ -98,7 +108,10 @@ def _is_rebuilt(stream: Stream) -> bool:
     return stream.discard is Discard.all or is_timecode
 
 
-def _way_out(suffixes: Sequence[str]) -> str:
+def _way_out(suffixes: Sequence[str], holds_video: Callable[[str], bool]) -> str:
+    both = [suffix for suffix in suffixes if holds_video(suffix)]
+    if both:
+        return f"write to {' or '.join(both)} instead"
     if suffixes:
-        return f"write to {' or '.join(suffixes)} instead"
+        return f"remove that stream first, or write to {' or '.join(suffixes)} with another codec"
     return "no container on offer can: remove that stream first"

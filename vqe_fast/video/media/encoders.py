@@ -19,7 +19,6 @@ _X26X_PRESETS = (
 )
 _NVENC_PRESETS = tuple(f"p{number}" for number in range(1, 8))
 _QSV_PRESETS = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-_BT709 = 1  # code of the matrix in ISO/IEC 23091-2
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,6 @@ class Encoder:
         options: private options that it always gets.
         hdr: how it takes static HDR metadata; None if it loses that.
         interlaced: whether it codes fields.
-        full_range: whether its stream, or any container, tells that samples have full range.
-        matrices: codes of the colour matrices that its stream can tell; empty for any.
         hardware: who makes the hardware that it needs; None for one that runs everywhere.
         layouts: the pixel formats that it takes → in which layout it is given their samples;
             empty for all that FFmpeg says it takes, as they are.
@@ -89,8 +86,6 @@ class Encoder:
     options: tuple[tuple[str, str], ...] = ()
     hdr: HDRParameters | None = None
     interlaced: bool = False
-    full_range: bool = True
-    matrices: tuple[int, ...] = ()
     hardware: str | None = None
     layouts: Mapping[str, str] = field(default_factory=dict)
 
@@ -217,7 +212,6 @@ ENCODERS = {
         },
         preset_option="profile",
         interlaced=True,
-        full_range=False,
     ),
     "dnxhd": Encoder(
         "dnxhd",
@@ -230,7 +224,6 @@ ENCODERS = {
             "dnxhr_444": Profile(_YUV444P10, is_usual=True),
         },
         preset_option="profile",
-        matrices=(_BT709,),
     ),
     # Not tried on hardware. HDR metadata is refused: drivers decide whether it is written.
     "h264_nvenc": _nvenc("h264", _H264_OR_HEVC, 18, _EIGHT | _ALL_ROWS, (("tune", "lossless"),)),

@@ -19,6 +19,7 @@ from vqe_fast.video.media.showinfo import Scan, look_at
 from vqe_fast.video.media.side_data import side_data
 
 _NOMINAL_RATE = Fraction(25)
+_UNSPECIFIED = 2  # primaries, transfer and matrix
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class ColorTags:
     transfer: int
     matrix: int
     range: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether one of them is specified."""
+        codes = (self.primaries, self.transfer, self.matrix)
+        return any(code != _UNSPECIFIED for code in codes) or self.range != ColorRange.UNSPECIFIED
 
 
 @dataclass(frozen=True)

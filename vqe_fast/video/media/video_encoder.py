@@ -39,7 +39,22 @@ def add_video(
     Raises:
         VideoError: the encoder does not open for such frames.
     """
-    facts, codec = source.facts, settings.codec
+    stream = open_encoder(output, source.facts, settings)
+    stream.set_display_matrix(source.facts.display_matrix)
+    stream.metadata.update(content_tags(source.video_stream.metadata))
+    stream.disposition = source.video_stream.disposition
+    return stream
+
+
+def open_encoder(
+    output: OutputContainer, facts: VideoFacts, settings: EncoderSettings
+) -> VideoStream:
+    """Adds a stream to ``output`` for frames with these properties and opens its encoder.
+
+    Raises:
+        VideoError: the encoder does not open for such frames.
+    """
+    codec = settings.codec
     encoder = ENCODERS[codec]
     stream = output.add_stream(
         codec,
@@ -59,9 +74,6 @@ def add_video(
         context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
     if codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # else it writes its settings to stderr
-    stream.set_display_matrix(facts.display_matrix)
-    stream.metadata.update(content_tags(source.video_stream.metadata))
-    stream.disposition = source.video_stream.disposition
     try:
         context.open()
     except av.error.FFmpegError as error:

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 
 from vqe_fast._atomic_write import draft_name
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.media.compatibility import refuse_misfits
+from vqe_fast.video.media.compatibility import fits, refuse_misfits
 from vqe_fast.video.media.containers import (
     format_of,
     muxer_options,
@@ -73,7 +73,7 @@ class VideoWriter:
         self._target = target
         self._joined = 0
         refuse_misfits(target, source, settings)
-        copies = streams_to_copy(source, target)
+        copies = streams_to_copy(source, target, lambda each: fits(each, source, settings))
         self.not_kept = tuple(streams_left_out(source, copies))
         copied = {copy.stream.index: copy for copy in copies}
         self._partial = (folder or target.parent) / draft_name(target)
@@ -81,7 +81,7 @@ class VideoWriter:
             str(self._partial),
             "w",
             format=format_of(target),
-            container_options=muxer_options(format_of(target)),
+            container_options=muxer_options(format_of(target), source.facts),
             metadata_errors="surrogateescape",
         )
         self._aspects: list[Fraction | None] = []
