@@ -75,7 +75,7 @@ def _read_back(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> Tag
         encoder = FrameEncoder(open_encoder(output, facts, settings), settings.codec)
         output.mux(encoder.encode(_plain_frame(facts)) + encoder.finish())
     file.seek(0)
-    with av.open(file) as source:
+    with av.open(file, "r") as source:
         for frame in source.decode(video=0):
             return color_tags(frame), look_at(frame).chroma_location
     raise av.error.InvalidDataError(0, "no frame was written")
