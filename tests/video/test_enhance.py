@@ -399,6 +399,27 @@ def test_beginning_is_kept(tmp_path, suffix, start):
     assert read_packets(target, "audio") == read_packets(source, "audio")
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize(("pictures", "sound"), [(0, 1001), (7, 0), (0, 6007)])
+def test_sound_begins_when_it_did(tmp_path, suffix, pictures, sound):
+    """Within a sample: edit lists count in milliseconds unless they are told otherwise."""
+    source = write_clip(
+        tmp_path / "in.ts",
+        pts=[pictures * 531 + 512 * i for i in range(12)],
+        audio=("aac",),
+        sound_from=Fraction(sound, 48000),
+        options={"bf": "2"},
+    )
+    target = tmp_path / f"out{suffix}"
+    enhance_video(source, target, "identity")
+
+    def lag(path):
+        (packets,) = read_packets(path, "audio")
+        return packets[1][0] - read_frames(path)[0][0]  # the first one may be for the decoder only
+
+    assert abs(lag(target) - lag(source)) <= Fraction(1, 48000)
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "ffv1"])
 def test_durations_of_frames_are_kept(tmp_path, codec):
     """Without them the last picture of a slide show vanishes after a fraction of a second."""

@@ -11,7 +11,6 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.stream_copy import StreamCopy, codec_name, find_copy
-from vqe_fast.video.media.stream_info import VideoFacts
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
@@ -30,18 +29,6 @@ def format_of(target: Path) -> str:
             f"end its name in one of {', '.join(FORMATS)}"
         )
     return FORMATS[suffix]
-
-
-def muxer_options(format_name: str, facts: VideoFacts) -> dict[str, str]:
-    """Options of a muxer, by FFmpeg's name, for video with the tags of ``facts``.
-
-    The same packets give the same bytes: Matroska's draws the identities of file, tracks and
-    chapters at random else; the others write nothing that is not of their input. That of .mp4 and
-    .mov leaves out colour tags unless all of them are known, or it is told not to.
-    """
-    if format_name in (FORMATS[".mkv"], FORMATS[".webm"]):
-        return {"fflags": "+bitexact"}
-    return {"movflags": "+write_colr"} if facts.color.is_told else {}
 
 
 def streams_to_copy(

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -111,7 +112,7 @@ def color_tags(frame: VideoFrame) -> ColorTags:
     )
 
 
-def time_base_of(stream: VideoStream) -> Fraction:
+def time_base_of(stream: Stream) -> Fraction:
     """Time base of ``stream``, which was opened for reading: seconds per tick."""
     time_base = stream.time_base
     assert time_base is not None  # only streams under construction lack one

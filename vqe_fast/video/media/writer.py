@@ -20,13 +20,13 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import fits, refuse_misfits
 from vqe_fast.video.media.containers import (
     format_of,
-    muxer_options,
     streams_left_out,
     streams_to_copy,
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.enhanced_tag import write_tag
 from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
+from vqe_fast.video.media.muxer_options import muxer_options
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import BAD_DATA, PacketCopier
@@ -81,7 +81,7 @@ class VideoWriter:
             str(self._partial),
             "w",
             format=format_of(target),
-            container_options=muxer_options(format_of(target), source.facts),
+            container_options=muxer_options(format_of(target), source.facts, copies),
             metadata_errors="surrogateescape",
         )
         self._aspects: list[Fraction | None] = []
