@@ -1,4 +1,4 @@
-"""Options of muxers: the same bytes for the same packets, colour tags, times that are not rounded."""
+"""Options of muxers: same bytes for same packets, colour tags, times that are not rounded."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from av.video.reformatter import ColorRange
 
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.chroma import Siting
-from vqe_fast.video.media.containers import FORMATS, muxer_options
+from vqe_fast.video.media.containers import FORMATS
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS
 from vqe_fast.video.media.hdr import StaticHDR
+from vqe_fast.video.media.muxer_options import muxer_options
 from vqe_fast.video.media.showinfo import look_at
 from vqe_fast.video.media.stream_info import ColorTags, VideoFacts, color_tags
 from vqe_fast.video.media.video_encoder import FrameEncoder, open_encoder
@@ -92,7 +93,7 @@ def _opens(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> bool:
 
 def _output(file: io.BytesIO, suffix: str, facts: VideoFacts) -> OutputContainer:
     name = FORMATS[suffix]
-    return av.open(file, "w", format=name, container_options=muxer_options(name, facts))
+    return av.open(file, "w", format=name, container_options=muxer_options(name, facts, ()))
 
 
 def _plain_frame(facts: VideoFacts) -> VideoFrame:
