@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vqe_fast.video.media.remux import BAD_DATA, PacketCopier
-from vqe_fast.video.media.tags import content_tags
+from vqe_fast.video.media.tags import stream_tags
 
 _PICTURE_TYPES = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp"}
 _WITHOUT_CONTEXT = "null"
@@ -52,7 +52,7 @@ class StreamCopy:
         copy: Stream = output.add_data_stream()
         _copy_parameters(self.stream, copy, with_tag=self.keeps_tag)
         copy.time_base = self.stream.time_base
-        copy.metadata.update(content_tags(self.stream.metadata))
+        copy.metadata.update(stream_tags(self.stream))
         copy.disposition = self.stream.disposition
         return None if copy.type == "attachment" else copy
 

@@ -22,7 +22,7 @@ from vqe_fast.video.media.ffv1_slices import covering_slices
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
-from vqe_fast.video.media.tags import content_tags
+from vqe_fast.video.media.tags import stream_tags
 
 _NEVER_REORDERED = 2
 """Frames of a stream that has no place for reordering: libx265 leaves their decoding timestamps
@@ -41,7 +41,7 @@ def add_video(
     """
     stream = open_encoder(output, source.facts, settings)
     stream.set_display_matrix(source.facts.display_matrix)
-    stream.metadata.update(content_tags(source.video_stream.metadata))
+    stream.metadata.update(stream_tags(source.video_stream))
     stream.disposition = source.video_stream.disposition
     return stream
 

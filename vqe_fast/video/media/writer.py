@@ -13,6 +13,7 @@ from typing import Any, Self
 import av
 from av.container import OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vqe_fast._atomic_write import draft_name
@@ -30,7 +31,7 @@ from vqe_fast.video.media.muxer_options import muxer_options
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import BAD_DATA, PacketCopier
-from vqe_fast.video.media.tags import content_tags
+from vqe_fast.video.media.tags import complete_tags, content_tags
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, parameter_sets
 
 
@@ -84,7 +85,9 @@ class VideoWriter:
             container_options=muxer_options(format_of(target), source.facts, copies),
             metadata_errors="surrogateescape",
         )
+        self._source, self._with_chapters = source.container, with_chapters
         self._aspects: list[Fraction | None] = []
+        self._tracks: list[Stream] = []
         try:
             self._copiers: dict[int, PacketCopier] = {}
             for stream in source.container.streams:
@@ -92,6 +95,7 @@ class VideoWriter:
                     self._video = add_video(self._output, source, settings)
                     self._encoder = FrameEncoder(self._video, settings.codec)
                     self._aspects.append(source.facts.sample_aspect_ratio)
+                    self._tracks.append(stream)
                     before = (source.container.streams[index] for index in self._copiers)
                     self._place = sum(not is_picture(each) for each in before)  # those come last
                 elif stream.index in copied:
@@ -99,6 +103,7 @@ class VideoWriter:
                     if copy is not None:
                         self._copiers[stream.index] = PacketCopier(copy)
                         self._aspects.append(getattr(stream, "sample_aspect_ratio", None))
+                        self._tracks.append(stream)
             self._output.metadata.update(content_tags(source.container.metadata))
             if tag is not None:
                 write_tag(self._output, self._video, tag)
@@ -172,6 +177,16 @@ class VideoWriter:
         self._write_aspects()
         if self.damaged_packets:
             self._refuse_losses()
+        self._complete_tags()
+
+    def _complete_tags(self) -> None:
+        try:
+            lost = complete_tags(
+                self._partial, self._source, self._tracks, with_chapters=self._with_chapters
+            )
+        except (OSError, ValueError) as error:
+            raise VideoError(f"{self._target} cannot be written: {error}") from error
+        self.not_kept += tuple(lost)
 
     def _write_aspects(self) -> None:
         """Pixel aspect ratios, which PyAV cannot have FFmpeg write into Matroska."""
