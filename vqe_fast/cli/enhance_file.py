@@ -53,6 +53,7 @@ def enhance_one(
         typer.echo(
             f"{target}: {report.frames_out} frames in {report.seconds:.1f} s "
             f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
+            + _size(report)
             + _tiles(report)
             + _segments(report),
             err=PIPE in (target, report_path),
@@ -91,6 +92,12 @@ def remarks(report: EnhanceReport) -> list[str]:
             f"be decoded or copied, {report.frames_damaged} frames decoded with errors"
         )
     return said
+
+
+def _size(report: EnhanceReport) -> str:
+    if report.options["target_size"] is None:
+        return ""
+    return f", {report.target_bytes} bytes at crf {report.crf:g}"
 
 
 def _tiles(report: EnhanceReport) -> str:

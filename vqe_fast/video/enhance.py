@@ -25,11 +25,13 @@ from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.quality import DEFAULT_MODEL
 from vqe_fast.video.report import EnhanceReport, Outcome, versions
+from vqe_fast.video.segments.rate_factor import rate_factor_for_size
 from vqe_fast.video.segments.resume_state import is_complete
 from vqe_fast.video.segments.scheduler import (
     SegmentedOutcome,
     enhance_segmented,
     refuse_leftovers,
+    rehearse,
 )
 from vqe_fast.video.session import EnhanceSession
 
@@ -82,6 +84,8 @@ def enhance_video(
     _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, segments.resume)
     frames = count_of_frames(frames)
+    if frames is not None and encode.target_size is not None:
+        raise VideoError("a target size is that of a whole video; leave out the number of frames")
     if frames is not None and segments.is_asked_for:
         raise VideoError(
             "a number of frames is for one pass; leave out segments, workers and resume"
@@ -93,8 +97,9 @@ def enhance_video(
         if segments.is_asked_for:
             result = enhance_segmented(session, segments, progress or _no_progress)
         else:
+            session = _with_rate_factor(session)
             outcome = _enhance_in_one_pass(session, video, frames, progress)
-            result = SegmentedOutcome(outcome, None, 0, 0)
+            result = SegmentedOutcome(outcome, None, 0, 0, session.crf)
     return EnhanceReport(
         **vars(result.outcome),
         source=str(source),
@@ -110,7 +115,7 @@ def enhance_video(
         device=str(session.device),
         codec=settings.codec,
         pixel_format=facts.pixel_format,
-        crf=settings.crf,
+        crf=settings.crf if result.crf is None else result.crf,
         preset=settings.preset_for(facts.pixel_format),
         options=asked_for(chosen, encode, segments),
         source_bytes=source.stat().st_size,
@@ -119,6 +124,14 @@ def enhance_video(
         versions=versions(),
         enhanced_before=enhanced_before,
     )
+
+
+def _with_rate_factor(session: EnhanceSession) -> EnhanceSession:
+    """The session with the rate factor for the size that was asked for, if one was."""
+    if session.wanted_size is None:
+        return session
+    rehearse(session)
+    return session.adjusted(crf=rate_factor_for_size(session, session.make_enhancer()))
 
 
 def _enhance_in_one_pass(

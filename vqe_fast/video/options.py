@@ -166,7 +166,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """Options of the encoder: codec, constant rate factor, preset, pixel format."""
+    """Options of the encoder: codec, constant rate factor or size, preset, pixel format."""
 
     codec: str = field(
         default="libx264",
@@ -190,6 +190,18 @@ class EncodeOptions:
             "profiles of ``prores_ks`` and ``dnxhd`` decide their quality: they take none.",
             "Quality of the encoder, smaller is better, 0 is lossless.",
             shown_default="18 for libx264, 20 for libx265, 25 for libsvtav1, 24 for libvpx-vp9",
+        ),
+    )
+    target_size: int | str | None = field(
+        default=None,
+        metadata=_about(
+            'size of the target in bytes, as ``"700MiB"``, or ``"source"`` for that of the source, '
+            "in place of a rate factor: the one is taken at which samples of the enhanced video, "
+            "eight of two seconds, suggest the largest file that is no larger. A video of less "
+            "than 16 seconds is enhanced twice.",
+            "Size of OUTPUT, such as 700MiB, or source (that of INPUT), instead of --crf.",
+            shown_default="what the quality takes",
+            cli_type=str | None,
         ),
     )
     preset: str | None = field(

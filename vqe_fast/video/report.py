@@ -118,7 +118,7 @@ class EnhanceReport(Outcome):
         device: where the model ran.
         codec: the encoder.
         pixel_format: FFmpeg's name of that of the frames enhanced and encoded.
-        crf: its constant rate factor; None for a lossless encoder.
+        crf: its constant rate factor, also one chosen for a size; None for an encoder without.
         preset: its preset or profile; None for the encoder's own choice.
         options: all options as they were asked for, see :mod:`vqe_fast.video.options`.
         source_bytes: size of the file read.
@@ -142,7 +142,7 @@ class EnhanceReport(Outcome):
     device: str
     codec: str
     pixel_format: str
-    crf: int | None
+    crf: float | None
     preset: str | None
     options: dict[str, Any]
     source_bytes: int

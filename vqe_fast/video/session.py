@@ -25,7 +25,7 @@ from vqe_fast.video.inference.load import find_model, model_name, pick_device
 from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.interlacing import field_coding, works_on_fields
-from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
 from vqe_fast.video.media.enhanced_tag import PROGRAM
 from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.options import EncodeOptions, ModelOptions
@@ -49,6 +49,7 @@ class EnhanceSession:
         encode: the encoder of the video.
         processes: how many run the model on the same device.
         encoder_threads: how many the encoder may use; 0 for as many as it likes.
+        crf: rate factor chosen for a size; None for that of ``encode``.
 
     Attributes:
         device: where the model is to run.
@@ -68,12 +69,15 @@ class EnhanceSession:
         encode: EncodeOptions,
         processes: int = 1,
         encoder_threads: int = 0,
+        crf: float | None = None,
     ) -> None:
         if model.max_memory is not None:
             parse_bytes(model.max_memory)  # refuses what is no amount before any work
+        if encode.target_size not in (None, SOURCE):
+            parse_bytes(encode.target_size, "a target size is source, or")
         self.source, self.target = source, target
         self.model, self.encode = model, encode
-        self.processes, self.encoder_threads = processes, encoder_threads
+        self.processes, self.encoder_threads, self.crf = processes, encoder_threads, crf
         self.device = pick_device(model.device)
         weights = None if model.weights is None else Path(model.weights)
         self.network = find_model(model.model, weights)
@@ -83,19 +87,27 @@ class EnhanceSession:
     def __reduce__(self) -> tuple[type[EnhanceSession], tuple[Any, ...]]:
         """What another process makes the same of: the network is built anew from the options."""
         made_of = (self.source, self.target, self.model, self.encode)
-        return EnhanceSession, (*made_of, self.processes, self.encoder_threads)
+        return EnhanceSession, (*made_of, self.processes, self.encoder_threads, self.crf)
 
     def adjusted(self, **changes: Any) -> EnhanceSession:
-        """A copy with other model options, source, processes or encoder threads.
+        """A copy with other model options, source, processes, encoder threads or crf.
 
         Network and device stay; a session with another device is for :mod:`pickle`.
         """
         other = copy.copy(self)
-        for name in ("source", "processes", "encoder_threads"):
+        for name in ("source", "processes", "encoder_threads", "crf"):
             if name in changes:
                 setattr(other, name, changes.pop(name))
         other.model = replace(self.model, **changes)
         return other
+
+    @property
+    def wanted_size(self) -> int | None:
+        """Bytes that the target should have at most; None for what its rate factor takes."""
+        size = self.encode.target_size
+        if size is None:
+            return None
+        return self.source.stat().st_size if size == SOURCE else parse_bytes(size)
 
     def open(self) -> VideoReader:
         """Opens the source, with frames converted to the pixel format to encode.
@@ -125,7 +137,8 @@ class EnhanceSession:
             VideoError: there is no such encoder, or it does not take them.
         """
         chosen = EncoderSettings.choose(self.encode, video.facts.codec)
-        return replace(chosen, threads=self.encoder_threads)
+        crf = chosen.crf if self.crf is None else self.crf
+        return replace(chosen, threads=self.encoder_threads, crf=crf)
 
     def tag(self, video: VideoReader, precision: str) -> str | None:
         """The tag that says by what and how the output was enhanced; None if it is not wanted.

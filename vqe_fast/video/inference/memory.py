@@ -22,8 +22,12 @@ _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
-def parse_bytes(amount: int | str) -> int:
-    """Parses an amount of memory: ``"2GiB"``, ``"2GB"``, ``"800M"`` or a number of bytes.
+def parse_bytes(amount: int | str, what: str = "an amount of memory") -> int:
+    """Parses a number of bytes: ``"2GiB"``, ``"2GB"``, ``"800M"`` or a number of bytes.
+
+    Args:
+        amount: what a user gave.
+        what: what that is, for messages.
 
     Raises:
         VideoError: it is none of these, or zero.
@@ -32,7 +36,7 @@ def parse_bytes(amount: int | str) -> int:
     base = 1024 if match and match[3] else 1000
     found = int(float(match[1]) * base ** _UNITS[match[2].lower()]) if match else 0
     if found < 1:
-        raise VideoError(f"an amount of memory looks like 2GiB or 800MB, got {amount!r}")
+        raise VideoError(f"{what} looks like 2GiB or 800MB, got {amount!r}")
     return found
 
 

@@ -21,7 +21,7 @@ from vqe_fast.video.media.hdr import StaticHDR
 from vqe_fast.video.options import EncodeOptions
 
 SOURCE = "source"
-"""The name that stands for the encoder of the source's own codec."""
+"""The name that stands for the encoder of the source's own codec, and for the source's size."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EncoderSettings:
     """
 
     codec: str
-    crf: int | None
+    crf: float | None
     preset: str | None
     threads: int = 0
 
@@ -49,6 +49,7 @@ class EncoderSettings:
             VideoError: an unknown encoder, or a setting that it does not take.
         """
         codec, crf, preset = options.codec, options.crf, options.preset
+        has_size = options.target_size is not None
         if codec == SOURCE:
             codec = _encoder_of(source_codec)
         if codec not in ENCODERS:
@@ -59,6 +60,12 @@ class EncoderSettings:
         encoder = ENCODERS[codec]
         if not _is_here(codec):
             raise VideoError(f"this FFmpeg has no encoder {codec}; choose libx264 or another")
+        if has_size and encoder.default_crf is None:
+            raise VideoError(
+                f"{codec} has no rate factor to reach a size with; leave the target size out"
+            )
+        if has_size and crf is not None:
+            raise VideoError("a crf and a target size exclude each other; give one of them")
         if crf is not None and encoder.profiles:
             raise VideoError(
                 f"{codec} takes no crf: its profiles decide quality; leave the crf out, or give a "
@@ -95,7 +102,9 @@ class EncoderSettings:
         if self.crf == 0:
             options += encoder.lossless
         elif self.crf is not None:
-            options += [(name, value.format(self.crf)) for name, value in encoder.crf_options]
+            options += [
+                (name, value.format(f"{self.crf:g}")) for name, value in encoder.crf_options
+            ]
         preset = self.preset_for(pixel_format)
         if preset is not None:
             options.append((encoder.preset_option, preset))

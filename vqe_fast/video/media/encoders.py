@@ -64,7 +64,9 @@ class Encoder:
         default_crf: constant rate factor chosen to keep what enhancement gained; None if the
             encoder is always lossless, or has profiles.
         max_crf: the largest factor it takes.
+        crf_step: by how much factors may differ.
         crf_options: options that take the factor, which stands for ``{}`` in them.
+        keyframes: frames from one keyframe to the next where no scene begins.
         lossless: private options that make it lossless; empty if none do.
         options: private options that it always gets.
         hdr: how it takes static HDR metadata; None if it loses that.
@@ -81,7 +83,9 @@ class Encoder:
     preset_option: str = "preset"
     default_crf: int | None = None
     max_crf: int = 0
+    crf_step: float = 1
     crf_options: tuple[tuple[str, str], ...] = (("crf", "{}"),)
+    keyframes: int = 250
     lossless: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     hdr: HDRParameters | None = None
@@ -158,6 +162,7 @@ ENCODERS = {
         _X26X_PRESETS,
         default_crf=18,
         max_crf=51,
+        crf_step=0.25,
         lossless=(("qp", "0"),),
         hdr=HDRParameters("x264-params", "mastering-display", "cll"),
         interlaced=True,
@@ -168,6 +173,7 @@ ENCODERS = {
         _X26X_PRESETS,
         default_crf=20,
         max_crf=51,
+        crf_step=0.25,
         lossless=(("x265-params", "lossless=1"),),
         options=(("x265-params", "log-level=none"),),
         hdr=HDRParameters("x265-params", "master-display", "max-cll"),
@@ -178,6 +184,7 @@ ENCODERS = {
         tuple(str(preset) for preset in range(13, -1, -1)),
         default_crf=25,
         max_crf=63,
+        keyframes=161,
         lossless=(("svtav1-params", "lossless=1"),),
         hdr=HDRParameters("svtav1-params", "mastering-display", "content-light", decimals=True),
     ),
@@ -188,6 +195,7 @@ ENCODERS = {
         preset_option="cpu-used",
         default_crf=24,
         max_crf=63,
+        keyframes=128,
         lossless=(("lossless", "1"),),
         options=(("row-mt", "1"),),
     ),

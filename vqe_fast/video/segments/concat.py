@@ -44,11 +44,14 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
             files = (read_part(folder.part(number), time_base) for number in range(len(parts)))
             delay = max(part.facts.delay for part in parts)
             encoded = _retimed((packet for file in files for packet in file), delay)
+            pictures = 0
             for packet in video.packets():
                 if packet.stream.index != video.video_stream.index:
                     writer.write(packet)
                 elif packet.size:
-                    for one in islice(encoded, 1):
+                    pictures += 1
+                    is_frame = pictures % video.pictures_a_frame == 0
+                    for one in islice(encoded, is_frame):
                         writer.join(one)
             for one in encoded:
                 writer.join(one)

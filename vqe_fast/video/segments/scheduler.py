@@ -18,6 +18,7 @@ from vqe_fast.video.report import Outcome, total
 from vqe_fast.video.segments.concat import join_parts
 from vqe_fast.video.segments.enhance_segment import enhance_segment
 from vqe_fast.video.segments.fingerprint import refuse_changes, request_of
+from vqe_fast.video.segments.rate_factor import rate_factor_for_size
 from vqe_fast.video.segments.resume_state import (
     Part,
     PartsFolder,
@@ -45,12 +46,14 @@ class SegmentedOutcome:
         segments: how many there are; None if the video was not cut.
         resumed: how many an earlier run had finished.
         frames_resumed: their frames.
+        crf: the rate factor chosen for a size; None if none was asked for.
     """
 
     outcome: Outcome
     segments: int | None
     resumed: int
     frames_resumed: int
+    crf: float | None
 
 
 def enhance_segmented(
@@ -69,7 +72,7 @@ def enhance_segmented(
     if options.workers < 1:
         raise VideoError(f"there must be at least 1 worker, got {options.workers}")
     worker_devices(session.model.device, options.workers)
-    _rehearse(session)
+    rehearse(session)
     with hold_parts(session.target) as folder:
         state = folder.load()
         is_new = state is None
@@ -101,8 +104,12 @@ def refuse_leftovers(target: Path, resume: bool) -> None:
         )
 
 
-def _rehearse(session: EnhanceSession) -> None:
-    """Refuses what cannot be written, before any work."""
+def rehearse(session: EnhanceSession) -> None:
+    """Refuses what cannot be written, before any work.
+
+    Raises:
+        VideoError: it cannot.
+    """
     with (
         session.qp_provider(),
         session.open() as video,
@@ -126,6 +133,7 @@ def _begin(
         "precision": "auto" if enhancer.precision == MIXED else enhancer.precision,
         "tile": enhancer.tile,
         "clip_frames": enhancer.clip_frames,
+        "crf": rate_factor_for_size(shared, enhancer),
         "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
     }
     state = State(request, chosen, segments, [None] * len(segments))
@@ -153,6 +161,7 @@ def _pinned(session: EnhanceSession, options: SegmentOptions, state: State) -> E
         encoder_threads=chosen["encoder_threads"],
         tile=chosen["tile"],
         clip_frames=chosen["clip_frames"],
+        crf=chosen["crf"],
         processes=_on_one_device(session, options),
     )
 
@@ -209,4 +218,5 @@ def _finish(
         damaged_packets=outcome.damaged_packets + state.joined.damaged_packets,
         not_kept=(*outcome.not_kept, *state.joined.not_kept),
     )
-    return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed)
+    crf = state.chosen["crf"]
+    return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed, crf)
