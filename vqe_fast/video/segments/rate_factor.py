@@ -114,8 +114,8 @@ def _choose_segments(session: EnhanceSession) -> list[Segment]:
         plan = plan_segments(session.source, _SECONDS, pictures)
     except VideoError as error:
         raise VideoError(
-            f"how large {session.target} will be cannot be foreseen, as {session.source} has no "
-            "timestamps to sample it by; give a crf instead of a target size"
+            f"how large {session.target} will be cannot be foreseen, as the timestamps of "
+            f"{session.source} are missing or restart; give a crf instead of a target size"
         ) from error
     if len(plan) <= _SAMPLES:
         return [Segment(None, None, sum(each.frames for each in plan))]
