@@ -20,7 +20,7 @@ from vqe_fast.video.segments.split import Segment, plan_segments
 from vqe_fast.video.session import EnhanceSession
 
 _SAMPLES, _SECONDS = 8, 2.0
-_BYTES_A_PACKET = 12  # what a container adds
+_HEADER, _BYTES_A_PACKET = 2048, 12  # what a container adds
 _MOST_TRIES = 8
 
 
@@ -46,7 +46,7 @@ def rate_factor_for_size(session: EnhanceSession, enhancer: Enhancer) -> float |
     segments = _choose_segments(session)
     is_all = len(segments) == 1
     source = count_bytes(session.source, segments)
-    available = wanted - source.others - _BYTES_A_PACKET * source.packets
+    available = wanted - source.others - _HEADER - _BYTES_A_PACKET * source.packets
     scale = source.all_video / max(sum(source.video), 1)
     name = f".{session.target.stem[:40]}.samples"
     with (
