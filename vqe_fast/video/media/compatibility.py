@@ -47,6 +47,8 @@ def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | 
     if facts.scan != "progressive" and not encoder.interlaced:
         return f"{codec} does not code interlaced video"
     lost = lost_tags(suffix, settings, facts)
+    if any(facts.cropping) and suffix not in {".mkv", ".webm"}:
+        lost = (*lost, "cropping")
     if lost:
         return f"{codec} in {suffix} would lose the source's {' and '.join(lost)}"
     return None

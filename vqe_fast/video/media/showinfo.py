@@ -1,4 +1,4 @@
-"""Frame properties from FFmpeg's filter ``showinfo``: chroma siting, field order, Dolby Vision."""
+"""What FFmpeg tells in its log alone: chroma siting, field order, Dolby Vision, cropping."""
 
 from __future__ import annotations
 
@@ -62,7 +62,22 @@ def dolby_vision_profile(container: InputContainer) -> tuple[int, int] | None:
 
     A base layer whose compatibility number is 0 shows right colours with its metadata only.
     """
-    with captured_log():
-        dump = cast(Any, container).dumps_format()  # PyAV's stubs lack it
-    record = re.search(r"DOVI configuration.*profile: (\d+).*compatibility id: (\d+)", dump)
+    record = re.search(
+        r"DOVI configuration.*profile: (\d+).*compatibility id: (\d+)", _dump(container)
+    )
     return (int(record[1]), int(record[2])) if record else None
+
+
+def cropping_of(container: InputContainer, index: int) -> tuple[int, int, int, int]:
+    """Samples at the left, right, top and bottom of a stream that its container says to hide.
+
+    FFmpeg's decoders do not cut them off.
+    """
+    stream = re.search(rf"Stream #0:{index}\b.*?(?=Stream #|\Z)", _dump(container), re.DOTALL)
+    crop = re.search(r"Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", stream[0]) if stream else None
+    return (int(crop[1]), int(crop[2]), int(crop[3]), int(crop[4])) if crop else (0, 0, 0, 0)
+
+
+def _dump(container: InputContainer) -> str:
+    with captured_log():
+        return str(cast(Any, container).dumps_format())  # PyAV's stubs lack it

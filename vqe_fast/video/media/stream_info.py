@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from vqe_fast.video.frames.pixel_formats import implies_full_range
 from vqe_fast.video.media.hdr import StaticHDR, read_display, read_light
-from vqe_fast.video.media.showinfo import Scan, look_at
+from vqe_fast.video.media.matroska_display import Display
+from vqe_fast.video.media.showinfo import Scan, cropping_of, look_at
 from vqe_fast.video.media.side_data import side_data
 
 _NOMINAL_RATE = Fraction(25)
@@ -59,6 +60,7 @@ class VideoFacts:
         hdr: static HDR metadata.
         scan: whether frames are interlaced, and which field comes first.
         display_matrix: the nine integers of a rotation or flip at display; None if there is none.
+        cropping: samples at the left, right, top and bottom that the container says to hide.
         frame_count: estimate of the number of frames; None if nothing is known.
     """
 
@@ -74,7 +76,13 @@ class VideoFacts:
     hdr: StaticHDR
     scan: Scan
     display_matrix: tuple[int, ...] | None
+    cropping: tuple[int, int, int, int]
     frame_count: int | None
+
+    @property
+    def display(self) -> Display:
+        """How frames are displayed beside their rotation."""
+        return Display(self.sample_aspect_ratio or Fraction(1), self.cropping)
 
 
 def read_facts(
@@ -97,6 +105,7 @@ def read_facts(
         hdr=_static_hdr(frame),
         scan=look.scan,
         display_matrix=_display_matrix(frame),
+        cropping=cropping_of(container, stream.index),
         frame_count=None if count is None else -(-count // pictures),
     )
 

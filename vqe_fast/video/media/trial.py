@@ -51,6 +51,7 @@ def lost_tags(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tupl
         hdr=StaticHDR(None, None),
         scan="progressive",
         display_matrix=None,
+        cropping=(0, 0, 0, 0),
         frame_count=1,
     )
     presets = ENCODERS[settings.codec].presets

@@ -26,7 +26,7 @@ from vqe_fast.video.media.containers import (
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.enhanced_tag import write_tag
-from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
+from vqe_fast.video.media.matroska_display import Display, write_displays
 from vqe_fast.video.media.muxer_options import muxer_options
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
@@ -86,24 +86,25 @@ class VideoWriter:
             metadata_errors="surrogateescape",
         )
         self._source, self._with_chapters = source.container, with_chapters
-        self._aspects: list[Fraction | None] = []
         self._tracks: list[Stream] = []
+        self._displays: list[Display] = []
         try:
             self._copiers: dict[int, PacketCopier] = {}
             for stream in source.container.streams:
                 if stream.index == source.video_stream.index:
                     self._video = add_video(self._output, source, settings)
                     self._encoder = FrameEncoder(self._video, settings.codec)
-                    self._aspects.append(source.facts.sample_aspect_ratio)
                     self._tracks.append(stream)
+                    self._displays.append(source.facts.display)
                     before = (source.container.streams[index] for index in self._copiers)
                     self._place = sum(not is_picture(each) for each in before)  # those come last
                 elif stream.index in copied:
                     copy = copied[stream.index].add_to(self._output)
                     if copy is not None:
                         self._copiers[stream.index] = PacketCopier(copy)
-                        self._aspects.append(getattr(stream, "sample_aspect_ratio", None))
                         self._tracks.append(stream)
+                        aspect = getattr(stream, "sample_aspect_ratio", None)
+                        self._displays.append(Display(aspect or Fraction(1)))
             self._output.metadata.update(content_tags(source.container.metadata))
             if tag is not None:
                 write_tag(self._output, self._video, tag)
@@ -174,7 +175,7 @@ class VideoWriter:
                 self._mux(packet)
         with self._counting_damage():
             self._output.close()
-        self._write_aspects()
+        self._write_displays()
         if self.damaged_packets:
             self._refuse_losses()
         self._complete_tags()
@@ -188,13 +189,13 @@ class VideoWriter:
             raise VideoError(f"{self._target} cannot be written: {error}") from error
         self.not_kept += tuple(lost)
 
-    def _write_aspects(self) -> None:
-        """Pixel aspect ratios, which PyAV cannot have FFmpeg write into Matroska."""
-        ratios = {place: each for place, each in enumerate(self._aspects) if each and each != 1}
-        if not ratios or self._output.format.name not in {"matroska", "webm"}:
+    def _write_displays(self) -> None:
+        """Pixel aspect ratios and cropping, which PyAV cannot have FFmpeg write into Matroska."""
+        displays = {place: each for place, each in enumerate(self._displays) if each != Display()}
+        if not displays or self._output.format.name not in {"matroska", "webm"}:
             return
         try:
-            write_aspect_ratios(self._partial, ratios)
+            write_displays(self._partial, displays)
         except (OSError, ValueError) as error:
             raise VideoError(f"{self._target} cannot be written: {error}") from error
 

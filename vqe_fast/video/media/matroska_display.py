@@ -1,9 +1,9 @@
-"""Pixel aspect ratio in Matroska: display sizes written into a finished file.
+"""How pictures are displayed, in Matroska: pixel aspect ratio and cropping in a finished file.
 
-FFmpeg writes them from a field of the stream that PyAV does not set, and many codecs have no pixel
-aspect ratio in a header of their own. Matroska (RFC 9559) keeps it as the size at which a picture
-is displayed, in the element Video of its track. The bytes for that are taken from the void that
-FFmpeg leaves behind the index at the beginning (SeekHead): all that is in between moves forward.
+FFmpeg writes both from fields of the stream that PyAV does not set, and many codecs have neither in
+a header of their own. Matroska (RFC 9559) keeps the ratio as the size at which a picture is shown,
+and what is cropped, in the element Video of its track. The bytes for that are taken from the void
+that FFmpeg leaves behind the index at the beginning (SeekHead): all in between moves forward.
 """
 
 from __future__ import annotations
@@ -18,9 +18,23 @@ _SEGMENT, _SEEK_HEAD, _TRACKS, _CLUSTER = 0x18538067, 0x114D9B74, 0x1654AE6B, 0x
 _SEEK, _SEEK_POSITION, _CRC32, _VOID = 0x4DBB, 0x53AC, 0xBF, 0xEC
 _TRACK_ENTRY, _VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xAE, 0xE0, 0xB0, 0xBA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
+_CROPS = (0x54CC, 0x54DD, 0x54BB, 0x54AA)  # PixelCropLeft, Right, Top and Bottom
 _PIXELS, _RATIO = 0, 3  # units of display sizes
 _BEGINNING = 1 << 20  # bytes: tracks are described in fewer
 _VOID_HEADER = 9  # bytes, with a size of eight
+
+
+@dataclass(frozen=True)
+class Display:
+    """How pictures of a track are displayed.
+
+    Attributes:
+        aspect: width of a pixel over its height.
+        cropping: samples to hide at the left, right, top and bottom.
+    """
+
+    aspect: Fraction = Fraction(1)
+    cropping: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -33,12 +47,12 @@ class _Element:
     end: int
 
 
-def write_aspect_ratios(path: Path, ratios: Mapping[int, Fraction]) -> None:
-    """Writes pixel aspect ratios into a Matroska or WebM file that FFmpeg has written.
+def write_displays(path: Path, displays: Mapping[int, Display]) -> None:
+    """Writes how pictures are displayed into a Matroska or WebM file that FFmpeg has written.
 
     Args:
         path: the complete file.
-        ratios: width of a pixel over its height, by position of the track in the file.
+        displays: of tracks of video, by their position in the file.
 
     Raises:
         ValueError: the file is not laid out as FFmpeg does.
@@ -46,12 +60,12 @@ def write_aspect_ratios(path: Path, ratios: Mapping[int, Fraction]) -> None:
     """
     with path.open("r+b") as file:
         data = file.read(_BEGINNING)
-        begin, changed = _with_ratios(data, ratios)
+        begin, changed = _with_displays(data, displays)
         file.seek(begin)
         file.write(changed)
 
 
-def _with_ratios(data: bytes, ratios: Mapping[int, Fraction]) -> tuple[int, bytes]:
+def _with_displays(data: bytes, displays: Mapping[int, Display]) -> tuple[int, bytes]:
     """Where the file changes, and what is there instead: as many bytes."""
     segment = next(each for each in _elements(data, 0, len(data)) if each.id == _SEGMENT)
     found: dict[int, _Element] = {}
@@ -62,7 +76,7 @@ def _with_ratios(data: bytes, ratios: Mapping[int, Fraction]) -> tuple[int, byte
     if not {_SEEK_HEAD, _VOID, _TRACKS} <= found.keys():
         raise ValueError("no space for display sizes was left in the file")
     index, void, tracks = found[_SEEK_HEAD], found[_VOID], found[_TRACKS]
-    new_tracks = _tracks_with(data, tracks, ratios)
+    new_tracks = _tracks_with(data, tracks, displays)
     more = len(new_tracks) - (tracks.end - tracks.start)
     space = void.end - void.start - more
     if index.end != void.start or space < _VOID_HEADER:
@@ -76,12 +90,14 @@ def _with_ratios(data: bytes, ratios: Mapping[int, Fraction]) -> tuple[int, byte
     )
 
 
-def _tracks_with(data: bytes, tracks: _Element, ratios: Mapping[int, Fraction]) -> bytes:
+def _tracks_with(data: bytes, tracks: _Element, displays: Mapping[int, Display]) -> bytes:
     entries = [each for each in _elements(data, tracks.content, tracks.end) if each.id != _CRC32]
     if any(each.id != _TRACK_ENTRY for each in entries):
         raise ValueError("there is more than tracks in their description")
     content = b"".join(
-        _entry_with(data, each, ratios[place]) if place in ratios else data[each.start : each.end]
+        _entry_with(data, each, displays[place])
+        if place in displays
+        else data[each.start : each.end]
         for place, each in enumerate(entries)
     )
     if _has_check(data, tracks):
@@ -89,25 +105,29 @@ def _tracks_with(data: bytes, tracks: _Element, ratios: Mapping[int, Fraction]) 
     return _element(_TRACKS, content)
 
 
-def _entry_with(data: bytes, entry: _Element, ratio: Fraction) -> bytes:
+def _entry_with(data: bytes, entry: _Element, display: Display) -> bytes:
     return _element(
         _TRACK_ENTRY,
         b"".join(
-            _video_with(data, each, ratio) if each.id == _VIDEO else data[each.start : each.end]
+            _video_with(data, each, display) if each.id == _VIDEO else data[each.start : each.end]
             for each in _elements(data, entry.content, entry.end)
         ),
     )
 
 
-def _video_with(data: bytes, video: _Element, ratio: Fraction) -> bytes:
+def _video_with(data: bytes, video: _Element, display: Display) -> bytes:
     parts = list(_elements(data, video.content, video.end))
     size = {each.id: int.from_bytes(data[each.content : each.end], "big") for each in parts}
-    width, height = size[_PIXEL_WIDTH] * ratio, size[_PIXEL_HEIGHT]
+    left, right, top, bottom = display.cropping
+    height = size[_PIXEL_HEIGHT] - top - bottom
+    width = (size[_PIXEL_WIDTH] - left - right) * display.aspect
     if width.denominator == 1:
         shown = {_DISPLAY_WIDTH: int(width), _DISPLAY_HEIGHT: height, _DISPLAY_UNIT: _PIXELS}
     else:  # whole pixels would be another ratio
         across, down = (width / height).as_integer_ratio()
         shown = {_DISPLAY_WIDTH: across, _DISPLAY_HEIGHT: down, _DISPLAY_UNIT: _RATIO}
+    if any(display.cropping):
+        shown |= dict(zip(_CROPS, display.cropping, strict=True))
     kept = b"".join(data[each.start : each.end] for each in parts if each.id not in shown)
     return _element(_VIDEO, kept + b"".join(_number(*each) for each in shown.items()))
 

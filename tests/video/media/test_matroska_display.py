@@ -1,4 +1,4 @@
-"""Pixel aspect ratios in Matroska and WebM, with every codec: read back, the file still whole."""
+"""Pixel aspect ratios and cropping in Matroska and WebM: read back, the file still whole."""
 
 import re
 import zlib
@@ -8,9 +8,11 @@ import av
 import pytest
 
 from support.media import add_extras, read_frames, read_packets, write_clip
-from vqe_fast.video import enhance_video
+from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.media.encoders import SOFTWARE
-from vqe_fast.video.media.matroska_aspect import write_aspect_ratios
+from vqe_fast.video.media.matroska_display import Display, write_displays
+from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.showinfo import cropping_of
 
 IN_MATROSKA = [
     (codec, suffix)
@@ -65,13 +67,47 @@ def test_frames_are_still_found_by_time(tmp_path):
             assert frame.time == pytest.approx(seconds, abs=1e-6)
 
 
+@pytest.mark.parametrize("ratio", [Fraction(1), Fraction(8, 9)], ids=str)
+@pytest.mark.parametrize("codec", ["ffv1", "libx264"])
+def test_cropping_is_kept(tmp_path, codec, ratio):
+    """Decoders give whole frames: all of them are enhanced, and players hide what they hid."""
+    source, target = cropped(tmp_path, ratio), tmp_path / "out.mkv"
+    enhance_video(source, target, "identity", codec=codec)
+    with VideoReader(source, threads=1) as before, VideoReader(target, threads=1) as after:
+        assert before.facts.cropping == after.facts.cropping == (2, 4, 6, 8)
+        assert after.facts.display == Display(ratio, (2, 4, 6, 8))
+        assert (after.facts.width, after.facts.height) == (72, 64)
+    assert_whole(target.read_bytes())
+
+
+def test_cropping_that_would_be_lost_is_refused(tmp_path):
+    source = cropped(tmp_path, Fraction(1))
+    with pytest.raises(VideoError, match=r"lose the source's cropping; write to \.mkv$"):
+        enhance_video(source, tmp_path / "out.mp4", "identity", codec="libx264")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_cropping_of_another_stream_is_not_taken(tmp_path):
+    source = clip(tmp_path / "in.mkv", Fraction(1), codec="ffv1", audio=("aac",))
+    write_displays(source, {0: Display(cropping=(0, 0, 2, 2))})
+    with av.open(str(source)) as container:
+        assert cropping_of(container, 0) == (0, 0, 2, 2)
+        assert cropping_of(container, 1) == (0, 0, 0, 0)
+
+
+def cropped(folder, ratio):
+    source = clip(folder / "in.mkv", ratio, codec="ffv1")
+    write_displays(source, {0: Display(ratio, (2, 4, 6, 8))})
+    return source
+
+
 def test_a_file_of_another_layout_is_left_alone(tmp_path):
     """Without a void behind the index there is no place."""
     source = clip(tmp_path / "in.mkv", Fraction(1), codec="ffv1")
     data = source.read_bytes().replace(b"\xec\x01", b"\xed\x01", 1)
     source.write_bytes(data)
     with pytest.raises(ValueError, match="no space"):
-        write_aspect_ratios(source, {0: Fraction(4, 3)})
+        write_displays(source, {0: Display(Fraction(4, 3))})
     assert source.read_bytes() == data
 
 
