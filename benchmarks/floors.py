@@ -10,6 +10,7 @@ PACKAGES = [
         "_machine",
         "_memory",
         "_precision",
+        "_suggest",
         "_version",
         "_whole_number",
         "reference",

@@ -118,7 +118,7 @@ def test_two_outputs_of_one_name(archive, tmp_path):
     [
         (("empty", "out"), "there is no video among"),
         (("-", "a.mkv", "out"), "are for one video"),
-        (("a.mkv", "b.mkv", "file"), "file cannot be created: File exists"),
+        (("a.mkv", "b.mkv", "file"), "OUTPUT has to be a directory for 2 inputs, and file"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, arguments, words):

@@ -80,7 +80,7 @@ def test_refusals(three, tmp_path, monkeypatch):
     assert_refused(run(a, tmp_path / "none.mp4", "--output", page), "there is no file")
     assert_refused(run(a, b, "--output", tmp_path / "no" / "p.html"), "cannot be written: No such")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert_refused(run(a, b, "--png", png), "pip install 'vqe_fast[demo]'")
+    assert_refused(run(a, b, "--png", png), "pip install matplotlib")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.mp4"]
 
 

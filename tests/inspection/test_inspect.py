@@ -160,7 +160,7 @@ def test_refusals(clip, tmp_path, monkeypatch):
     assert clip.read_bytes() == before
     assert not picture.exists()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert_refused(run(clip, "--picture", picture), "pip install 'vqe_fast[demo]'")
+    assert_refused(run(clip, "--picture", picture), "pip install matplotlib")
 
 
 def test_refusing_leaves_no_file(tmp_path):

@@ -51,7 +51,7 @@ def test_without_weights(pyiqa):
 
 def test_without_pyiqa(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    with pytest.raises(ValueError, match=r"lpips needs the package pyiqa: pip install"):
+    with pytest.raises(ValueError, match=r"lpips needs the package pyiqa: pip install pyiqa"):
         Perceptual(["lpips"], CPU)
 
 

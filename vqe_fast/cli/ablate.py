@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
 from vqe_fast.cli.train import choose_pace, load_clips, say
 
 
@@ -32,7 +32,7 @@ def ablate(
     """
     with (
         interruption(GOES_ON),
-        needing("train"),
+        needing_packages(),
         refusal(ValueError, OSError, FloatingPointError),
     ):
         from vqe_fast.training.ablation import compare, read_comparison, table

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vqe_fast.cli.pipes import PIPE
 from vqe_fast.video import VideoError
-from vqe_fast.video.media.containers import FORMATS
-from vqe_fast.video.media.encoders import ENCODERS
+from vqe_fast.video.media.output_name import holds
 
 _SUFFIXES = frozenset(
     f".{name}"
@@ -28,6 +28,31 @@ class Task:
 
     source: Path
     target: Path
+
+
+def split_output(paths: Sequence[str]) -> tuple[list[Path], str | None]:
+    """Inputs and OUTPUT among the arguments of a command; None for an output beside the input.
+
+    Raises:
+        VideoError: one is missing, or OUTPUT cannot be the directory that it has to be.
+    """
+    if not paths:
+        raise VideoError("INPUT is missing: name the video to enhance, or a directory of videos")
+    if len(paths) == 1:
+        if paths[0] == str(PIPE):
+            raise VideoError("OUTPUT is missing: name the file to write, or - for standard output")
+        if os.path.isdir(paths[0]):
+            raise VideoError(f"OUTPUT is missing: name the directory to write to, after {paths[0]}")
+        return [Path(paths[0])], None
+    *sources, output = paths
+    if len(sources) > 1 and not os.path.isdir(output):
+        looks_like_video = Path(output).suffix.lower() in _SUFFIXES and not output.endswith(os.sep)
+        if os.path.exists(output) or looks_like_video:
+            raise VideoError(
+                f"OUTPUT has to be a directory for {len(sources)} inputs, and {output} looks like "
+                "a file; name a directory behind the inputs"
+            )
+    return [Path(each) for each in sources], output
 
 
 def is_several(sources: Sequence[Path], target: str) -> bool:
@@ -115,9 +140,7 @@ def _files_in(folder: Path, target: Path, unread: dict[Path, str]) -> Iterator[P
 
 
 def _output_name(name: Path, codec: str) -> Path:
-    suffix = name.suffix.lower()
-    holds = ENCODERS[codec].suffixes if codec in ENCODERS else tuple(FORMATS)
-    return name if suffix in FORMATS and suffix in holds else name.with_name(f"{name.name}.mkv")
+    return name if holds(name.suffix, codec) else name.with_name(f"{name.name}.mkv")
 
 
 def _refuse_collisions(tasks: Iterable[Task]) -> None:

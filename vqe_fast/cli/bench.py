@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vqe_fast._suggest import did_you_mean
 from vqe_fast.cli.exit_codes import INCOMPLETE, refusal
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def _function(
     from vqe_fast.models.inference import DTYPES
 
     if op not in BUILDERS:
-        raise ValueError(f"there is no operator {op!r}; choose one of {', '.join(BUILDERS)}")
+        raise ValueError(
+            f"there is no operator {op!r}; {did_you_mean(op, BUILDERS)}"
+            f"choose one of {', '.join(BUILDERS)}"
+        )
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"the device must be auto, cpu or cuda, got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():

@@ -66,7 +66,7 @@ def _refuse_contradictions(request: Request) -> None:
     if request.profile and request.crop and request.output is None:
         raise VideoError("a profile is of whole rows or columns; leave out --crop")
     if request.png is not None and find_spec("matplotlib") is None:
-        raise VideoError("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
+        raise VideoError("a picture needs matplotlib: pip install matplotlib")
 
 
 def _write_page(request: Request, target: Path, crop: Crop | None, quiet: bool) -> None:

@@ -20,23 +20,23 @@ class _Quality(StrEnum):
 
 @with_command_line_options
 def enhance(
-    sources: Annotated[
-        list[Path],
+    inputs: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="The video to enhance, several, or a directory; - for standard input.",
-            allow_dash=True,
-            readable=False,  # said of each file, and in a sentence
+            show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="OUTPUT",
             help="The file to write: .mp4, .mov, .mkv or .webm; - for standard output. "
-            "For several inputs a directory.",
+            "For several inputs a directory. Without it a.mp4 becomes a.enhanced.mp4.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     quality: Annotated[
         _Quality | None,
         typer.Option(
@@ -64,7 +64,6 @@ def enhance(
     **options: Any,
 ) -> None:
     """Enhances the frames of INPUT and writes OUTPUT; all else is kept as it is.
-
     Standard input is read to its end first; standard output is written when all is done.
 
     Of a directory all videos are enhanced, those in sub-directories too. A file that cannot be
@@ -73,18 +72,20 @@ def enhance(
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted; of
     several inputs the largest.
     """
-    from vqe_fast.cli.batch_inputs import is_several
+    from vqe_fast.cli.batch_inputs import is_several, split_output
     from vqe_fast.cli.enhance_batch import enhance_several
     from vqe_fast.cli.enhance_file import enhance_one
     from vqe_fast.cli.going_on import after_one, after_several
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.video import VideoError
+    from vqe_fast.video.media.output_name import beside
     from vqe_fast.weights import WeightsError
 
-    target = Path(output)
-    is_one = not is_several(sources, output)
-
     options |= {"frames": frames, "overwrite": overwrite}
+    with refusal(VideoError):
+        sources, wanted = split_output([*(inputs or ()), *(() if output is None else (output,))])
+    target = beside(sources[0], options["codec"]) if wanted is None else Path(wanted)
+    is_one = wanted is None or not is_several(sources, wanted)
 
     def left() -> str:
         return after_one(sources[0], target, options) if is_one else after_several(target, options)

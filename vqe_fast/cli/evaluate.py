@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing_packages, refusal
 from vqe_fast.cli.prepare import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
@@ -77,7 +77,7 @@ def evaluate(
     Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
     it goes on. Exit codes: 0 done, 1 done but some rows failed, 2 refused, 130 interrupted.
     """
-    with interruption(GOES_ON), needing("evaluate"), refusal(ValueError, OSError):
+    with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         import scipy.interpolate  # noqa: F401  # needed at the end, missed at once
 
         import vqe_fast.evaluation.plots  # noqa: F401

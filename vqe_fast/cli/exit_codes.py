@@ -54,16 +54,16 @@ def refusal(*errors: type[Exception]) -> Iterator[None]:
         raise typer.Exit(REFUSED) from error
 
 
-@contextmanager
-def needing(extra: str) -> Iterator[None]:
-    """Ends the command when a package that it imports is missing.
+_DISTRIBUTIONS = {"yaml": "pyyaml", "lightning_fabric": "lightning-fabric"}
+"""What to install for a module of another name."""
 
-    Args:
-        extra: of ``vqe_fast``, which installs it.
-    """
+
+@contextmanager
+def needing_packages() -> Iterator[None]:
+    """Ends the command when an optional package that it imports is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
-        say_error(f"{package} is not installed: pip install 'vqe_fast[{extra}]'")
+        say_error(f"{package} is not installed: pip install {_DISTRIBUTIONS.get(package, package)}")
         raise typer.Exit(REFUSED) from error

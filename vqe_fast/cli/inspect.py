@@ -53,7 +53,7 @@ def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int |
     if frame is not None and picture is None:
         raise CannotInspect("--frame says what to draw; add --picture OUT.png")
     if picture is not None and find_spec("matplotlib") is None:
-        raise CannotInspect("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
+        raise CannotInspect("a picture needs matplotlib: pip install matplotlib")
     inspection = inspect_video(source, json)
     if picture is not None:
         from vqe_fast.inspection.picture import draw

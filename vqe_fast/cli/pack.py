@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
 from vqe_fast.cli.prepare import prepare_showing, size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
@@ -39,7 +39,7 @@ def pack(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    with interruption(GOES_ON), needing("train"), refusal(ValueError, OSError):
+    with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         from vqe_fast.data.packing import pack as run
         from vqe_fast.training.recipe import read_recipe
         from vqe_fast.training.recipes import find_recipe

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def prepare(
 
     Exit codes: 0 done, 2 refused, 130 interrupted.
     """
-    with interruption(GOES_ON), needing("train"), refusal(ValueError, OSError):
+    with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         from vqe_fast.data.spec import read_spec
 
         since = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def train(
     """
     with (
         interruption(GOES_ON),
-        needing("train"),
+        needing_packages(),
         refusal(ValueError, OSError, FloatingPointError),
     ):
         from vqe_fast.training.recipe import read_recipe

@@ -24,7 +24,7 @@ class Sheet:
 
     def __init__(self, width: int, height: int) -> None:
         if find_spec("matplotlib") is None:
-            raise VideoError("a picture needs matplotlib: pip install 'vqe_fast[demo]'")
+            raise VideoError("a picture needs matplotlib: pip install matplotlib")
         from matplotlib.figure import Figure
 
         self._height = height

@@ -29,9 +29,7 @@ class OnnxDetector:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ValueError(
-                "a detector needs onnxruntime: pip install 'vqe_fast[detect]'"
-            ) from error
+            raise ValueError("a detector needs onnxruntime: pip install onnxruntime") from error
         if not path.is_file():
             raise ValueError(f"there is no detector {path}")
         try:

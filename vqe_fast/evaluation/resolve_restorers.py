@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from vqe_fast._precision import Precision
+from vqe_fast._suggest import did_you_mean
 from vqe_fast.evaluation.command_restorer import command_of, spp
 from vqe_fast.evaluation.model_restorer import Network, Told
 from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
@@ -89,7 +90,8 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
     model, colon, file_name = text.partition(":")
     if model not in list_models():
         raise ValueError(
-            f"there is no model {text!r}: give none, spp, cmd:…, a file of weights, a folder of "
+            f"there is no model {text!r}: {did_you_mean(model, list_models())}"
+            "give none, spp, cmd:…, a file of weights, a folder of "
             f"vqe-fast train, or one of {', '.join(list_models())}"
         )
     if not colon:

@@ -96,7 +96,7 @@ def _pyiqa(name: str) -> Any:
     except ImportError as error:
         missing = "" if error.name == "pyiqa" else f" (which lacks {error.name})"
         raise ValueError(
-            f"{name} needs the package pyiqa{missing}: pip install 'vqe_fast[metrics]'"
+            f"{name} needs the package pyiqa{missing}: pip install {error.name or 'pyiqa'}"
         ) from error
 
 

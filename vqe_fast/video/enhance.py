@@ -16,6 +16,7 @@ from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.enhanced_tag import find_tag
+from vqe_fast.video.media.output_name import beside
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.side_data import not_kept
 from vqe_fast.video.media.trim import first_frames
@@ -43,7 +44,7 @@ Progress = Callable[[int, int | None], None]
 @with_options
 def enhance_video(
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
     model: str | nn.Module = DEFAULT_MODEL,
     *,
     frames: int | None = None,
@@ -63,7 +64,9 @@ def enhance_video(
 
     Args:
         source: the file to read.
-        target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm).
+        target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm). None for
+            ``a.enhanced.mp4`` beside ``a.mp4``, or ``.mkv`` where the source's does not hold the
+            codec.
         frames: stop after so many frames, all streams at the same time and without chapters.
         overwrite: replace a target that exists.
         progress: called in the calling thread after each frame with the number of frames enhanced
@@ -78,8 +81,9 @@ def enhance_video(
         WeightsError: the weights are missing, unreadable, or another model's.
     """
     start = time.perf_counter()
-    source, target = Path(source), Path(target)
+    source = Path(source)
     chosen, encode, segments = parse_options({"model": model, **options})
+    target = beside(source, encode.codec) if target is None else Path(target)
     is_there = segments.resume and is_complete(target)
     _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, segments.resume)

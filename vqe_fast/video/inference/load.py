@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from vqe_fast._suggest import did_you_mean
 from vqe_fast.models import create_model, list_models
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.errors import VideoError
@@ -29,7 +30,8 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
     if isinstance(model, str):
         if model not in list_models():
             raise VideoError(
-                f"there is no model {model!r}; choose one of {', '.join(list_models())}"
+                f"there is no model {model!r}; {did_you_mean(model, list_models())}"
+                f"choose one of {', '.join(list_models())}"
             )
         options = {} if weights is None else options_in(weights)
         network = create_model(model, pretrained=weights is None, **options)

@@ -9,6 +9,7 @@ from typing import Self
 import av
 from av.codec.codec import find_best_pix_fmt_of_list
 
+from vqe_fast._suggest import did_you_mean
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.pixel_formats import (
     bit_depth,
@@ -54,7 +55,7 @@ class EncoderSettings:
             codec = _encoder_of(source_codec)
         if codec not in ENCODERS:
             raise VideoError(
-                f"there is no encoder {codec!r} here; "
+                f"there is no encoder {codec!r} here; {_nearest_encoder(codec)}"
                 f"choose one of {', '.join(ENCODERS)} or {SOURCE}"
             )
         encoder = ENCODERS[codec]
@@ -80,7 +81,9 @@ class EncoderSettings:
         presets = encoder.presets or tuple(encoder.profiles)
         if preset is not None and preset not in presets:
             having = ", ".join(presets) or "none: leave it out"
-            raise VideoError(f"{codec} has no preset {preset!r}; it has: {having}")
+            raise VideoError(
+                f"{codec} has no preset {preset!r}; {did_you_mean(preset, presets)}it has: {having}"
+            )
         return cls(codec, encoder.default_crf if crf is None else crf, preset)
 
     def preset_for(self, pixel_format: str) -> str | None:
@@ -192,6 +195,13 @@ def _nearest(pixel_format: str, formats: Sequence[str]) -> str:
     best, _ = find_best_pix_fmt_of_list(formats, pixel_format, has_alpha)
     assert best is not None  # every encoder takes some
     return best.name
+
+
+def _nearest_encoder(name: str) -> str:
+    """What may have been meant: an encoder spelled nearly so, or the first of a codec."""
+    by_codec = {ENCODERS[each].codec: each for each in reversed(ENCODERS)}
+    also = by_codec | {"h265": by_codec["hevc"], "dnxhr": "dnxhd"}
+    return did_you_mean(name, ENCODERS, also)
 
 
 def _encoder_of(codec: str) -> str:

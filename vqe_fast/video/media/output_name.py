@@ -1,0 +1,28 @@
+"""Names of outputs where the user gives none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vqe_fast.video.media.containers import FORMATS
+from vqe_fast.video.media.encoders import ENCODERS
+
+
+def holds(suffix: str, codec: str) -> bool:
+    """Whether a file with this suffix can be written and holds what an encoder makes.
+
+    Args:
+        suffix: of a file, such as ``.mp4``.
+        codec: of :data:`ENCODERS`; of ``source`` and unknown ones nothing is known yet.
+    """
+    able = ENCODERS[codec].suffixes if codec in ENCODERS else tuple(FORMATS)
+    return suffix.lower() in FORMATS and suffix.lower() in able
+
+
+def beside(source: Path, codec: str) -> Path:
+    """The output for ``source`` in its directory: ``a.enhanced.mp4`` for ``a.mp4``.
+
+    It has the suffix of the source, or ``.mkv`` where that container does not hold ``codec``.
+    """
+    suffix = source.suffix if holds(source.suffix, codec) else ".mkv"
+    return source.with_name(f"{source.stem}.enhanced{suffix}")
