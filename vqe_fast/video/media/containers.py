@@ -10,6 +10,7 @@ from av.stream import Discard, Stream
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.remux import HAVE_EDIT_LISTS
 from vqe_fast.video.media.stream_copy import StreamCopy, codec_name, find_copy
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -48,13 +49,18 @@ def streams_to_copy(
     """
     streams, copies = _other_streams(source), []
     packets = first_packets(source.path, [stream.index for stream in streams])
+
+    def find(name: str, stream: Stream) -> StreamCopy | None:
+        if stream.type == "video" and name not in HAVE_EDIT_LISTS and source.begins_hidden(stream):
+            return None  # its first pictures are for the decoder only, which it cannot say
+        return find_copy(name, stream, source.picture(stream), packets[stream.index])
+
     for stream in streams:
-        sample = stream, source.picture(stream), packets[stream.index]
-        copy = find_copy(format_of(target), *sample)
+        copy = find(format_of(target), stream)
         if copy is not None:
             copies.append(copy)
             continue
-        able = [suffix for suffix, name in FORMATS.items() if find_copy(name, *sample)]
+        able = [suffix for suffix, name in FORMATS.items() if find(name, stream)]
         if able or stream.type != "data":
             raise VideoError(
                 f"{target.suffix} cannot carry {describe_stream(stream)} of {source.path}; "

@@ -146,7 +146,7 @@ def _placed(
 
 
 def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, list[Packet[Any]]]:
-    """The first packets of streams, up to four of each, of a file that is opened just for them.
+    """The first packets shown of streams, up to four of each; the file is opened just for them.
 
     Reading ends after 64 MiB: a stream that begins late, such as subtitles, may have none.
 
@@ -162,7 +162,8 @@ def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, lis
     with open_video(source) as container:
         for packet in read_packets(container, source) if found else ():
             packets = found.get(packet.stream.index, [])
-            if packet.size and packet.stream.index in waited_for:
+            is_shown = packet.size > 0 and not packet.is_discard
+            if is_shown and packet.stream.index in waited_for:
                 packets.append(packet)
                 if len(packets) == _SAMPLE_PACKETS:
                     waited_for.remove(packet.stream.index)

@@ -175,6 +175,14 @@ class VideoReader:
                 return bytes(item) if is_picture(stream) else None
         return None
 
+    def begins_hidden(self, stream: Stream) -> bool:
+        """Whether ``stream``, another one, begins with packets that are decoded and not shown.
+
+        To be asked before :meth:`items`.
+        """
+        packets = (item for item in self._ahead if isinstance(item, Packet))
+        return any(each.is_discard for each in packets if each.stream.index == stream.index)
+
     def items(self) -> Iterator[Item]:
         """Frames of the video stream and packets of all others, once, in the order of the file.
 

@@ -15,12 +15,22 @@ _MAX_DELAY = 16
 """Packets of reordered video that may come before the first whose decoding time is known."""
 
 
+HAVE_EDIT_LISTS = {"mp4", "mov"}
+"""Containers that can say that packets before time zero are for the decoder only, by muxer."""
+
+
 class PacketCopier:
-    """Remuxes the packets of one stream into a stream of another file."""
+    """Remuxes the packets of one stream into a stream of another file.
+
+    Packets that the source's player decodes without showing them, as an edit list of MP4 says, are
+    copied where the container can say the same, and left out elsewhere.
+    """
 
     def __init__(self, stream: Stream) -> None:
         """Prepares for ``stream`` of the file to write."""
         self._stream = stream
+        self._can_hide = stream.container.format.name in HAVE_EDIT_LISTS
+        self._was_cut = False
         self._held: list[Packet[Any]] = []
         self._last: int | None = None
 
@@ -34,9 +44,19 @@ class PacketCopier:
         Returns:
             The packets that can be written now.
         """
+        if self._is_left_out(packet):
+            return []
         self._held.append(packet)
         is_unknown = self._stream.type == "video" and packet.dts is None and self._last is None
         return [] if is_unknown and len(self._held) <= _MAX_DELAY else self.flush()
+
+    def _is_left_out(self, packet: Packet[Any]) -> bool:
+        """Whether a packet is not shown, or less than half of it is heard after a cut."""
+        pts = 0 if packet.pts is None else packet.pts
+        if packet.is_discard:
+            self._was_cut = True
+            return not (self._can_hide and pts < 0)
+        return self._was_cut and not self._can_hide and 2 * pts + (packet.duration or 0) < 0
 
     def flush(self) -> list[Packet[Any]]:
         """The packets that wait for a decoding timestamp."""

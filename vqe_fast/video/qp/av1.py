@@ -30,9 +30,9 @@ def av1_qp(packets: VideoPackets) -> Iterator[FrameQP]:
     decoder = FrameTracker()
     decoder.shown(headers.extradata)
     for packet in packets:
-        pts, size = packet.pts, packet.size
+        pts, size, is_hidden = packet.pts, packet.size, packet.is_discard
         frame = decoder.shown(headers.read(packet))
-        if frame is not None:
+        if frame is not None and not is_hidden:
             qp = float(qp_of_index(frame.depth)[frame.index])
             yield FrameQP(pts, _TYPES[frame.kind], size, qp, origin="header")
 

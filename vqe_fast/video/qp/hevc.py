@@ -39,11 +39,11 @@ def hevc_qp(packets: VideoPackets) -> Iterator[FrameQP]:
     list(sequencer.pictures(headers.extradata))
     waiting: list[tuple[int, int, int, FrameQP]] = []
     for number, packet in enumerate(packets):
-        pts, size, data = packet.pts, packet.size, bytes(packet)
+        pts, size, data, is_hidden = packet.pts, packet.size, bytes(packet), packet.is_discard
         if any(end in data[:6] for end in _ENDS):  # some demuxers put it before the next picture
             sequencer.end_sequence()
         for picture in sequencer.pictures(headers.read(packet)):
-            if picture.is_shown:
+            if picture.is_shown and not is_hidden:
                 frame = FrameQP(pts, picture.type, size, picture.mean_qp(), origin="slices")
                 heapq.heappush(waiting, (picture.sequence, picture.order, number, frame))
         if any(end in data[-8:] for end in _ENDS):
