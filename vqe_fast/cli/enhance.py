@@ -102,14 +102,13 @@ def enhance(
         raise typer.Exit(code)
 
 
-def _chosen(model: str | None, quality: _Quality | None, weights: Path | None) -> str:
-    """The model's name: as given, as the weights say, or as the quality stands for."""
+def _chosen(model: str | None, quality: _Quality | None, weights: Path | None) -> str | None:
+    """The model's name, as given or as the quality stands for; None for that of the weights."""
     from vqe_fast.video import VideoError
     from vqe_fast.video.quality import model_for
-    from vqe_fast.weights import metadata_of
 
     if quality is not None and (model is not None or weights is not None):
         raise VideoError("--quality stands for a model and its weights; leave it or those out")
-    if model is None and weights is not None:
-        model = metadata_of(weights).get("model")
-    return model or model_for((quality or _Quality.BALANCED).value)
+    if model is None and weights is None:
+        return model_for((quality or _Quality.BALANCED).value)
+    return model

@@ -13,15 +13,14 @@ from vqe_fast.evaluation.command_restorer import command_of, spp
 from vqe_fast.evaluation.model_restorer import Network, Told
 from vqe_fast.evaluation.restorer import Compressed, Restorer, Tuned
 from vqe_fast.evaluation.row import COMPRESSED
-from vqe_fast.models import create_model, list_models
-from vqe_fast.models.published import load_published
+from vqe_fast.models import list_models
+from vqe_fast.models.published import PUBLISHED, create_published
 from vqe_fast.training.checkpoint import WEIGHTS_NAME
-from vqe_fast.weights import metadata_of
+from vqe_fast.video.inference.weights_owner import owner_of
 
 Wanted = str | nn.Module | Restorer | Tuned
 
 _COMMAND = "cmd:"
-_PUBLISHED = (".pt", ".pth")
 
 
 def find_restorers(
@@ -86,7 +85,7 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
     path = Path(text)
     if text not in list_models() and path.exists():
         file = path / WEIGHTS_NAME if path.is_dir() else path
-        return network(_model_of(file), file)
+        return _with(network, owner_of(file), file)
     model, colon, file_name = text.partition(":")
     if model not in list_models():
         raise ValueError(
@@ -96,19 +95,10 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
         )
     if not colon:
         return network(model)
-    if Path(file_name).suffix in _PUBLISHED:
-        module = create_model(model)
-        try:
-            load_published(module, file_name)
-        except TypeError as error:
-            raise ValueError(f"{text}: {error}") from error
-        return network(module, None, "base")  # PeQuENet's: the others take no QP
-    return network(model, Path(file_name))
+    return _with(network, model, Path(file_name))
 
 
-def _model_of(file: Path) -> str:
-    """The model that weights of ``vqe-fast train`` belong to."""
-    model = metadata_of(file).get("model")
-    if model not in list_models():
-        raise ValueError(f"{file} does not say whose weights it holds: name the model, NAME:{file}")
-    return str(model)
+def _with(network: Callable[..., Network], model: str, weights: Path) -> Network:
+    if weights.suffix in PUBLISHED:  # PeQuENet's are told that QP: the others take none
+        return network(create_published(model, weights), None, "base")
+    return network(model, weights)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,19 @@ from torch import Tensor, nn
 from vqe_fast.models.basicvsr import BasicVSR
 from vqe_fast.models.pequenet import HEADS, PeQuENet
 from vqe_fast.models.pequenet import published_name as _pequenet_name
+from vqe_fast.models.registry import create_model
 from vqe_fast.models.spynet import SPyNet
 from vqe_fast.weights import WeightsError, read_checkpoint
 
 Publisher = Literal["basicsr", "mmagic"]
 
+PUBLISHED = (".pt", ".pth")
+"""Suffixes of checkpoints as authors publish them."""
+
 _WRAPPERS = ("params_ema", "params", "state_dict")
 _CONSTANTS = ("mean", "std")
 _SHOWN = 3
+_MODELS = ("basicvsr", "pequenet")
 
 
 def published_names(model: BasicVSR | SPyNet, publisher: Publisher) -> dict[str, str]:
@@ -99,6 +105,46 @@ def load_published(
                 expected[ours].copy_(state[key])
 
 
+def create_published(name: str, path: str | Path) -> nn.Module:
+    """Builds the registered model ``name`` with published weights, in the options that they need.
+
+    Raises:
+        WeightsError: no weights of this model are published, the file is missing or unreadable,
+            or it does not fit.
+    """
+    state = _state_in(path)
+    options = _options_of(state) if name == "basicvsr" else {}
+    model = create_model(name, **options)
+    try:
+        load_published(model, state, name=str(path))
+    except TypeError as error:
+        raise WeightsError(
+            f"{path} is a checkpoint of authors, which are read for {' and '.join(_MODELS)}, not "
+            f"for {name}: name one of these, or give a .safetensors file"
+        ) from error
+    return model
+
+
+def published_models(path: str | Path) -> list[str]:
+    """Registered names of the models that a published checkpoint fits.
+
+    Raises:
+        WeightsError: the file is missing or unreadable.
+    """
+    found = []
+    _state_in(path)
+    for name in _MODELS:
+        with suppress(WeightsError):  # it is another's
+            create_published(name, path)
+            found.append(name)
+    return found
+
+
+def _state_in(path: str | Path) -> dict[str, Tensor]:
+    content = read_checkpoint(path)
+    return _bare(content if isinstance(content, Mapping) else {})
+
+
 def _bare(content: Mapping[str, object]) -> dict[str, Tensor]:
     """The tensors, without what is wrapped around them and around their names."""
     for wrapper in _WRAPPERS:
@@ -124,17 +170,22 @@ def _publisher_of(state: Mapping[str, Tensor]) -> Publisher:
 
 def _advice(model: BasicVSR, state: Mapping[str, Tensor]) -> str:
     """With which options a model would fit, as far as the shapes of a state dict tell."""
+    found = _options_of(state)
+    has = {"scale": model.scale, "width": model.width, "blocks": model.blocks}
+    other = [f"{option}={value}" for option, value in found.items() if value != has[option]]
+    return f"; build the model with {', '.join(other)}" if other else ""
+
+
+def _options_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Options of a BasicVSR, as the shapes of its state dict tell; empty for another model's."""
     trunk = {key.partition(".main.")[2]: value for key, value in state.items()}
     if "0.weight" not in trunk:
-        return ""
-    found = {
+        return {}
+    return {
         "scale": 4 if any(key.startswith("up") for key in state) else 1,
         "width": len(trunk["0.weight"]),
         "blocks": sum(re.fullmatch(r"2\.\d+\.conv1\.weight", key) is not None for key in trunk),
     }
-    has = {"scale": model.scale, "width": model.width, "blocks": model.blocks}
-    other = [f"{option}={value}" for option, value in found.items() if value != has[option]]
-    return f"; build the model with {', '.join(other)}" if other else ""
 
 
 def _published(name: str, publisher: Publisher) -> str:

@@ -12,7 +12,6 @@ from torch import nn
 
 from vqe_fast.models.model_hash import weights_hash
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.enhanced_tag import find_tag
@@ -24,7 +23,6 @@ from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.options import asked_for, count_of_frames, parse_options, with_options
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
-from vqe_fast.video.quality import DEFAULT_MODEL
 from vqe_fast.video.report import EnhanceReport, Outcome, versions
 from vqe_fast.video.segments.rate_factor import rate_factor_for_size
 from vqe_fast.video.segments.resume_state import is_complete
@@ -45,7 +43,7 @@ Progress = Callable[[int, int | None], None]
 def enhance_video(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
-    model: str | nn.Module = DEFAULT_MODEL,
+    model: str | nn.Module | None = None,
     *,
     frames: int | None = None,
     overwrite: bool = False,
@@ -115,13 +113,13 @@ def enhance_video(
         segments=result.segments,
         resumed=result.resumed,
         frames_resumed=result.frames_resumed,
-        model=model_name(model),
+        model=session.model_name,
         device=str(session.device),
         codec=settings.codec,
         pixel_format=facts.pixel_format,
         crf=settings.crf if result.crf is None else result.crf,
         preset=settings.preset_for(facts.pixel_format),
-        options=asked_for(chosen, encode, segments),
+        options=asked_for(session.model, encode, segments),
         source_bytes=source.stat().st_size,
         target_bytes=target.stat().st_size,
         weights=weights_hash(session.network),

@@ -58,10 +58,11 @@ def _about(doc: str, help: str, **rest: Any) -> dict[str, About]:
 class ModelOptions:
     """Options of the model: weights, device, precision, QP, tiles, memory, clips."""
 
-    model: "str | nn.Module" = field(
-        default=DEFAULT_MODEL,
+    model: "str | nn.Module | None" = field(
+        default=None,
         metadata=_about(
-            "a registered name, or a module with a ``spec``. On a CPU one that sees a single frame "
+            "a registered name, or a module with a ``spec``; None for the model that ``weights`` "
+            f"belong to, or for ``{DEFAULT_MODEL}``. On a CPU one that sees a single frame "
             "runs in several threads, in copies that share its parameters.",
             "A model's name instead; `vqe-fast models` lists them.",
             shown_default="that of --quality or --weights",
@@ -71,9 +72,10 @@ class ModelOptions:
     weights: str | os.PathLike[str] | None = field(
         default=None,
         metadata=_about(
-            "``.safetensors`` file for ``model``. Without one, a registered name gets the weights "
+            "``.safetensors`` file for ``model``, or a ``.pth`` file of the authors of BasicVSR or "
+            "PeQuENet. Without one, a registered name gets the weights "
             "that ship with the package, and a module keeps its own.",
-            "Weights (.safetensors) instead of those that ship.",
+            "Weights (.safetensors, or authors' .pth) instead of those that ship.",
             cli_type=Path | None,
             decides_frames=False,  # what is in the file does
         ),

@@ -24,6 +24,7 @@ from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.load import find_model, model_name, pick_device
 from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
+from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
 from vqe_fast.video.media.enhanced_tag import PROGRAM
@@ -53,6 +54,8 @@ class EnhanceSession:
 
     Attributes:
         device: where the model is to run.
+        model: options of the model, which name it even if they did not before.
+        model_name: its registered name, or the class of the module.
         network: the model, with its weights.
         strengths: how much of its correction is applied.
 
@@ -76,13 +79,16 @@ class EnhanceSession:
         if encode.target_size not in (None, SOURCE):
             parse_bytes(encode.target_size, "a target size is source, or")
         self.source, self.target = source, target
-        self.model, self.encode = model, encode
+        self.encode = encode
         self.processes, self.encoder_threads, self.crf = processes, encoder_threads, crf
         self.device = pick_device(model.device)
         weights = None if model.weights is None else Path(model.weights)
-        self.network = find_model(model.model, weights)
-        ships = isinstance(model.model, str) and weights is None
-        self.strengths = Strengths(shipped_strengths(str(model.model)) if ships else {})
+        wanted = chosen_model(model.model, weights)
+        self.model = replace(model, model=wanted)
+        self.model_name = model_name(wanted)
+        self.network = find_model(wanted, weights)
+        ships = isinstance(wanted, str) and weights is None
+        self.strengths = Strengths(shipped_strengths(self.model_name) if ships else {})
 
     def __reduce__(self) -> tuple[type[EnhanceSession], tuple[Any, ...]]:
         """What another process makes the same of: the network is built anew from the options."""
@@ -150,7 +156,7 @@ class EnhanceSession:
         if not self.encode.tag:
             return None
         settings, weights = self.settings(video), weights_hash(self.network)
-        model = f"model {model_name(self.model.model)}"
+        model = f"model {self.model_name}"
         if weights is not None:
             model += f" (weights {weights[:_SHOWN_DIGITS]})"
         encoder = settings.in_words(video.facts.pixel_format)

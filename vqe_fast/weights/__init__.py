@@ -102,6 +102,23 @@ def metadata_of(path: str | Path) -> dict[str, str]:
     return about
 
 
+def shapes_in(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Names of the tensors in a ``.safetensors`` file → their shapes.
+
+    Raises:
+        WeightsError: the file is missing or is not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    _refuse_missing(path)
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+
+
 def options_in(path: str | Path) -> dict[str, Any]:
     """Options of the model that a ``.safetensors`` file was trained with, as far as it says.
 

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from vqe_fast._suggest import did_you_mean
-from vqe_fast.models import create_model, list_models
+from vqe_fast.models import create_model, list_models, load_published
+from vqe_fast.models.published import PUBLISHED, create_published
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.errors import VideoError
-from vqe_fast.weights import load_weights, options_in
+from vqe_fast.weights import WeightsError, load_weights, options_in
 
 
 def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
@@ -19,8 +20,9 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
 
     Args:
         model: a registered name, or a module with a ``spec``.
-        weights: a ``.safetensors`` file for it; without one, a registered name gets the weights
-            that ship with the package, and a module keeps its own.
+        weights: a ``.safetensors`` file for it, or a ``.pth`` file of authors that
+            :func:`vqe_fast.models.load_published` reads; without one, a registered name gets the
+            weights that ship with the package, and a module keeps its own.
 
     Raises:
         VideoError: unknown name, no spec, or one of a model that enlarges frames or takes samples
@@ -33,14 +35,28 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
                 f"there is no model {model!r}; {did_you_mean(model, list_models())}"
                 f"choose one of {', '.join(list_models())}"
             )
+        if weights is not None and weights.suffix in PUBLISHED:
+            network = create_published(model, weights)
+            _refuse_unsupported(network, model)
+            return network
         options = {} if weights is None else options_in(weights)
         network = create_model(model, pretrained=weights is None, **options)
     else:
         network = model
     _refuse_unsupported(network, model_name(model))
     if weights is not None:
-        load_weights(network, weights)
+        _load(network, weights)
     return network
+
+
+def _load(network: nn.Module, weights: Path) -> None:
+    if weights.suffix not in PUBLISHED:
+        load_weights(network, weights)
+        return
+    try:
+        load_published(network, weights)
+    except TypeError as error:
+        raise WeightsError(f"{weights} cannot be loaded: {error}") from error
 
 
 def model_name(model: str | nn.Module) -> str:

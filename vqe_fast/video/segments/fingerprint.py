@@ -11,7 +11,6 @@ from typing import Any
 from vqe_fast._version import __version__
 from vqe_fast.models.model_hash import model_hash
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.inference.load import model_name
 from vqe_fast.video.options import SegmentOptions, asked_for
 from vqe_fast.video.session import EnhanceSession
 
@@ -23,7 +22,7 @@ def request_of(session: EnhanceSession, segments: SegmentOptions) -> dict[str, A
     """The fingerprint: version, source, network, and the options that decide frames, as JSON."""
     chosen = asked_for(session.model, session.encode, segments, decide_frames=True)
     of_model = {
-        "model": model_name(session.model.model),
+        "model": session.model_name,
         "network": model_hash(session.network),
         "device": session.device.type,
     }
