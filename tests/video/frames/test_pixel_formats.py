@@ -4,10 +4,12 @@ import av
 import numpy as np
 import pytest
 
-from support.media import planes_of
+from support.media import planes_of, write_clip
+from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.frames.pixel_formats import (
     bit_depth,
     has_luma_plane,
+    is_video,
     planar_twin,
     without_implied_range,
 )
@@ -128,3 +130,84 @@ def noise(name, depth=8, shift=0, dtype=None):
 def rows(frame, index, dtype):
     plane = frame.planes[index]
     return np.frombuffer(plane, dtype).reshape(plane.height, -1)
+
+
+@pytest.mark.parametrize("color_range", [0, 1, 2])
+@pytest.mark.parametrize("target", ["yuv420p", "yuv444p", "yuva444p", "gray10le"])
+@pytest.mark.parametrize("name", ["gray", "ya8"])
+def test_grey_is_luma(name, target, color_range):
+    """FFmpeg takes all grey for full range, and would make limited range of it."""
+    frame = av.VideoFrame(16, 8, name)
+    samples = np.frombuffer(frame.planes[0], np.uint8).reshape(8, -1)
+    step = 2 if name == "ya8" else 1
+    samples[:] = np.arange(samples.size).reshape(samples.shape) % 251
+    frame.color_range = color_range
+    converted = Converter(target)(frame)
+    luma, *others = planes_of(converted)
+    if target == "gray10le":
+        assert np.abs(luma / 4 - samples[:, : 16 * step : step]).max() < 1
+    else:
+        np.testing.assert_array_equal(luma, samples[:, : 16 * step : step])
+    assert converted.color_range == color_range
+    for chroma in others[:2]:
+        assert (chroma == 128).all()
+    if name == "ya8" and target == "yuva444p":
+        np.testing.assert_array_equal(others[2], samples[:, 1:32:2])
+
+
+def test_luma_becomes_grey_as_it_is():
+    frame = av.VideoFrame(16, 8, "yuv420p")
+    for index, plane in enumerate(frame.planes):
+        plane.update(bytes([235 if index == 0 else 128]) * plane.buffer_size)
+    frame.color_range = 1
+    converted = Converter("gray")(frame)
+    assert (planes_of(converted)[0] == 235).all() and converted.color_range == 1
+
+
+def is_readable(name):
+    try:
+        av.VideoFrame(16, 8, name)
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", [n for n in sorted(av.video.format.names) if is_readable(n)])
+def test_white_of_every_format(name):
+    """What is no video becomes BT.709 in limited range; or FFmpeg cannot, which is one sentence.
+
+    The brightest samples of video stay what they are.
+    """
+    frame = av.VideoFrame(16, 8, name)
+    for plane in frame.planes:
+        plane.update(b"\xff" * plane.buffer_size)
+    if "f16" in name or "f32" in name:
+        one = np.array(1, ">f4" if "32" in name else ">f2").tobytes()
+        one = one if name.endswith("be") else one[::-1]
+        for plane in frame.planes:
+            plane.update(one * (plane.buffer_size // len(one)))
+    for target in ("yuv444p", "yuva444p", "gray"):
+        try:
+            converted = Converter(target)(frame)
+        except VideoError as error:
+            assert f"does not convert {name} to" in str(error)
+            continue
+        assert converted.format.name == target
+        if not is_video(name) and not name.startswith(("gbr", "xyz", "mono")):  # not white
+            assert abs(int(planes_of(converted)[0].min()) - 235) <= 1
+            assert (converted.colorspace, converted.color_range) == (1, 1)
+
+
+def test_transparency_that_is_not_kept_is_reported(tmp_path):
+    source = write_clip(tmp_path / "in.mov", codec="qtrle", pixel_format="argb", draw=plain)
+    for pixel_format, lost in (("yuva444p", ()), ("yuv444p", ("transparency",))):
+        target = tmp_path / f"{pixel_format}.mkv"
+        report = enhance_video(source, target, "identity", codec="ffv1", pix_fmt=pixel_format)
+        assert report.not_kept == lost
+    with pytest.raises(VideoError, match="such as yuva444p, which keeps transparency"):
+        enhance_video(source, tmp_path / "out.mkv", "identity", codec="ffv1")
+
+
+def plain(frame):
+    for plane in frame.planes:
+        plane.update(b"\x80" * plane.buffer_size)

@@ -64,3 +64,28 @@ def implies_full_range(name: str) -> bool:
 def bit_depth(name: str) -> int:
     """Bit depth of luma."""
     return VideoFormat(name).components[0].bits
+
+
+def has_alpha(name: str) -> bool:
+    """Whether the pixel format has transparency."""
+    pixel_format = VideoFormat(name)
+    return pixel_format.has_palette or any(each.is_alpha for each in pixel_format.components)
+
+
+def is_gray(name: str) -> bool:
+    """Whether the pixel format has luma in whole numbers, perhaps transparency, and no colours."""
+    return is_video(name) and len([c for c in VideoFormat(name).components if not c.is_alpha]) == 1
+
+
+def is_video(name: str) -> bool:
+    """Whether samples of the pixel format are Y'CbCr or luma as of video.
+
+    Others are RGB, indices of a palette, single bits, fractions, or CIE XYZ.
+    """
+    pixel_format = VideoFormat(name)
+    return not (
+        pixel_format.is_rgb
+        or pixel_format.has_palette
+        or pixel_format.is_bit_stream
+        or name.startswith(("xyz", "grayf", "yaf"))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import av
 from av.video.frame import VideoFrame
 from av.video.reformatter import (
     ColorPrimaries,
@@ -11,43 +12,94 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from vqe_fast.video.frames.pixel_formats import implies_full_range
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.pixel_formats import implies_full_range, is_gray, is_video
 
+_ENDS_THE_PROCESS = {"yaf32be", "yaf32le"}
+"""What swscale aborts at, instead of refusing it."""
+
+_FEWEST_BITS = 5
+"""Of a channel of RGB: white of fewer would become grey, or another colour."""
+
+_BYTE = 8
+_COLORS_OF_ALL = "yuv444p16le"
 _ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
 class Converter:
     """Converts frames to a pixel format.
 
-    Y'CbCr keeps its matrix and its range; RGB becomes BT.709 in limited range, and is tagged so.
+    Y'CbCr keeps its matrix and its range, and grey its samples: they become luma, and luma becomes
+    grey. RGB, palettes and what else is no video becomes BT.709 in limited range, and is tagged so.
     """
 
     def __init__(self, pixel_format: str) -> None:
-        """Prepares for ``pixel_format``, one that implies no range."""
+        """Prepares for ``pixel_format``, one with a plane of luma that implies no range."""
         self._format = pixel_format
+        self._is_gray = is_gray(pixel_format)
         self._reformatter = VideoReformatter()
+        self._by_way_of = Converter(_COLORS_OF_ALL) if self._is_gray else None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
-        """``frame``, or a new one with its timestamps, tags and side data."""
+        """``frame``, or a new one with its timestamps, tags and side data.
+
+        Raises:
+            VideoError: FFmpeg cannot convert such frames.
+        """
         if frame.format.name == self._format:
             return frame
-        if frame.format.is_rgb:
-            converted = self._reformatter.reformat(
-                frame,
-                format=self._format,
-                dst_colorspace=Colorspace.ITU709,
-                src_color_range=ColorRange.JPEG,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=_ACCURATE,
-            )
-            if frame.color_primaries == ColorPrimaries.UNSPECIFIED:
-                converted.color_primaries = ColorPrimaries.BT709
-            return converted
-        full = implies_full_range(frame.format.name)
-        color_range = ColorRange.JPEG if full else frame.color_range
-        return self._reformatter.reformat(
-            frame,
-            format=self._format,
-            dst_color_range=color_range,
-            interpolation=_ACCURATE,
+        if frame.format.name in _ENDS_THE_PROCESS or _bits_of_rgb(frame) < _FEWEST_BITS:
+            raise self._refusal(frame)
+        try:
+            return self._converted(frame)
+        except av.error.FFmpegError as error:
+            raise self._refusal(frame) from error
+
+    def _refusal(self, frame: VideoFrame) -> VideoError:
+        return VideoError(
+            f"FFmpeg does not convert {frame.format.name} to {self._format}; convert the source to "
+            "a usual pixel format first"
         )
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        name = frame.format.name
+        if not is_video(name):
+            return (
+                self._from_rgb(frame) if self._by_way_of is None else self(self._by_way_of(frame))
+            )
+        color_range = ColorRange.JPEG if implies_full_range(name) else frame.color_range
+        if self._is_gray or is_gray(name):
+            # FFmpeg takes all grey for full range: what else has full range for it is not scaled.
+            converted = self._reformat(
+                frame, src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.JPEG
+            )
+            converted.color_range = color_range
+            return converted
+        return self._reformat(frame, dst_color_range=color_range)
+
+    def _from_rgb(self, frame: VideoFrame) -> VideoFrame:
+        if _bits_of_rgb(frame) < _BYTE:
+            # On the way to bytes the brightest of a few bits becomes the brightest of eight.
+            frame = self._reformatter.reformat(frame, format="rgb24")
+        converted = self._reformat(
+            frame,
+            dst_colorspace=Colorspace.ITU709,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+        )
+        converted.colorspace, converted.color_range = Colorspace.ITU709, ColorRange.MPEG
+        if frame.color_primaries == ColorPrimaries.UNSPECIFIED:
+            converted.color_primaries = ColorPrimaries.BT709
+        return converted
+
+    def _reformat(self, frame: VideoFrame, **colors: Colorspace | ColorRange) -> VideoFrame:
+        return self._reformatter.reformat(
+            frame, format=self._format, interpolation=_ACCURATE, **colors
+        )
+
+
+def _bits_of_rgb(frame: VideoFrame) -> int:
+    """Bits of the smallest channel of RGB; eight for what is none, or a mosaic of sensors."""
+    if not frame.format.is_rgb or frame.format.name.startswith("bayer"):
+        return _BYTE
+    return min(each.bits for each in frame.format.components)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 from typing import Self
 
 import av
 from av.codec.codec import find_best_pix_fmt_of_list
+from av.video.codeccontext import VideoCodecContext
 
 from vqe_fast._suggest import did_you_mean
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.pixel_formats import (
     bit_depth,
+    has_alpha,
     has_luma_plane,
     planar_twin,
     without_implied_range,
@@ -139,7 +143,7 @@ class EncoderSettings:
             if twin is None:
                 raise VideoError(
                     f"the source's pixel format {source} has no plane of luma; "
-                    "give a pix_fmt to convert it to, such as yuv420p or yuv444p"
+                    f"give a pix_fmt to convert it to, such as {self._suggestion(source)}"
                 )
             choices = [twin, without_implied_range(twin)]
         for choice in choices:
@@ -156,6 +160,12 @@ class EncoderSettings:
             + (f"choose {' or '.join(able)}, or " if able else "give ")
             + f"another pix_fmt, such as {_nearest(choices[0], formats_of(self.codec))}"
         )
+
+    def _suggestion(self, source: str) -> str:
+        nearest = _nearest(source, formats_of(self.codec))
+        if has_alpha(source) and has_alpha(nearest):
+            return f"{nearest}, which keeps transparency"
+        return "yuv420p or yuv444p" if "yuv444p" in formats_of(self.codec) else nearest
 
     def _refuse_other_profile(self, pixel_format: str) -> None:
         """Refuses a profile that codes other samples: some encoders would not say a word."""
@@ -178,7 +188,26 @@ def formats_of(codec: str) -> tuple[str, ...]:
     if ENCODERS[codec].layouts:
         return tuple(ENCODERS[codec].layouts)
     formats = tuple(entry.name for entry in av.Codec(codec, "w").video_formats or ())
-    return tuple(name for name in formats if has_luma_plane(name))
+    return tuple(
+        name
+        for name in formats
+        if has_luma_plane(name) and (not has_alpha(name) or _opens_for(codec, name))
+    )
+
+
+@cache
+def _opens_for(codec: str, pixel_format: str) -> bool:
+    """Tries it: libx265 says that it takes transparency even where it is built without."""
+    context = av.CodecContext.create(codec, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = 256, 256, pixel_format
+    context.time_base = Fraction(1, 25)
+    context.options = dict(ENCODERS[codec].options)
+    try:
+        context.open()
+    except av.error.FFmpegError:
+        return False
+    return True
 
 
 def _is_here(codec: str) -> bool:
@@ -191,8 +220,7 @@ def _is_here(codec: str) -> bool:
 
 def _nearest(pixel_format: str, formats: Sequence[str]) -> str:
     """The one of ``formats`` that keeps most of ``pixel_format``."""
-    has_alpha = any(each.is_alpha for each in av.VideoFormat(pixel_format).components)
-    best, _ = find_best_pix_fmt_of_list(formats, pixel_format, has_alpha)
+    best, _ = find_best_pix_fmt_of_list(formats, pixel_format, has_alpha(pixel_format))
     assert best is not None  # every encoder takes some
     return best.name
 

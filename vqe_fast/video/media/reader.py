@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.decoder import PictureDecoder
@@ -137,6 +138,8 @@ class VideoReader:
 
         To be called before :meth:`items`.
         """
+        if has_alpha(self.facts.pixel_format) and not has_alpha(pixel_format):
+            self.extras.add("transparency")
         convert = self._convert = Converter(pixel_format)
         self._ahead = deque(
             convert(item) if isinstance(item, VideoFrame) else item for item in self._ahead
