@@ -92,7 +92,7 @@ class Converter:
             converted.color_primaries = ColorPrimaries.BT709
         return converted
 
-    def _reformat(self, frame: VideoFrame, **colors: Colorspace | ColorRange) -> VideoFrame:
+    def _reformat(self, frame: VideoFrame, **colors: int) -> VideoFrame:
         return self._reformatter.reformat(
             frame, format=self._format, interpolation=_ACCURATE, **colors
         )
