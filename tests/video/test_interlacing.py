@@ -8,7 +8,7 @@ import torch
 
 from support.media import damage_packet, read_frames, read_packets, write_clip
 from support.modules import LUMA_SPEC, Pointwise
-from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video import VideoError, enhance_video, read_qp
 from vqe_fast.video.frames.planes import depth_of, plane_view
 from vqe_fast.video.media.reader import VideoReader
 
@@ -280,6 +280,27 @@ def test_hevc_fields_in_segments(tmp_path):
     assert read_packets(tmp_path / "parts.mkv", "video") == read_packets(
         tmp_path / "whole.mkv", "video"
     )
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".hevc"])
+def test_qps_of_woven_fields(tmp_path, suffix):
+    """A frame is told that of its first field, in a bare stream without timestamps too."""
+    told = []
+
+    class Listens(Pointwise):
+        def forward(self, luma, qp):
+            told.append(qp)
+            return luma
+
+    kind = "interlace=tff:bframes=0:keyint=4:aq-mode=0:cutree=0:qp=30:ipratio=2"
+    source = hevc(tmp_path / f"in{suffix}", kind)
+    model = Listens(spec=replace(LUMA_SPEC, takes_qp=True))
+    options = {"precision": "fp32", "interlaced": "fields"}
+    report = enhance_video(source, tmp_path / "out.mkv", model, **options)
+    assert report.qp_sources == {"stream": 10}
+    fields = [frame.qp for frame in read_qp(source)]
+    # Several threads may run the model, in any order.
+    assert sorted(told) == sorted(fields[::2]) == [24.0] * 5 + [30.0] * 5
 
 
 def test_a_missing_field_of_hevc(tmp_path):

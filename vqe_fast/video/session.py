@@ -246,13 +246,14 @@ class EnhanceSession:
             return lambda bundles: bundles
         fields = works_on_fields(video, self.model.interlaced)
         view = view_for("y", video.first_frame, fields=fields)
-        codec = codec_code(video.facts.codec)
+        codec, pictures = codec_code(video.facts.codec), video.pictures_a_frame
 
         def of(frame: VideoFrame, counts: bool) -> FrameCoding:
             def luma() -> Tensor:
                 return view.values(load_planes(frame, 1, self.device))[:1]
 
-            coding = qps.of(frame.pts, (frame.height, frame.width), luma, counts=counts)
+            size = (frame.height, frame.width)
+            coding = qps.of(frame.pts, size, luma, counts=counts, pictures=pictures)
             return replace(coding, codec=codec, strength=self.strengths.of(codec, coding.qp))
 
         def tell(bundles: Iterable[FrameBundle]) -> Iterator[FrameBundle]:

@@ -75,6 +75,7 @@ class QPProvider:
         luma: Callable[[], Tensor],
         *,
         counts: bool = True,
+        pictures: int = 1,
     ) -> FrameCoding:
         """Coding parameters of the frame with this timestamp, in ticks of the stream; no codec.
 
@@ -85,11 +86,12 @@ class QPProvider:
             size: height and width of the frame.
             luma: gives that of the frame, (1, 1, H, W) in [0, 1]; called if it is needed.
             counts: whether it counts for ``sources``.
+            pictures: of the stream, of which the frame is made.
 
         Raises:
             VideoError: it is unknown, and there is no predictor.
         """
-        coding, source = self._found(pts, size, luma)
+        coding, source = self._found(pts, size, luma, pictures)
         if counts:
             self.sources[source] = self.sources.get(source, 0) + 1
         return coding
@@ -99,11 +101,11 @@ class QPProvider:
         self._stream = SyncedQPs(self._ahead)
 
     def _found(
-        self, pts: int | None, size: tuple[int, int], luma: Callable[[], Tensor]
+        self, pts: int | None, size: tuple[int, int], luma: Callable[[], Tensor], pictures: int
     ) -> tuple[FrameCoding, QPSource]:
         if self._given is not None:
             return FrameCoding(self._given), "given"
-        frame = self._stream.of(pts)
+        frame = self._stream.of(pts, pictures)
         kind = UNKNOWN if frame is None else frame_type_code(frame.type)
         if frame is not None and frame.qp is not None:
             blocks = block_qps(frame, *size)

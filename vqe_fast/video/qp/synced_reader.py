@@ -19,8 +19,13 @@ class SyncedQPs:
         self._frames = iter(frames)
         self._next: FrameQP | None = None
 
-    def of(self, pts: int | None) -> FrameQP | None:
-        """The QP of the frame with this timestamp, or None; earlier frames are skipped."""
+    def of(self, pts: int | None, pictures: int = 1) -> FrameQP | None:
+        """The QP of the frame with this timestamp, or None; earlier frames are skipped.
+
+        Args:
+            pts: the timestamp.
+            pictures: of which the frame is made, where there are no timestamps to tell.
+        """
         while True:
             if self._next is None:
                 self._next = self._read()
@@ -28,7 +33,11 @@ class SyncedQPs:
             if frame is None or (frame.pts is not None and pts is not None and frame.pts > pts):
                 return None
             self._next = None
-            if frame.pts is None or pts is None or frame.pts == pts:
+            if frame.pts is None or pts is None:
+                for _ in range(pictures - 1):
+                    self._read()
+                return frame
+            if frame.pts == pts:
                 return frame
 
     def _read(self) -> FrameQP | None:
