@@ -62,7 +62,7 @@ def test_enhance(clip, tmp_path, weights):
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(
         rf"{re.escape(str(target))}: 6 frames in [\d.]+ s \([\d.]+ fps\), "
-        r"carcnn_small in fp32 on \w+\n",
+        r"[\d.]+ kB → [\d.]+ kB, carcnn_small in fp32 on \w+\n",
         result.stdout,
     )
     assert len(read_frames(target)) == 6

@@ -50,7 +50,7 @@ def test_a_directory(archive, tmp_path):
     assert len(read_frames(target / "a.mkv")) == 9
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["file", "frames", "fps", "result"]
+    assert lines[0].split() == ["file", "frames", "rate", "result"]
     rows = {line.split()[0][-9:]: line.split()[1:] for line in lines if line[0] not in " p"}
     assert rows["ive/a.mkv"][0] == "9" and rows["ive/a.mkv"][-1] == "done"
     assert rows["roken.mp4"] == ["-", "-", "refused"]

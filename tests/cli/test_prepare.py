@@ -12,7 +12,7 @@ from support.clips import moving_texture, smooth_noise, write_png
 from support.pairs import write_lossless
 from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
-from vqe_fast.cli.prepare import size_in_words
+from vqe_fast.cli.in_words import size_in_words
 from vqe_fast.cli.train import load_clips
 from vqe_fast.data.spec import expand, read_spec
 from vqe_fast.training.recipe import DataRecipe

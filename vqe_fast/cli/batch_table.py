@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vqe_fast.cli.in_words import rate_in_words
+
 _WIDTH = 80
 _NAME = 40
 
@@ -32,11 +34,11 @@ class Row:
 
 def table(rows: Iterable[Row], passed_over: Sequence[Path]) -> str:
     """The rows, each with its notes below it; then the files that were passed over."""
-    lines = [_line("file", "frames", "fps", "result")]
+    lines = [_line("file", "frames", "rate", "result")]
     for row in rows:
         frames = "-" if row.frames is None else str(row.frames)
-        fps = "-" if row.fps is None else f"{row.fps:.1f}"
-        lines.append(_line(_shortened(row.name), frames, fps, row.result))
+        rate = "-" if row.fps is None else rate_in_words(row.fps)
+        lines.append(_line(_shortened(row.name), frames, rate, row.result))
         for note in row.notes:
             lines += _wrapped(note)
     if passed_over:
@@ -46,8 +48,8 @@ def table(rows: Iterable[Row], passed_over: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def _line(name: str, frames: str, fps: str, result: str) -> str:
-    return f"{name:<{_NAME}} {frames:>8} {fps:>8}  {result}"
+def _line(name: str, frames: str, rate: str, result: str) -> str:
+    return f"{name:<{_NAME}} {frames:>8} {rate:>12}  {result}"
 
 
 def _shortened(name: str) -> str:

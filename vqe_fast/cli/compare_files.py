@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from vqe_fast.cli.prepare import size_in_words
+from vqe_fast.cli.in_words import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.comparison import (
     ComparisonReport,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vqe_fast.cli.exit_codes import interruption, refusal
+from vqe_fast.cli.progress_bar import progress_bar
 
 
 def demo(
@@ -17,7 +18,7 @@ def demo(
     from vqe_fast.demonstration.demo import FootageMissing, demonstrate
 
     with interruption("interrupted"), refusal(FootageMissing, OSError):
-        report = demonstrate(output)
+        report = demonstrate(output, lambda title: progress_bar(title, frames=True))
     for file, row in report["clips"].items():
         typer.echo(
             f"{file}: PSNR {row['psnr_before']:.2f} → {row['psnr_after']:.2f} dB, "

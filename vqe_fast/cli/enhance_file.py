@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from vqe_fast.cli.exit_codes import say_error
+from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
@@ -52,7 +53,9 @@ def enhance_one(
     if not quiet:
         typer.echo(
             f"{target}: {report.frames_out} frames in {report.seconds:.1f} s "
-            f"({report.fps:.1f} fps), {report.model} in {report.precision} on {report.device}"
+            f"({rate_in_words(report.fps)}), "
+            f"{size_in_words(report.source_bytes)} → {size_in_words(report.target_bytes)}, "
+            f"{report.model} in {report.precision} on {report.device}"
             + _size(report)
             + _tiles(report)
             + _segments(report),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing_packages, refusal
-from vqe_fast.cli.prepare import size_in_words
+from vqe_fast.cli.in_words import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
-from vqe_fast.cli.prepare import prepare_showing, size_in_words
+from vqe_fast.cli.in_words import size_in_words
+from vqe_fast.cli.prepare import prepare_showing
 from vqe_fast.cli.progress_bar import progress_bar
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vqe_fast.cli.exit_codes import GOES_ON, interruption, needing_packages, refusal
+from vqe_fast.cli.in_words import size_in_words
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -68,13 +69,6 @@ def prepare_showing(
             announce=_announce,
             progress=progress,
         )
-
-
-def size_in_words(count: int) -> str:
-    """A number of bytes with three digits and a unit."""
-    units = ("B", "kB", "MB", "GB", "TB")
-    power = min((len(str(count)) - 1) // 3, len(units) - 1)
-    return f"{count / 1000**power:.3g} {units[power]}"
 
 
 def _announce(plan: Plan) -> None:

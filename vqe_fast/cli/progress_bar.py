@@ -1,16 +1,33 @@
-"""Progress bar on a terminal."""
+"""Progress: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from vqe_fast.cli.exit_codes import say_error
+from vqe_fast.cli.in_words import clock, rate_in_words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LINE_SECONDS = 30.0
+_TITLE, _FIGURES = 24, 48
+"""Characters of a title at most, and those that all but title and bar take."""
+
+Show = Callable[[int, int | None], None]
 
 
 @contextmanager
 def progress_bar(
     title: str | None = None, *, quiet: bool = False, frames: bool = False
-) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A progress bar with the number done and the time left, on a terminal only.
+) -> Iterator[Show | None]:
+    """Progress with the number done and the time left, on standard error.
+
+    A terminal shows a bar; elsewhere there is a line every thirty seconds.
 
     Args:
         title: what to write before it.
@@ -21,6 +38,19 @@ def progress_bar(
         To be told how much is done, and of how much if that is known; None if none is shown.
     """
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or sys.stderr is None:
+        yield None
+    elif console.is_terminal:
+        with _bar(title, frames, console) as show:
+            yield show
+    else:
+        yield _Lines(title, frames)
+
+
+@contextmanager
+def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Show]:
     from rich.markup import escape
     from rich.progress import (
         BarColumn,
@@ -30,28 +60,60 @@ def progress_bar(
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
+    name = "" if title is None else _shortened(title)
     columns = (
-        *((TextColumn(escape(title)),) if title else ()),
-        BarColumn(),
+        *((TextColumn(escape(name)),) if name else ()),
+        BarColumn(max(5, min(40, console.width - len(name) - _FIGURES))),
         MofNCompleteColumn(),
-        *((TextColumn("{task.fields[fps]}"),) if frames else ()),
+        *((TextColumn("{task.fields[rate]}"),) if frames else ()),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=console)
-    task = bar.add_task("", total=None, fps="")
+    task = bar.add_task("", total=None, rate="")
 
     def show(done: int, total: int | None) -> None:
         bar.start()  # only now: a refusal leaves no empty bar behind
         speed = bar.tasks[0].speed
-        fps = "" if speed is None else f"{speed:.1f} fps"
-        bar.update(task, completed=done, total=total, fps=fps)
+        bar.update(
+            task, completed=done, total=total, rate="" if speed is None else rate_in_words(speed)
+        )
 
     try:
         yield show
     finally:
         with suppress(OSError):  # the terminal is gone
             bar.stop()
+
+
+class _Lines:
+    """Progress for a log: a plain line every thirty seconds."""
+
+    def __init__(self, title: str | None, frames: bool) -> None:
+        self._title = "" if title is None else f"{title}: "
+        self._frames = frames
+        self._since: float | None = None
+        self._before = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if self._since is None:  # what was done already is not of this run
+            self._since = self._said = now
+            self._before = max(done - 1, 0)
+        if now - self._said >= _LINE_SECONDS:
+            self._said = now
+            self._say(done, total, now - self._since)
+
+    def _say(self, done: int, total: int | None, seconds: float) -> None:
+        rate = (done - self._before) / seconds
+        of_all = f"{done}/{total}" if total else str(done)
+        words = [f"{of_all} frames" if self._frames else of_all]
+        if self._frames:
+            words.append(rate_in_words(rate))
+        if total and rate > 0:
+            words.append(f"{clock(max(total - done, 0) / rate)} left")
+        say_error(f"{time.strftime('%H:%M:%S')} {self._title}{', '.join(words)}")
+
+
+def _shortened(title: str) -> str:
+    first = _TITLE // 3
+    return title if len(title) <= _TITLE else f"{title[:first]}…{title[first + 1 - _TITLE :]}"

