@@ -32,11 +32,16 @@ def test_times(seconds, words):
 
 
 class Clock:
-    """Time that passes only when told."""
+    """Time that passes only when told, for this module alone."""
+
+    strftime = staticmethod(time.strftime)
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self):
+        return self.now
 
 
 def test_lines_in_a_log(capsys, monkeypatch):

@@ -72,11 +72,11 @@ def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Show]:
     task = bar.add_task("", total=None, rate="")
 
     def show(done: int, total: int | None) -> None:
-        bar.start()  # only now: a refusal leaves no empty bar behind
         speed = bar.tasks[0].speed
         bar.update(
             task, completed=done, total=total, rate="" if speed is None else rate_in_words(speed)
         )
+        bar.start()  # only now: a refusal leaves no empty bar behind
 
     try:
         yield show
