@@ -6,13 +6,17 @@ from functools import cache
 from pathlib import Path
 
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.media.containers import FORMATS, format_of, streams_to_copy
+from vqe_fast.video.media.decoder import WITH_ALPHA, has_layer_of_alpha
 from vqe_fast.video.media.encoder_settings import EncoderSettings, formats_of
 from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
 from vqe_fast.video.media.stream_info import VideoFacts
 from vqe_fast.video.media.trial import lost_tags
+
+_MATROSKA = {".mkv", ".webm"}
 
 
 def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
@@ -47,7 +51,9 @@ def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | 
     if facts.scan != "progressive" and not encoder.interlaced:
         return f"{codec} does not code interlaced video"
     lost = lost_tags(suffix, settings, facts)
-    if any(facts.cropping) and suffix not in {".mkv", ".webm"}:
+    if encoder.alpha_beside and has_alpha(facts.pixel_format) and suffix not in _MATROSKA:
+        lost = (*lost, "transparency")
+    if any(facts.cropping) and suffix not in _MATROSKA:
         lost = (*lost, "cropping")
     if lost:
         return f"{codec} in {suffix} would lose the source's {' and '.join(lost)}"
@@ -93,8 +99,7 @@ def _refuse_unshowable(source: VideoReader) -> None:
             f"{source.path} is Dolby Vision of profile {profile[0]}, whose colours are wrong "
             "without its metadata, and no encoder here writes that; convert it to HDR10 first"
         )
-    tags = {name.lower(): value for name, value in source.video_stream.metadata.items()}
-    if tags.get("alpha_mode") == "1":
+    if has_layer_of_alpha(source.video_stream) and source.facts.codec not in WITH_ALPHA:
         raise VideoError(
             f"{source.path} has transparency in a layer of its own, which would be lost; "
             "convert it to a codec that has it in the picture first"

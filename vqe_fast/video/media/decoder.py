@@ -8,11 +8,19 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from vqe_fast.video.media.open import DECODER_OPTIONS
+from vqe_fast.video.media.tags import ALPHA_MODE
+
 _IN_DECODING_ORDER = {"avi", "asf", "mxf"}
 """Containers that may tell only when a packet is decoded, by FFmpeg's names."""
+
+
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codec → the decoder that takes its layer of transparency, which FFmpeg's own leaves out."""
 
 
 class PictureDecoder:
@@ -24,7 +32,7 @@ class PictureDecoder:
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._stream = stream
+        self._context = _context_of(stream)
         self._times = DisplayTimes(container, stream)
         self._unpack = (
             av.BitStreamFilterContext("mpeg4_unpack_bframes", stream)
@@ -46,7 +54,7 @@ class PictureDecoder:
         if packet is not None:
             self._times.send(packet)
         try:
-            frames = self._stream.decode(packet)
+            frames = self._context.decode(packet)
         except av.error.FFmpegError:
             if packet is not None:
                 self._times.lose(packet)
@@ -104,6 +112,28 @@ class DisplayTimes:
         while is_intra and pts is not None and self._waiting and self._waiting[0] < pts:
             heapq.heappop(self._waiting)
         return heapq.heappop(self._waiting) if self._waiting else pts
+
+
+def has_layer_of_alpha(stream: VideoStream) -> bool:
+    """Whether Matroska says that packets hold transparency beside the picture."""
+    return any(
+        name.lower() == ALPHA_MODE and value == "1" for name, value in stream.metadata.items()
+    )
+
+
+def _context_of(stream: VideoStream) -> VideoCodecContext:
+    """The decoder of ``stream``, or one with its settings that decodes transparency too."""
+    usual = stream.codec_context
+    name = WITH_ALPHA.get(usual.codec.canonical_name)
+    if name is None or usual.is_hwaccel or not has_layer_of_alpha(stream):
+        return usual
+    context = av.CodecContext.create(name, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.options = dict(DECODER_OPTIONS)
+    context.thread_count = usual.thread_count
+    context.color_primaries, context.color_trc = usual.color_primaries, usual.color_trc
+    context.colorspace, context.color_range = usual.colorspace, usual.color_range
+    return context
 
 
 def _may_be_packed(stream: VideoStream) -> bool:

@@ -71,6 +71,7 @@ class Encoder:
         options: private options that it always gets.
         hdr: how it takes static HDR metadata; None if it loses that.
         interlaced: whether it codes fields.
+        alpha_beside: whether it writes transparency in a layer that Matroska alone holds.
         hardware: who makes the hardware that it needs; None for one that runs everywhere.
         layouts: the pixel formats that it takes → in which layout it is given their samples;
             empty for all that FFmpeg says it takes, as they are.
@@ -90,6 +91,7 @@ class Encoder:
     options: tuple[tuple[str, str], ...] = ()
     hdr: HDRParameters | None = None
     interlaced: bool = False
+    alpha_beside: bool = False
     hardware: str | None = None
     layouts: Mapping[str, str] = field(default_factory=dict)
 
@@ -198,6 +200,7 @@ ENCODERS = {
         keyframes=128,
         lossless=(("lossless", "1"),),
         options=(("row-mt", "1"),),
+        alpha_beside=True,
     ),
     "ffv1": Encoder(
         "ffv1",

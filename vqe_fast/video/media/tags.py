@@ -18,6 +18,9 @@ from vqe_fast.video.media.quicktime_tags import append_tags
 if TYPE_CHECKING:
     from av.container.core import Chapter  # in PyAV's stubs only
 
+ALPHA_MODE = "alpha_mode"
+"""The tag by which Matroska says that packets hold transparency beside the picture."""
+
 _QUICKTIME = {".mp4", ".mov"}
 
 _ABOUT_THE_OLD_FILE = {
@@ -90,6 +93,7 @@ def _missing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, s
         name: value
         for name, value in content_tags(wanted).items()
         if name.upper() != ENHANCED_BY  # of an earlier enhancement, and replaced
+        and name.lower() != ALPHA_MODE  # of packets, which may have been encoded anew
         and not _is_same(value, there.get(name.lower(), _DEFAULTS.get(name.lower(), "")))
     }
 

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
+from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
@@ -22,7 +23,7 @@ from vqe_fast.video.media.ffv1_slices import covering_slices
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import Scan
 from vqe_fast.video.media.stream_info import VideoFacts
-from vqe_fast.video.media.tags import stream_tags
+from vqe_fast.video.media.tags import ALPHA_MODE, stream_tags
 
 _NEVER_REORDERED = 2
 """Frames of a stream that has no place for reordering: libx265 leaves their decoding timestamps
@@ -41,7 +42,10 @@ def add_video(
     """
     stream = open_encoder(output, source.facts, settings)
     stream.set_display_matrix(source.facts.display_matrix)
-    stream.metadata.update(stream_tags(source.video_stream))
+    tags = stream_tags(source.video_stream)
+    stream.metadata.update({k: v for k, v in tags.items() if k.lower() != ALPHA_MODE})
+    if ENCODERS[settings.codec].alpha_beside and has_alpha(source.facts.pixel_format):
+        stream.metadata[ALPHA_MODE] = "1"
     stream.disposition = source.video_stream.disposition
     return stream
 
