@@ -36,7 +36,7 @@ def test_the_command_line_has_them_all():
     known = {each.name: each for each in get_command(app).commands["enhance"].params}
     for _, each, about in all_options():
         given = known[each.name]
-        name = each.name.replace("_", "-")
+        name = about.cli_name or each.name.replace("_", "-")
         assert given.opts == [f"--{name}"] and given.help == about.help
         assert given.secondary_opts == ([f"--no-{name}"] if each.default is True else [])
         assert given.default == (None if about.cli_type is not None else each.default)

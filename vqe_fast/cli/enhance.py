@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vqe_fast.cli.exit_codes import interruption, refusal
-from vqe_fast.cli.option_parameters import with_command_line_options
+from vqe_fast.cli.option_parameters import values_by_name, with_command_line_options
 
 
 class _Quality(StrEnum):
@@ -92,6 +92,7 @@ def enhance(
 
     with interruption(left), refusal(VideoError, WeightsError):
         options["model"] = _chosen(options["model"], quality, options["weights"])
+        options["model_options"] = values_by_name(options["model_options"])
         if report is not None:
             refuse_report(report, target)
         if is_one:

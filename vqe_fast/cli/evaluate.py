@@ -11,6 +11,7 @@ import typer
 
 from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing_packages, refusal
 from vqe_fast.cli.in_words import size_in_words
+from vqe_fast.cli.option_parameters import values_by_name
 from vqe_fast.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for the compressed clips.", show_default="OUTPUT/encodes"),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="An option of the models. May be given several times."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
 ) -> None:
     """Compresses CLIPS, restores them, and measures what was gained.
@@ -104,6 +111,7 @@ def evaluate(
                 metrics=[] if metrics is None else _words(metrics),
                 detector=detector,
                 device=device,
+                model_options=values_by_name(option),
                 announce=_announce,
                 encoding=encoding,
                 progress=progress,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Annotated, TypeVar
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from vqe_fast.video.errors import VideoError
 from vqe_fast.video.options import EncodeOptions, ModelOptions, SegmentOptions, all_options
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -25,9 +27,32 @@ def with_command_line_options(command: Command) -> Command:
     return command
 
 
+def values_by_name(texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Options of a model from ``NAME=VALUE``, whose values are JSON or else strings.
+
+    Raises:
+        VideoError: one is not of that form, or a name comes twice.
+    """
+    if not texts:
+        return None
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not name or not equals:
+            raise VideoError(f"an option of the model looks like width=32, got {text!r}")
+        if name in values:
+            raise VideoError(f"the option {name} of the model is given twice")
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values
+
+
 def _parameters() -> Iterator[inspect.Parameter]:
     for group, each, about in all_options():
-        name = f"--{each.name.replace('_', '-')}"
+        name = f"--{about.cli_name or each.name.replace('_', '-')}"
         told = typer.Option(
             f"{name}/--no-{name.removeprefix('--')}" if each.default is True else name,
             help=about.help,

@@ -53,6 +53,7 @@ def evaluate(
     detector: Detector | str | os.PathLike[str] | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    model_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     announce: Callable[[Plan], None] | None = None,
     encoding: Progress | None = None,
@@ -88,6 +89,7 @@ def evaluate(
             boxes (N, 4), labels (N,) and scores (N,).
         device: where models run.
         precision: of their weights.
+        model_options: those to build each registered model with, beside those of its weights.
         workers: encoders at a time; None for one a core.
         announce: told what will be encoded before it is.
         encoding: told now and then how many frames of how many are encoded.
@@ -107,7 +109,9 @@ def evaluate(
     if workers is not None:
         workers = whole_number("workers", workers, 1)
     sources = protocol.sources([Path(clip) for clip in clips])
-    restorers = find_restorers(models, device=device, precision=precision)
+    restorers = find_restorers(
+        models, device=device, precision=precision, model_options=model_options
+    )
     perceptual = Perceptual(metrics, pick_device(device))
     chosen_detector, detector_name = _detector(detector)
     with ExitStack() as stack:

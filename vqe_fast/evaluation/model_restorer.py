@@ -40,6 +40,7 @@ class Network:
             the encoder was asked for; None for what the file of weights says it was trained with,
             or else that of each frame. Where an encoder was asked for none, it is that of each
             frame.
+        options: those to build a registered model with, beside those of its weights.
 
     Raises:
         VideoError: there is no such model or device.
@@ -56,8 +57,15 @@ class Network:
         device: str = "auto",
         precision: Precision = "auto",
         qp: Told | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        chosen = ModelOptions(model=model, weights=weights, device=device, precision=precision)
+        chosen = ModelOptions(
+            model=model,
+            weights=weights,
+            model_options=options,
+            device=device,
+            precision=precision,
+        )
         self._session = EnhanceSession(Path(), Path(), chosen, EncodeOptions(codec="ffv1"))
         self._spec = spec_of(self._session.network)
         trained = None if weights is None else metadata_of(weights).get("qp")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -28,6 +29,7 @@ def find_restorers(
     *,
     device: str,
     precision: Precision,
+    model_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Restorer | Tuned]:
     """The restorers of an evaluation: the compressed clip first, then those asked for.
 
@@ -35,6 +37,7 @@ def find_restorers(
         models: what to compare, as :func:`vqe_fast.evaluate` takes it.
         device: where models run.
         precision: of their weights.
+        model_options: those to build each registered model with, beside those of its weights.
 
     Returns:
         Name for tables → restorer.
@@ -47,7 +50,8 @@ def find_restorers(
     def network(
         model: str | nn.Module, weights: Path | None = None, qp: Told | None = None
     ) -> Network:
-        return Network(model, weights, device=device, precision=precision, qp=qp)
+        options = model_options if isinstance(model, str) else None
+        return Network(model, weights, device=device, precision=precision, qp=qp, options=options)
 
     named = models if isinstance(models, Mapping) else _named(models)
     found: dict[str, Restorer | Tuned] = {COMPRESSED: Compressed()}

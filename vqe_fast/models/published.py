@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -105,7 +106,9 @@ def load_published(
                 expected[ours].copy_(state[key])
 
 
-def create_published(name: str, path: str | Path) -> nn.Module:
+def create_published(
+    name: str, path: str | Path, given: Mapping[str, Any] = MappingProxyType({})
+) -> nn.Module:
     """Builds the registered model ``name`` with published weights, in the options that they need.
 
     Raises:
@@ -114,7 +117,7 @@ def create_published(name: str, path: str | Path) -> nn.Module:
     """
     state = _state_in(path)
     options = _options_of(state) if name == "basicvsr" else {}
-    model = create_model(name, **options)
+    model = create_model(name, **(options | dict(given)))
     try:
         load_published(model, state, name=str(path))
     except TypeError as error:

@@ -38,6 +38,7 @@ class About:
         least: the smallest value that the command line takes.
         most: the largest.
         cli_type: its type on the command line, where that is another.
+        cli_name: its name on the command line, likewise.
         decides_frames: whether other values make other frames: resuming with one is refused.
     """
 
@@ -47,6 +48,7 @@ class About:
     least: float | None = None
     most: float | None = None
     cli_type: Any = None
+    cli_name: str | None = None
     decides_frames: bool = True
 
 
@@ -78,6 +80,17 @@ class ModelOptions:
             "Weights (.safetensors, or authors' .pth) instead of those that ship.",
             cli_type=Path | None,
             decides_frames=False,  # what is in the file does
+        ),
+    )
+    model_options: Mapping[str, Any] | None = field(
+        default=None,
+        metadata=_about(
+            "options that a registered ``model`` is built with, by name, beside those that its "
+            "weights were trained with.",
+            "An option of the model, NAME=VALUE; may be given several times.",
+            shown_default="as its weights were trained",
+            cli_type=list[str] | None,
+            cli_name="option",
         ),
     )
     device: str = field(
@@ -378,4 +391,8 @@ def _whole(option: "Field[Any]", value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else type(value).__name__

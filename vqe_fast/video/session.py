@@ -86,7 +86,7 @@ class EnhanceSession:
         wanted = chosen_model(model.model, weights)
         self.model = replace(model, model=wanted)
         self.model_name = model_name(wanted)
-        self.network = find_model(wanted, weights)
+        self.network = find_model(wanted, weights, model.model_options)
         ships = isinstance(wanted, str) and weights is None
         self.strengths = Strengths(shipped_strengths(self.model_name) if ships else {})
 

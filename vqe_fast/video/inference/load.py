@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +17,9 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.weights import WeightsError, load_weights, options_in
 
 
-def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
+def find_model(
+    model: str | nn.Module, weights: Path | None, options: Mapping[str, Any] | None = None
+) -> nn.Module:
     """The model to run, with its weights.
 
     Args:
@@ -23,10 +27,11 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
         weights: a ``.safetensors`` file for it, or a ``.pth`` file of authors that
             :func:`vqe_fast.models.load_published` reads; without one, a registered name gets the
             weights that ship with the package, and a module keeps its own.
+        options: those to build a registered model with, beside those of its weights.
 
     Raises:
-        VideoError: unknown name, no spec, or one of a model that enlarges frames or takes samples
-            in another range.
+        VideoError: unknown name or option, no spec, or one of a model that enlarges frames or takes
+            samples in another range.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
     if isinstance(model, str):
@@ -35,18 +40,32 @@ def find_model(model: str | nn.Module, weights: Path | None) -> nn.Module:
                 f"there is no model {model!r}; {did_you_mean(model, list_models())}"
                 f"choose one of {', '.join(list_models())}"
             )
-        if weights is not None and weights.suffix in PUBLISHED:
-            network = create_published(model, weights)
-            _refuse_unsupported(network, model)
-            return network
-        options = {} if weights is None else options_in(weights)
-        network = create_model(model, pretrained=weights is None, **options)
+        network = _built(model, weights, options or {})
+    elif options:
+        raise VideoError(
+            "options were given for a module that is built already; leave them out, or name a "
+            "registered model"
+        )
     else:
         network = model
     _refuse_unsupported(network, model_name(model))
-    if weights is not None:
+    is_complete = isinstance(model, str) and weights is not None and weights.suffix in PUBLISHED
+    if weights is not None and not is_complete:
         _load(network, weights)
     return network
+
+
+def _built(name: str, weights: Path | None, options: Mapping[str, Any]) -> nn.Module:
+    """The registered model in the options of its weights and those given; authors' are loaded."""
+    try:
+        if weights is not None and weights.suffix in PUBLISHED:
+            return create_published(name, weights, options)
+        trained = {} if weights is None else options_in(weights)
+        return create_model(name, pretrained=weights is None, **{**trained, **options})
+    except WeightsError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise VideoError(f"the model cannot be built with these options: {error}") from error
 
 
 def _load(network: nn.Module, weights: Path) -> None:
