@@ -26,6 +26,7 @@ from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
+from vqe_fast.video.media.compatibility import fits
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
 from vqe_fast.video.media.enhanced_tag import PROGRAM
 from vqe_fast.video.media.reader import Item, VideoReader
@@ -129,8 +130,15 @@ class EnhanceSession:
             if coding is not None:
                 video.weave(coding)
             works_on_fields(video, self.model.interlaced)
-            pixel_format, suffix = video.facts.pixel_format, self.target.suffix
-            video.convert(settings.pixel_format(pixel_format, self.encode.pix_fmt, suffix))
+            facts, suffix = video.facts, self.target.suffix.lower()
+            pixel_format = settings.pixel_format(
+                facts.pixel_format,
+                self.encode.pix_fmt,
+                lambda codec, name: fits(
+                    suffix, replace(facts, pixel_format=name), EncoderSettings.usual(codec)
+                ),
+            )
+            video.convert(pixel_format)
         except BaseException:
             video.container.close()
             raise

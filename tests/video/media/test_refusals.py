@@ -242,6 +242,24 @@ class TestEncoder:
         source = write_clip(tmp_path / "in.mkv", codec="ffv1", size=(35, 27), frames=3)
         words = ("libx264 does not open for 35x27 yuv420p", "libvpx-vp9 or ffv1")
         assert_refused(source, tmp_path / "out.mp4", *words)
+        assert_refused(source, tmp_path / "out.mov", "write to .mp4 and choose", codec="libx264")
+
+    def test_encoders_named_for_a_pixel_format_keep_the_rest_too(self, tmp_path):
+        """FFV1 takes it, but has no place in .mp4 for chroma in the middle."""
+
+        def prepare(_, video):
+            video.codec_context.options["chroma_sample_location"] = "center"
+
+        source = write_clip(
+            tmp_path / "in.mkv",
+            codec="ffv1",
+            pixel_format="yuv420p12le",
+            size=(70, 66),
+            frames=2,
+            prepare=prepare,
+        )
+        words = ("does not take 12-bit yuv420p12le; choose libx265, or another pix_fmt",)
+        assert_refused(source, tmp_path / "out.mp4", *words)
 
     @pytest.mark.parametrize(
         ("options", "words"),

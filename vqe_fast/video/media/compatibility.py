@@ -33,12 +33,10 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
         raise VideoError(f"{problem}; {_way_out(suffix, source, settings)}")
 
 
-def fits(suffix: str, source: VideoReader, settings: EncoderSettings) -> bool:
-    """Whether a container, by its suffix, and an encoder keep all of the video of ``source``."""
-    return (
-        source.facts.pixel_format in formats_of(settings.codec)
-        and _misfit(suffix, source.facts, settings) is None
-    )
+def fits(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> bool:
+    """Whether a container, by its suffix, and an encoder keep all of a video."""
+    takes = facts.pixel_format in formats_of(settings.codec)
+    return takes and _misfit(suffix, facts, settings) is None
 
 
 def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | None:
@@ -51,6 +49,10 @@ def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | 
     if facts.scan != "progressive" and not encoder.interlaced:
         return f"{codec} does not code interlaced video"
     lost = lost_tags(suffix, settings, facts)
+    if lost is None:
+        if encoder.hardware is not None:
+            return None  # whose it is, and that it is not here, is said where it is opened
+        return f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format}"
     if encoder.alpha_beside and has_alpha(facts.pixel_format) and suffix not in _MATROSKA:
         lost = (*lost, "transparency")
     if any(facts.cropping) and suffix not in _MATROSKA:
@@ -72,9 +74,8 @@ def _way_out(suffix: str, source: VideoReader, settings: EncoderSettings) -> str
         return True
 
     def is_accepted(each: str, codec: str) -> bool:
-        same = codec == settings.codec
-        other = settings if same else EncoderSettings(codec, ENCODERS[codec].default_crf, None)
-        return fits(each, source, other) and carries(each)
+        other = settings if codec == settings.codec else EncoderSettings.usual(codec)
+        return fits(each, source.facts, other) and carries(each)
 
     suffixes = [
         each for each in ENCODERS[settings.codec].suffixes if is_accepted(each, settings.codec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -123,13 +123,20 @@ class EncoderSettings:
                 options.append((encoder.hdr.option, f"{encoder.hdr.light}={light}"))
         return _joined(options)
 
-    def pixel_format(self, source: str, wanted: str | None, suffix: str) -> str:
+    @classmethod
+    def usual(cls, codec: str) -> Self:
+        """The settings of an encoder of which nothing is asked for."""
+        return cls(codec, ENCODERS[codec].default_crf, None)
+
+    def pixel_format(
+        self, source: str, wanted: str | None, accepts: Callable[[str, str], bool]
+    ) -> str:
         """The pixel format to encode, with a plane of luma.
 
         Args:
             source: that of the source.
             wanted: that asked for; None for the samples of the source as they are.
-            suffix: of the file to write; other encoders are named if it holds their streams.
+            accepts: whether another encoder, for frames of a pixel format, would be accepted.
 
         Raises:
             VideoError: there is no such format, or the encoder does not take it; the text names
@@ -152,8 +159,8 @@ class EncoderSettings:
                 return choice
         able = [
             codec
-            for codec, encoder in SOFTWARE.items()
-            if suffix.lower() in encoder.suffixes and set(choices) & set(formats_of(codec))
+            for codec in SOFTWARE
+            if any(choice in formats_of(codec) and accepts(codec, choice) for choice in choices)
         ]
         raise VideoError(
             f"{self.codec} does not take {bit_depth(choices[0])}-bit {choices[0]}; "

@@ -23,7 +23,7 @@ from vqe_fast.video.media.showinfo import look_at
 from vqe_fast.video.media.stream_info import ColorTags, VideoFacts, color_tags
 from vqe_fast.video.media.video_encoder import FrameEncoder, open_encoder
 
-_SIZE = 256, 256  # what the largest minimum of an encoder allows
+_SIZE = 256  # at least: the largest minimum of an encoder; a multiple of what samples share
 _UNSPECIFIED = 2
 _RESERVED = (0, 3)
 _NOTHING = ColorTags(_UNSPECIFIED, _UNSPECIFIED, _UNSPECIFIED, ColorRange.UNSPECIFIED)
@@ -32,21 +32,24 @@ Tags = tuple[ColorTags, str]
 """Colour tags, and FFmpeg's name of the siting of chroma samples."""
 
 
-def lost_tags(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tuple[str, ...]:
+def lost_tags(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tuple[str, ...] | None:
     """The tags of a video that a reader would not find in the output, in words.
 
-    One plain frame is encoded, muxed in memory, and read. What means the same is not lost: limited
-    range and none, siting on the left and none.
+    One plain frame, small and as odd as those of the video, is encoded, muxed in memory, and read.
+    What means the same is not lost: limited range and none, siting on the left and none.
 
     Args:
         suffix: of the file to write, one of the encoder's.
         settings: the encoder, which takes ``facts.pixel_format``.
         facts: of the video.
+
+    Returns:
+        None if the encoder does not open for such frames whatever their tags.
     """
     small = replace(
         facts,
-        width=_SIZE[0],
-        height=_SIZE[1],
+        width=_SIZE + facts.width % 4,
+        height=_SIZE + facts.height % 4,
         sample_aspect_ratio=None,
         hdr=StaticHDR(None, None),
         scan="progressive",
@@ -60,14 +63,14 @@ def lost_tags(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tupl
 
 
 @lru_cache(maxsize=64)
-def _lost(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tuple[str, ...]:
+def _lost(suffix: str, settings: EncoderSettings, facts: VideoFacts) -> tuple[str, ...] | None:
     wanted = facts.color, facts.chroma_location
     try:
         found = _read_back(suffix, settings, facts)
     except (VideoError, av.error.FFmpegError):  # encoders refuse some tags, or make nonsense
         found = _NOTHING, "unspecified"
         if not _opens(suffix, settings, replace(facts, color=_NOTHING)):
-            return ()  # not for its tags: what it is for is said where the whole video is encoded
+            return None
     return _differences(wanted, found, facts.pixel_format)
 
 

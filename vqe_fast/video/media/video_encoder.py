@@ -88,11 +88,9 @@ def open_encoder(
                 f"{facts.width}x{facts.height} {facts.pixel_format} ({error.strerror}); choose "
                 f"{twin} or another"
             ) from error
-        odd = facts.width % 2 or facts.height % 2
         raise VideoError(
             f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
-            f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose "
-            + ("libsvtav1, libvpx-vp9 or ffv1, which take odd sizes" if odd else "another encoder")
+            f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose another encoder"
         ) from error
     return stream
 

@@ -74,7 +74,7 @@ class VideoWriter:
         self._target = target
         self._joined = 0
         refuse_misfits(target, source, settings)
-        copies = streams_to_copy(source, target, lambda each: fits(each, source, settings))
+        copies = streams_to_copy(source, target, lambda each: fits(each, source.facts, settings))
         self.not_kept = tuple(streams_left_out(source, copies))
         copied = {copy.stream.index: copy for copy in copies}
         self._partial = (folder or target.parent) / draft_name(target)
