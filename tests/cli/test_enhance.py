@@ -233,6 +233,17 @@ def test_times_that_restart_are_said(tmp_path):
     assert ": 2 pieces" in result.stderr
 
 
+def test_scaled_frames_are_said(tmp_path):
+    source = tmp_path / "in.h264"
+    clips = [write_clip(tmp_path / f"{i}.h264", size=(i, 48), frames=3) for i in (64, 96)]
+    source.write_bytes(b"".join(clip.read_bytes() for clip in clips))
+    options = ("--model", "identity", "--on-change", "scale")
+    result = run("enhance", source, tmp_path / "out.mkv", *options)
+    assert result.exit_code == 0
+    assert f"3 of 6 frames of {source} have another size" in result.stderr
+    assert "scaled to 64x48 yuv420p" in result.stderr
+
+
 SLOW = """
 import time
 import torch

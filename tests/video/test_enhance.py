@@ -635,6 +635,7 @@ def test_report_says_what_was_done(tmp_path):
         "frames_in": 12,
         "frames_out": 12,
         "frames_damaged": 0,
+        "frames_scaled": 0,
         "damaged_packets": 0,
         "not_kept": [],
         "model": "Pointwise",

@@ -84,6 +84,12 @@ def remarks(report: EnhanceReport) -> list[str]:
             f"{report.model} was not applied to {spared} of {report.frames_out} frames of "
             f"{report.source}: it would do harm there"
         )
+    if report.frames_scaled:
+        said.append(
+            f"{report.frames_scaled} of {report.frames_out} frames of {report.source} have another "
+            f"size or pixel format than the first, and were scaled to {report.width}x"
+            f"{report.height} {report.pixel_format}"
+        )
     if report.time_restarts:
         said.append(
             f"the timestamps of {report.source} restart or jump, as where recordings were joined: "

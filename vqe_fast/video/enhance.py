@@ -168,6 +168,7 @@ def _enhance_in_one_pass(
             frames_in=done,
             frames_out=writer.frames_encoded,
             frames_damaged=video.damaged_frames,
+            frames_scaled=video.scaled_frames,
             damaged_packets=video.damaged_packets + writer.damaged_packets,
             not_kept=(*not_kept(video.extras, settings.codec), *writer.not_kept),
             duplicated=analyzer.repeats,

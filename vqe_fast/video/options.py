@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Interlaced = Literal["refuse", "fields"]
 """What to do with interlaced video."""
 
+OnChange = Literal["refuse", "scale"]
+"""What to do where the size or the pixel format changes in the middle."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -130,6 +133,14 @@ class ModelOptions:
             "half the height, whose neighbours are fields of the same rows, and to write "
             "interlaced video again.",
             "Refuse interlaced video, or enhance its fields.",
+        ),
+    )
+    on_change: OnChange = field(
+        default="refuse",
+        metadata=_about(
+            '``"refuse"`` where size or pixel format change in the middle of the video, or '
+            '``"scale"`` to bring what follows to those of the first frame before enhancement.',
+            "Refuse a change of size or pixel format, or scale what follows.",
         ),
     )
     qp: float | None = field(

@@ -24,6 +24,8 @@ class Outcome:
         frames_in: frames decoded and enhanced.
         frames_out: frames encoded; equal to ``frames_in``.
         frames_damaged: of these, frames that decoded with errors.
+        frames_scaled: of these, frames that had another size or pixel format than the first one,
+            and were scaled.
         damaged_packets: packets of the source's video stream that did not decode, and packets of
             other streams that could not be copied.
         not_kept: what the source has beside the samples of its frames and the output does not, in
@@ -51,6 +53,7 @@ class Outcome:
     frames_in: int
     frames_out: int
     frames_damaged: int
+    frames_scaled: int
     damaged_packets: int
     not_kept: tuple[str, ...]
     precision: str
@@ -187,6 +190,7 @@ def total(outcomes: Sequence[Outcome]) -> Outcome:
         frames_in=sum(each.frames_in for each in outcomes),
         frames_out=sum(each.frames_out for each in outcomes),
         frames_damaged=sum(each.frames_damaged for each in outcomes),
+        frames_scaled=sum(each.frames_scaled for each in outcomes),
         damaged_packets=sum(each.damaged_packets for each in outcomes),
         not_kept=tuple(sorted({name for each in outcomes for name in each.not_kept})),
         precision=outcomes[0].precision,

@@ -123,7 +123,9 @@ class EnhanceSession:
             VideoError: source or options do not allow it.
         """
         threads, hwaccel = _decoder_threads(self.device), self.model.hwaccel
-        video = VideoReader(self.source, threads=threads, hwaccel=hwaccel)
+        video = VideoReader(
+            self.source, threads=threads, hwaccel=hwaccel, on_change=self.model.on_change
+        )
         try:
             settings = self.settings(video)
             coding = field_coding(video)

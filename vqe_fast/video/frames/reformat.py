@@ -1,4 +1,4 @@
-"""Pixel format conversion: samples laid out anew where they fit, else swscale."""
+"""Conversion of pixel format and size: samples laid out anew where they fit, else swscale."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _FEWEST_BITS = 5
 
 _BYTE = 8
 _COLORS_OF_ALL = "yuv444p16le"
+_UNSPECIFIED = 2  # matrix or transfer curve
+_SWS_601 = {6: 5}  # swscale has one number for the two of the same matrix
+
 _ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
@@ -103,3 +106,50 @@ def _bits_of_rgb(frame: VideoFrame) -> int:
     if not frame.format.is_rgb or frame.format.name.startswith("bayer"):
         return _BYTE
     return min(each.bits for each in frame.format.components)
+
+
+class Scaler:
+    """Scales frames to the size, pixel format, matrix and range of another.
+
+    Args:
+        like: the other frame.
+    """
+
+    def __init__(self, like: VideoFrame) -> None:
+        self._size = like.width, like.height
+        self._format = like.format.name
+        self._matrix, self._range = _matrix_of(like), _range_of(like)
+        self._transfer = like.color_trc
+        self._reformatter = VideoReformatter()
+
+    def changes_light(self, frame: VideoFrame) -> bool:
+        """Whether samples of ``frame`` stand for other light: their transfer curve is another."""
+        told = {self._transfer, frame.color_trc} - {_UNSPECIFIED}
+        return len(told) > 1
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """A new frame with the timestamps of ``frame``."""
+        matrix = _matrix_of(frame)
+        is_told = _UNSPECIFIED not in (matrix, self._matrix)
+        return self._reformatter.reformat(
+            frame,
+            width=self._size[0],
+            height=self._size[1],
+            format=self._format,
+            src_colorspace=matrix if is_told else None,
+            dst_colorspace=self._matrix if is_told else None,
+            src_color_range=_range_of(frame),
+            dst_color_range=self._range,
+            interpolation=_ACCURATE,
+        )
+
+
+def _matrix_of(frame: VideoFrame) -> int:
+    return _SWS_601.get(frame.colorspace, frame.colorspace)
+
+
+def _range_of(frame: VideoFrame) -> ColorRange:
+    """Full or limited: what says nothing is limited, but for RGB."""
+    name = frame.format.name
+    is_full = implies_full_range(name) or frame.format.is_rgb
+    return ColorRange.JPEG if is_full or frame.color_range == ColorRange.JPEG else ColorRange.MPEG

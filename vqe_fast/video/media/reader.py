@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +18,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
+from vqe_fast.video.media.changes import Changes
 from vqe_fast.video.media.decoder import PictureDecoder
 from vqe_fast.video.media.hwaccel import open_on_device
 from vqe_fast.video.media.open import (
@@ -35,6 +36,7 @@ from vqe_fast.video.media.side_data import SideDataSieve
 from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
 from vqe_fast.video.media.timeline import Timeline
 from vqe_fast.video.media.weaving import FieldCoding, FieldWeaver
+from vqe_fast.video.options import OnChange
 
 Item: TypeAlias = "VideoFrame | Packet[Any]"
 
@@ -50,18 +52,27 @@ class VideoReader:
         facts: size, formats, rates and tags of the video stream.
         damaged_packets: video packets met so far that did not decode.
         damaged_frames: frames met so far that decoded with errors, and are delivered all the same.
+        scaled_frames: frames met so far that were scaled to the size and format of the first.
         extras: what the frames met so far carry that an encoder may lose, in words.
         entry: timestamp of the first keyframe in decoding order, once it is read.
         pictures_a_frame: pictures of the stream that a frame is made of: two if they are fields.
     """
 
-    def __init__(self, path: Path, *, threads: int, hwaccel: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        hwaccel: str | None = None,
+        on_change: OnChange = "refuse",
+    ) -> None:
         """Opens ``path`` and decodes the first frames.
 
         Args:
             path: the file to read.
             threads: threads of the decoder; 0 for as many as there are cores.
             hwaccel: the device to decode on, see :func:`.hwaccel.open_on_device`; None for none.
+            on_change: what to do with frames of another size or pixel format than the first.
 
         Raises:
             VideoError: missing, not a video, or nothing in it decodes; or no such device.
@@ -69,7 +80,10 @@ class VideoReader:
         self.path = path
         self.damaged_packets = 0
         self.damaged_frames = 0
+        self.scaled_frames = 0
         self.extras: set[str] = set()
+        self._changes = Changes(path, on_change)
+        self._on_change: OnChange = on_change
         self.pictures_a_frame = 1
         self._container = open_video(path) if hwaccel is None else open_on_device(path, hwaccel)
         try:
@@ -90,7 +104,6 @@ class VideoReader:
             self.entry: int | None = None
             self._sought: int | None = None
             self._entry_pts: int | None = None
-            self._shape: str | None = None
             self._sieve = SideDataSieve(self._stream.codec_context.codec.canonical_name)
             self._span: tuple[int | None, int | None] = (None, None)
             self._reader = self._read()
@@ -193,8 +206,8 @@ class VideoReader:
         ``facts.time_base`` and increase: a missing one is filled in.
 
         Raises:
-            VideoError: the file cannot be read on, or the picture changes its size or format, or
-                from progressive to interlaced.
+            VideoError: the file cannot be read on, or the picture changes its size or format and
+                that is to be refused, or it changes from progressive to interlaced.
         """
         while self._ahead:
             yield self._ahead.popleft()
@@ -230,7 +243,7 @@ class VideoReader:
         """Counts damage from ``start`` to before ``end`` only, in ticks; None for an open end."""
         self._span = start, end
         if start is not None:
-            self.damaged_packets = self.damaged_frames = 0
+            self.damaged_packets = self.damaged_frames = self.scaled_frames = 0
 
     def packets(self) -> Iterator[Packet[Any]]:
         """The packets of all streams in the order of the file, once, instead of :meth:`items`.
@@ -271,7 +284,7 @@ class VideoReader:
 
         PyAV cannot go on emptying a decoder after an error; with one thread there is no such error.
         """
-        with VideoReader(self.path, threads=1) as again:
+        with VideoReader(self.path, threads=1, on_change=self._on_change) as again:
             again.count_within(*self._span)
             if self._sought is not None:
                 again.seek(self._sought)
@@ -279,6 +292,7 @@ class VideoReader:
             yield from islice(frames, self._decoded, None)
             self.damaged_packets = again.damaged_packets
             self.damaged_frames = again.damaged_frames
+            self.scaled_frames = again.scaled_frames
 
     def _packets(self) -> Iterator[Packet[Any]]:
         streams = () if self._sought is None else (self._stream,)
@@ -296,12 +310,13 @@ class VideoReader:
         for frame in frames:
             if self._sought is not None and not self._is_entered(frame):
                 continue
-            self._refuse_change(frame)
+            frame, is_scaled = self._changes.settle(frame, partial(self._place, frame))
             self._stamp(frame)
             frame, extras = self._sieve(frame)
             take_over(frame)
             self._decoded += 1
             self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
+            self.scaled_frames += is_scaled and self._counts(frame.pts)
             self.extras |= extras
             yield frame
 
@@ -319,22 +334,6 @@ class VideoReader:
         if pts is None:
             return end is None
         return (start is None or start <= pts) and (end is None or pts < end)
-
-    def _refuse_change(self, frame: VideoFrame) -> None:
-        shape = f"{frame.width}x{frame.height} {frame.format.name}"
-        scan = "interlaced" if frame.interlaced_frame else "progressive"
-        if self._shape is None:
-            self._shape, self._scan = shape, scan
-        if shape != self._shape:
-            raise VideoError(
-                f"{self.path} changes from {self._shape} to {shape} at {self._place(frame)}; "
-                "split it there and enhance the parts one by one"
-            )
-        if scan != self._scan:
-            raise VideoError(
-                f"{self.path} changes from {self._scan} to {scan} at {self._place(frame)}, as "
-                "telecined film does; undo that first, or deinterlace it"
-            )
 
     def _place(self, frame: VideoFrame) -> str:
         if self._sought is None or frame.pts is None:

@@ -123,8 +123,13 @@ def _limited(qp: float) -> float:
 
 
 def block_qps(frame: FrameQP, height: int, width: int) -> Tensor | None:
-    """QPs of blocks of 8×8, (1, H/8, W/8) rounded up; None where all have that of the frame."""
+    """QPs of blocks of 8×8, (1, H/8, W/8) rounded up; None where all have that of the frame.
+
+    Blocks of a frame that was scaled are none of the frame that is enhanced.
+    """
     if frame.blocks is None or frame.block_size is None:
+        return None
+    if frame.blocks.shape != (-(-height // frame.block_size), -(-width // frame.block_size)):
         return None
     if frame.blocks.min() == frame.blocks.max():
         return None

@@ -65,6 +65,7 @@ def enhance_segment(
         frames_in=frames,
         frames_out=facts.frames,
         frames_damaged=excerpt.damaged_frames,
+        frames_scaled=excerpt.scaled_frames,
         damaged_packets=excerpt.damaged_packets,
         not_kept=not_kept(excerpt.extras, settings.codec),
         duplicated=excerpt.duplicated,

@@ -48,6 +48,7 @@ class SegmentReader:
         scene_cuts: how many lie in the segment; None if they do not matter.
         damaged_packets: packets of the segment that do not decode.
         damaged_frames: frames of the segment that decode with errors.
+        scaled_frames: frames of the segment that were scaled to the size and format of the first.
         extras: what frames carry that an encoder may lose, in words.
     """
 
@@ -66,6 +67,7 @@ class SegmentReader:
         self.scene_cuts: int | None = None
         self.damaged_packets = 0
         self.damaged_frames = 0
+        self.scaled_frames = 0
         self.extras: set[str] = set()
         self._open = open_source
         self._segment = segment
@@ -97,6 +99,7 @@ class SegmentReader:
                     self.duplicated, self.scene_cuts = analyzer.repeats, analyzer.scene_cuts
                     self.damaged_packets = video.damaged_packets
                     self.damaged_frames = video.damaged_frames
+                    self.scaled_frames = video.scaled_frames
                     self.extras = video.extras
                     return
                 # Some formats have no index of keyframes: one sought may turn out to come later.
