@@ -399,6 +399,25 @@ def test_beginning_is_kept(tmp_path, suffix, start):
     assert read_packets(target, "audio") == read_packets(source, "audio")
 
 
+def test_long_chapters(tmp_path):
+    """MP4 has the length of a chapter in 32 bits: its clock must not be too fast for that."""
+
+    def mark(container, _):
+        marks = [{"id": i, "start": 2000 * i, "end": 2000 * (i + 1)} for i in range(3)]
+        rest = {"time_base": Fraction(1), "metadata": {"title": "a chapter"}}
+        container.set_chapters([each | rest for each in marks])
+        container.add_stream("aac", rate=44100, layout="mono")
+
+    source = write_clip(tmp_path / "in.mkv", prepare=mark, time_base=Fraction(1, 90000))
+    target = tmp_path / "out.mp4"
+    enhance_video(source, target, "identity")
+    with av.open(str(target)) as container:
+        found = [
+            (c["start"] * c["time_base"], c["end"] * c["time_base"]) for c in container.chapters()
+        ]
+    assert found == [(0, 2000), (2000, 4000), (4000, 6000)]
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 @pytest.mark.parametrize(("pictures", "sound"), [(0, 1001), (7, 0), (0, 6007)])
 def test_sound_begins_when_it_did(tmp_path, suffix, pictures, sound):

@@ -60,14 +60,13 @@ def test_one_output_of_the_first_size(tmp_path):
     assert report.options["on_change"] == "scale"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_segments_are_one_pass(tmp_path, workers):
+def test_segments_are_one_pass(tmp_path):
     """Each opens the file anew, and all have the size of its first frame, not of theirs."""
     source = in_ts(joined(tmp_path, *({"size": size} for size in SIZES)))
     settings = {"codec": "ffv1", "on_change": "scale"}
     whole = enhance_video(source, tmp_path / "whole.mkv", "identity", **settings)
     cut = enhance_video(
-        source, tmp_path / "cut.mkv", "identity", segment_seconds=0.7, workers=workers, **settings
+        source, tmp_path / "cut.mkv", "identity", segment_seconds=0.7, **settings
     )
     assert cut.segments == 3
     assert cut.frames_scaled == whole.frames_scaled == 40

@@ -78,11 +78,12 @@ class VideoWriter:
         self.not_kept = tuple(streams_left_out(source, copies))
         copied = {copy.stream.index: copy for copy in copies}
         self._partial = (folder or target.parent) / draft_name(target)
+        chapters = source.container.chapters() if with_chapters else []
         self._output: OutputContainer = av.open(
             str(self._partial),
             "w",
             format=format_of(target),
-            container_options=muxer_options(format_of(target), source.facts, copies),
+            container_options=muxer_options(format_of(target), source.facts, copies, chapters),
             metadata_errors="surrogateescape",
         )
         self._source, self._with_chapters = source.container, with_chapters
@@ -108,8 +109,7 @@ class VideoWriter:
             self._output.metadata.update(content_tags(source.container.metadata))
             if tag is not None:
                 write_tag(self._output, self._video, tag)
-            if with_chapters:
-                self._output.set_chapters(source.container.chapters())
+            self._output.set_chapters(chapters)
             with self._reporting_writes():
                 self._output.start_encoding()
         except BaseException:
