@@ -37,6 +37,6 @@ VIDEO = [
     {"report"},
     {"session"},
     {"segments"},
-    {"enhance"},
+    {"enhance", "estimate"},
 ]
 """Modules and packages directly in ``vqe_fast.video``."""

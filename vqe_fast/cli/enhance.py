@@ -61,6 +61,12 @@ def enhance(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Try it for some seconds, tell time and size, and write nothing."
+        ),
+    ] = False,
     **options: Any,
 ) -> None:
     """Enhances the frames of INPUT and writes OUTPUT; all else is kept as it is.
@@ -75,6 +81,7 @@ def enhance(
     from vqe_fast.cli.batch_inputs import is_several, split_output
     from vqe_fast.cli.enhance_batch import enhance_several
     from vqe_fast.cli.enhance_file import enhance_one
+    from vqe_fast.cli.estimates import tell_estimates
     from vqe_fast.cli.going_on import after_one, after_several
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.video import VideoError
@@ -95,7 +102,9 @@ def enhance(
         options["model_options"] = values_by_name(options["model_options"])
         if report is not None:
             refuse_report(report, target)
-        if is_one:
+        if estimate:
+            code = tell_estimates(sources, target, is_one, options, report)
+        elif is_one:
             code = int(enhance_one(sources[0], target, container, options, report, quiet))
         else:
             code = enhance_several(sources, target, options, report, quiet)

@@ -13,6 +13,7 @@ from vqe_fast.cli.batch_inputs import Task, batch_of, make_folder
 from vqe_fast.cli.batch_table import Row, table
 from vqe_fast.cli.enhance_file import remarks
 from vqe_fast.cli.exit_codes import INCOMPLETE, REFUSED, say_error
+from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
@@ -93,7 +94,8 @@ def _enhance(
     try:
         make_folder(task.target.parent)
         with progress_bar(title, quiet=quiet, frames=True) as progress:
-            report = enhance_video(task.source, task.target, progress=progress, **options)
+            shown = foretelling(progress, task.source, options)
+            report = enhance_video(task.source, task.target, progress=shown, **options)
     except (VideoError, WeightsError) as error:
         return REFUSED, Row(name, "refused", notes=(str(error),)), about | {"error": str(error)}
     code, result = (DAMAGED, "damaged") if report.is_damaged else (DONE, "done")

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from vqe_fast.cli.exit_codes import say_error
+from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
@@ -48,7 +49,8 @@ def enhance_one(
         readable(source) as input_file,
         progress_bar(quiet=quiet, frames=True) as progress,
     ):
-        report = enhance_video(input_file, output, progress=progress, **options)
+        shown = foretelling(progress, input_file, options)
+        report = enhance_video(input_file, output, progress=shown, **options)
     report = replace(report, source=str(source), target=str(target))
     if not quiet:
         typer.echo(

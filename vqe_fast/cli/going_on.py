@@ -26,15 +26,15 @@ def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
             f"interrupted, {parts_path(target).name} holds what is finished; "
             f"the same command {_again(options)}"
         )
-    if options["segment_seconds"] is not None or options["workers"] != 1 or options["resume"]:
+    if keeps_parts(options):
         return f"interrupted, {target} was not written, as no segment of it was finished yet"
     hint = "; --segment-seconds 30 keeps finished parts, for --resume to go on with"
-    return f"interrupted, {target} was not written{hint if _can_resume(options) else ''}"
+    return f"interrupted, {target} was not written{hint if may_keep_parts(options) else ''}"
 
 
 def after_several(target: Path, options: Mapping[str, Any]) -> str:
     """The sentence after an interruption of the enhancement of several files into ``target``."""
-    if not _can_resume(options):
+    if not may_keep_parts(options):
         return f"interrupted, {target} lacks files"
     anew = ", without --overwrite" if options["overwrite"] else ""  # which does them all again
     return f"interrupted, {target} lacks files; the same command {_again(options)}{anew}"
@@ -44,6 +44,12 @@ def _again(options: Mapping[str, Any]) -> str:
     return "goes on" if options["resume"] else "with --resume goes on"
 
 
-def _can_resume(options: Mapping[str, Any]) -> bool:
-    """Whether the run could be one in segments."""
+def keeps_parts(options: Mapping[str, Any]) -> bool:
+    """Whether a run is one in segments."""
+    asked = options["segment_seconds"] is not None or options["workers"] != 1
+    return asked or bool(options["resume"])
+
+
+def may_keep_parts(options: Mapping[str, Any]) -> bool:
+    """Whether a run could be one in segments."""
     return options["frames"] is None

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vqe_fast.cli.exit_codes import say_error
 from vqe_fast.cli.in_words import clock, rate_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
 _LINE_SECONDS = 30.0
 _TITLE, _FIGURES = 24, 48
 """Characters of a title at most, and those that all but title and bar take."""
 
-Show = Callable[[int, int | None], None]
+
+class Progress(Protocol):
+    """What shows how much is done, of how much if that is known, and what is to be said."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Shows how much is done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Prints a sentence beside it."""
+        ...
 
 
 @contextmanager
 def progress_bar(
     title: str | None = None, *, quiet: bool = False, frames: bool = False
-) -> Iterator[Show | None]:
+) -> Iterator[Progress | None]:
     """Progress with the number done and the time left, on standard error.
 
     A terminal shows a bar; elsewhere there is a line every thirty seconds.
@@ -50,15 +61,15 @@ def progress_bar(
 
 
 @contextmanager
-def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Show]:
+def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Progress]:
     from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
 
     name = "" if title is None else _shortened(title)
     columns = (
@@ -68,21 +79,29 @@ def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Show]:
         *((TextColumn("{task.fields[rate]}"),) if frames else ()),
         TimeRemainingColumn(),
     )
-    bar = Progress(*columns, console=console)
-    task = bar.add_task("", total=None, rate="")
-
-    def show(done: int, total: int | None) -> None:
-        speed = bar.tasks[0].speed
-        bar.update(
-            task, completed=done, total=total, rate="" if speed is None else rate_in_words(speed)
-        )
-        bar.start()  # only now: a refusal leaves no empty bar behind
-
+    bar = Bar(*columns, console=console)
     try:
-        yield show
+        yield _Shown(bar)
     finally:
         with suppress(OSError):  # the terminal is gone
             bar.stop()
+
+
+class _Shown:
+    """Progress on a terminal."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None, rate="")
+
+    def __call__(self, done: int, total: int | None) -> None:
+        speed = self._bar.tasks[0].speed
+        rate = "" if speed is None else rate_in_words(speed)
+        self._bar.update(self._task, completed=done, total=total, rate=rate)
+        self._bar.start()  # only now: a refusal leaves no empty bar behind
+
+    def say(self, text: str) -> None:
+        self._bar.console.print(f"vqe-fast: {text}", markup=False, highlight=False)
 
 
 class _Lines:
@@ -102,6 +121,9 @@ class _Lines:
         if now - self._said >= _LINE_SECONDS:
             self._said = now
             self._say(done, total, now - self._since)
+
+    def say(self, text: str) -> None:
+        say_error(text)
 
     def _say(self, done: int, total: int | None, seconds: float) -> None:
         rate = (done - self._before) / seconds

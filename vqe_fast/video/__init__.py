@@ -7,14 +7,26 @@ from vqe_fast.video.errors import VideoError
 
 if TYPE_CHECKING:
     from vqe_fast.video.enhance import EnhanceReport, enhance_video
+    from vqe_fast.video.estimate import Estimate, estimate_video
     from vqe_fast.video.qp import FrameQP, iterate_qp, read_qp
 
-__all__ = ["EnhanceReport", "FrameQP", "VideoError", "enhance_video", "iterate_qp", "read_qp"]
+__all__ = [
+    "EnhanceReport",
+    "Estimate",
+    "FrameQP",
+    "VideoError",
+    "enhance_video",
+    "estimate_video",
+    "iterate_qp",
+    "read_qp",
+]
 
 _HOMES = {
     "EnhanceReport": "vqe_fast.video.enhance",
+    "Estimate": "vqe_fast.video.estimate",
     "FrameQP": "vqe_fast.video.qp",
     "enhance_video": "vqe_fast.video.enhance",
+    "estimate_video": "vqe_fast.video.estimate",
     "iterate_qp": "vqe_fast.video.qp",
     "read_qp": "vqe_fast.video.qp",
 }
