@@ -20,6 +20,7 @@ from vqe_fast._atomic_write import atomic_write
 from vqe_fast.video import FrameQP, iterate_qp
 from vqe_fast.video.frames.planes import luma_view
 from vqe_fast.video.media.open import open_video, pick_stream
+from vqe_fast.video.media.stream_info import rate_of
 from vqe_fast.video.qp.packets import VideoPackets
 
 STDOUT = Path("-")
@@ -118,7 +119,7 @@ def _read_facts(source: Path) -> StreamFacts:
             width=context.width,
             height=context.height,
             pixel_format=context.pix_fmt,
-            frame_rate=stream.average_rate or stream.guessed_rate,
+            frame_rate=rate_of(stream),
             time_base=stream.time_base,
         )
 

@@ -44,14 +44,15 @@ def noise(frame):
         rows[:] = rng.integers(0, 256, rows.shape)
 
 
-def test_tape_becomes_an_archive_file(tmp_path):
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_tape_becomes_an_archive_file(tmp_path, suffix):
     """DV of NTSC: 4:1:1, fields, oblong pixels, chroma beside the first of four columns."""
 
     def prepare(_, video):
         video.codec_context.sample_aspect_ratio = Fraction(8, 9)
 
     source = write_clip(
-        tmp_path / "tape.avi",
+        tmp_path / "tape.dv",
         codec="dvvideo",
         pixel_format="yuv411p",
         size=(720, 480),
@@ -59,13 +60,17 @@ def test_tape_becomes_an_archive_file(tmp_path):
         time_base=Fraction(1001, 30000),
         frames=3,
         scan="bff",
+        audio=("pcm_s16le",),
+        layout="stereo",
         prepare=prepare,
     )
-    target = tmp_path / "out.mkv"
-    enhance_video(source, target, "identity", codec="ffv1", interlaced="fields")
+    target = tmp_path / f"out{suffix}"
+    options = {"codec": "ffv1", "interlaced": "fields"}
+    enhance_video(source, target, "identity", **options)
     with VideoReader(source, threads=1) as before, VideoReader(target, threads=1) as after:
         assert after.facts.sample_aspect_ratio == Fraction(8, 9)
-        for name in ("scan", "chroma_location", "pixel_format", "color"):
+        assert before.facts.frame_rate == Fraction(30000, 1001)
+        for name in ("scan", "pixel_format", "color"):
             assert getattr(after.facts, name) == getattr(before.facts, name)
         assert before.facts.scan == "bottom first"
     for (_, kept), (_, planes) in zip(read_frames(target), read_frames(source), strict=True):

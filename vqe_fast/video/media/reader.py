@@ -33,7 +33,13 @@ from vqe_fast.video.media.open import (
     read_packets,
 )
 from vqe_fast.video.media.side_data import SideDataSieve
-from vqe_fast.video.media.stream_info import VideoFacts, color_tags, read_facts, time_base_of
+from vqe_fast.video.media.stream_info import (
+    VideoFacts,
+    color_tags,
+    rate_of,
+    read_facts,
+    time_base_of,
+)
 from vqe_fast.video.media.timeline import Timeline
 from vqe_fast.video.media.weaving import FieldCoding, FieldWeaver
 from vqe_fast.video.options import OnChange
@@ -350,5 +356,5 @@ class VideoReader:
         self._last_pts = frame.pts = pts or 0
 
     def _frame_ticks(self) -> int:
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        rate = rate_of(self._stream)
         return round(1 / (rate * time_base_of(self._stream))) if rate else 1

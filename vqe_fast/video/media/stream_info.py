@@ -89,7 +89,7 @@ def read_facts(
     container: InputContainer, stream: VideoStream, frame: VideoFrame, pictures: int = 1
 ) -> VideoFacts:
     """Properties of ``stream``, whose first frame is ``frame``, made of so many of its pictures."""
-    rate = stream.average_rate or stream.guessed_rate
+    rate = rate_of(stream)
     count = _frame_count(container, stream, rate)
     look = look_at(frame)
     return VideoFacts(
@@ -119,6 +119,14 @@ def color_tags(frame: VideoFrame) -> ColorTags:
         frame.colorspace,
         ColorRange.JPEG if full else frame.color_range,
     )
+
+
+def rate_of(stream: VideoStream) -> Fraction | None:
+    """Mean frames per second of ``stream``; None if nothing is known.
+
+    Of DV, FFmpeg counts ticks for frames in the mean, but guesses right.
+    """
+    return min(filter(None, (stream.average_rate, stream.guessed_rate)), default=None)
 
 
 def time_base_of(stream: Stream) -> Fraction:
