@@ -65,9 +65,7 @@ def test_segments_are_one_pass(tmp_path):
     source = in_ts(joined(tmp_path, *({"size": size} for size in SIZES)))
     settings = {"codec": "ffv1", "on_change": "scale"}
     whole = enhance_video(source, tmp_path / "whole.mkv", "identity", **settings)
-    cut = enhance_video(
-        source, tmp_path / "cut.mkv", "identity", segment_seconds=0.7, **settings
-    )
+    cut = enhance_video(source, tmp_path / "cut.mkv", "identity", segment_seconds=0.7, **settings)
     assert cut.segments == 3
     assert cut.frames_scaled == whole.frames_scaled == 40
     frames = zip(

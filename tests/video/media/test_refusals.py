@@ -184,10 +184,10 @@ class TestTarget:
         assert_refused(clip, tmp_path / name, "does not hold", *words, codec=codec)
 
     def test_container_cannot_carry_a_stream(self, tmp_path):
-        """Found at the first subtitle packet, an hour of work would be lost."""
+        """Found while the header is written, if at all: then nothing is done yet."""
         source = write_clip(tmp_path / "in.mkv", audio=("aac", "aac"), prepare=add_extras)
         assert_refused(
-            source, tmp_path / "out.mp4", "stream 3", "subtitle", "write to .mkv instead"
+            source, tmp_path / "out.mp4", "stream 4", "attachment", "write to .mkv instead"
         )
 
     def test_container_fails_at_the_end(self, tmp_path):

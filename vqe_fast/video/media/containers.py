@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from av.stream import Discard, Stream
@@ -11,7 +12,8 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import HAVE_EDIT_LISTS
-from vqe_fast.video.media.stream_copy import StreamCopy, codec_name, find_copy
+from vqe_fast.video.media.stream_copy import codec_name, find_copy
+from vqe_fast.video.media.subtitles import SubtitleConversion, Transfer, find_conversion
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
@@ -34,10 +36,11 @@ def format_of(target: Path) -> str:
 
 def streams_to_copy(
     source: VideoReader, target: Path, holds_video: Callable[[str], bool]
-) -> list[StreamCopy]:
-    """The streams of ``source`` to remux beside the video.
+) -> list[Transfer]:
+    """The streams of ``source`` to write beside the video, and how.
 
-    Data that no container on offer keeps readable, such as Apple's timed metadata, is left out.
+    Text subtitles are converted where the container does not take theirs. Data that no container on
+    offer keeps readable, such as Apple's timed metadata, is left out.
 
     Args:
         source: the file to read.
@@ -47,34 +50,44 @@ def streams_to_copy(
     Raises:
         VideoError: the container of ``target`` cannot carry one of them.
     """
-    streams, copies = _other_streams(source), []
+    format_of(target)
+    streams = _other_streams(source)
     packets = first_packets(source.path, [stream.index for stream in streams])
 
-    def find(name: str, stream: Stream) -> StreamCopy | None:
+    @cache
+    def find(suffix: str, place: int) -> Transfer | None:
+        stream, name = streams[place], FORMATS[suffix]
         if stream.type == "video" and name not in HAVE_EDIT_LISTS and source.begins_hidden(stream):
             return None  # its first pictures are for the decoder only, which it cannot say
-        return find_copy(name, stream, source.picture(stream), packets[stream.index])
+        copy = find_copy(name, stream, source.picture(stream), packets[stream.index])
+        return copy or find_conversion(name, stream)
 
-    for stream in streams:
-        copy = find(format_of(target), stream)
-        if copy is not None:
-            copies.append(copy)
-            continue
-        able = [suffix for suffix, name in FORMATS.items() if find(name, stream)]
-        if able or stream.type != "data":
+    def is_lost_everywhere(place: int) -> bool:
+        return streams[place].type == "data" and not any(find(each, place) for each in FORMATS)
+
+    here, places = target.suffix.lower(), range(len(streams))
+    wanted = [place for place in places if find(here, place) or not is_lost_everywhere(place)]
+    for place in wanted:
+        if find(here, place) is None:
+            able = [s for s in FORMATS if all(find(s, each) for each in wanted)]
             raise VideoError(
-                f"{target.suffix} cannot carry {describe_stream(stream)} of {source.path}; "
+                f"{target.suffix} cannot carry {describe_stream(streams[place])} of {source.path}; "
                 + _way_out(able, holds_video)
             )
-    return copies
+    return [found for place in wanted if (found := find(here, place))]
 
 
-def streams_left_out(source: VideoReader, copies: Iterable[StreamCopy]) -> list[str]:
-    """The streams of ``source`` that are not among ``copies`` nor written anew, in words."""
-    copied = {copy.stream.index for copy in copies}
-    return [
-        describe_stream(stream) for stream in _other_streams(source) if stream.index not in copied
-    ]
+def streams_not_kept(source: VideoReader, transfers: Iterable[Transfer]) -> list[str]:
+    """The streams of ``source`` that are written neither as they were nor anew, in words."""
+    written = {each.stream.index: each for each in transfers}
+    lost = []
+    for stream in _other_streams(source):
+        found = written.get(stream.index)
+        if found is None:
+            lost.append(describe_stream(stream))
+        elif isinstance(found, SubtitleConversion):
+            lost.append(f"the form of {describe_stream(stream)}, which is {found.codec} now")
+    return lost
 
 
 def describe_stream(stream: Stream) -> str:
@@ -107,4 +120,4 @@ def _way_out(suffixes: Sequence[str], holds_video: Callable[[str], bool]) -> str
         return f"write to {' or '.join(both)} instead"
     if suffixes:
         return f"remove that stream first, or write to {' or '.join(suffixes)} with another codec"
-    return "no container on offer can: remove that stream first"
+    return "no container on offer can carry all streams: remove that stream first"

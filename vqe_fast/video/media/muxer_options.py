@@ -12,8 +12,8 @@ from av.audio.codeccontext import AudioCodecContext
 from av.stream import Stream
 
 from vqe_fast.video.media.containers import FORMATS
-from vqe_fast.video.media.stream_copy import StreamCopy
 from vqe_fast.video.media.stream_info import VideoFacts, time_base_of
+from vqe_fast.video.media.subtitles import Transfer
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -25,7 +25,7 @@ _MILLISECONDS, _MOST_TICKS = 1000, (1 << 31) - 1
 def muxer_options(
     format_name: str,
     facts: VideoFacts,
-    copies: Iterable[StreamCopy],
+    copies: Iterable[Transfer],
     chapters: Iterable[Chapter] = (),
 ) -> dict[str, str]:
     """Options of a muxer for the enhanced video and streams beside it.

@@ -56,6 +56,10 @@ class StreamCopy:
         copy.disposition = self.stream.disposition
         return None if copy.type == "attachment" else copy
 
+    def packets_to(self, added: Stream) -> PacketCopier:
+        """What makes packets of ``added``, which :meth:`add_to` gave, of those of the source."""
+        return PacketCopier(added)
+
 
 def find_copy(
     format_name: str, stream: Stream, picture: bytes | None, packets: list[Packet[Any]]

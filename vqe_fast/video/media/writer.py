@@ -21,7 +21,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import fits, refuse_misfits
 from vqe_fast.video.media.containers import (
     format_of,
-    streams_left_out,
+    streams_not_kept,
     streams_to_copy,
 )
 from vqe_fast.video.media.encoder_settings import EncoderSettings
@@ -75,7 +75,7 @@ class VideoWriter:
         self._joined = 0
         refuse_misfits(target, source, settings)
         copies = streams_to_copy(source, target, lambda each: fits(each, source.facts, settings))
-        self.not_kept = tuple(streams_left_out(source, copies))
+        self.not_kept = tuple(streams_not_kept(source, copies))
         copied = {copy.stream.index: copy for copy in copies}
         self._partial = (folder or target.parent) / draft_name(target)
         chapters = source.container.chapters() if with_chapters else []
@@ -102,7 +102,7 @@ class VideoWriter:
                 elif stream.index in copied:
                     copy = copied[stream.index].add_to(self._output)
                     if copy is not None:
-                        self._copiers[stream.index] = PacketCopier(copy)
+                        self._copiers[stream.index] = copied[stream.index].packets_to(copy)
                         self._tracks.append(stream)
                         aspect = getattr(stream, "sample_aspect_ratio", None)
                         self._displays.append(Display(aspect or Fraction(1)))
@@ -138,9 +138,13 @@ class VideoWriter:
                 self._mux(packet)
             return
         copier = self._copiers.get(item.stream.index)
-        if copier is not None:
-            for packet in copier.adopt(item):
-                self._mux(packet)
+        if copier is None:
+            return
+        ready: list[Packet[Any]] = []
+        with self._counting_damage():
+            ready = copier.adopt(item)
+        for packet in ready:
+            self._mux(packet)
 
     def join(self, packet: Packet[Any]) -> None:
         """Muxes a packet of the video that an encoder with the same settings has made.
