@@ -130,6 +130,23 @@ def test_what_scaling_cannot_mend_is_refused(tmp_path):
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_what_changes_and_the_output_cannot_have_is_named(tmp_path):
+    """Broadcasts go from 4:3 to 16:9 and back, with as many pixels."""
+
+    def tags(aspect, matrix):
+        def prepare(_, video):
+            video.codec_context.sample_aspect_ratio = Fraction(*aspect)
+            video.codec_context.colorspace = matrix
+
+        return {"prepare": prepare}
+
+    names = ("changes of colour tags", "changes of the pixel aspect ratio")
+    source = joined(tmp_path, tags((12, 11), 5), tags((16, 11), 1))
+    assert enhance_video(source, tmp_path / "0.mp4", "identity").not_kept == names
+    source = joined(tmp_path, tags((12, 11), 5), tags((12, 11), 5), tags((12, 11), 2))
+    assert enhance_video(source, tmp_path / "1.mp4", "identity").not_kept == ()
+
+
 def test_the_refusal_names_the_option(tmp_path):
     source = joined(tmp_path, *({"size": size} for size in SIZES))
     with pytest.raises(VideoError, match=r"64x48 .* to 96x80 .* at frame 20.*--on-change scale"):

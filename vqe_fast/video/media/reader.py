@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -316,14 +315,14 @@ class VideoReader:
         for frame in frames:
             if self._sought is not None and not self._is_entered(frame):
                 continue
-            frame, is_scaled = self._changes.settle(frame, partial(self._place, frame))
+            frame, is_scaled = self._settle(frame)
             self._stamp(frame)
             frame, extras = self._sieve(frame)
             take_over(frame)
             self._decoded += 1
             self.damaged_frames += frame.is_corrupt and self._counts(frame.pts)
             self.scaled_frames += is_scaled and self._counts(frame.pts)
-            self.extras |= extras
+            self.extras |= extras | self._changes.lost
             yield frame
 
     def _lack_field(self, field: VideoFrame) -> None:
@@ -340,6 +339,10 @@ class VideoReader:
         if pts is None:
             return end is None
         return (start is None or start <= pts) and (end is None or pts < end)
+
+    def _settle(self, frame: VideoFrame) -> tuple[VideoFrame, bool]:
+        aspect = self._stream.codec_context.sample_aspect_ratio
+        return self._changes.settle(frame, aspect, lambda: self._place(frame))
 
     def _place(self, frame: VideoFrame) -> str:
         if self._sought is None or frame.pts is None:
