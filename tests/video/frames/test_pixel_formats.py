@@ -155,6 +155,25 @@ def test_grey_is_luma(name, target, color_range):
         np.testing.assert_array_equal(others[2], samples[:, 1:32:2])
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "target"),
+    [
+        ("rgba", 3, "yuva444p"),
+        ("bgra", 3, "yuva420p"),
+        ("argb", 0, "yuva444p"),
+        ("rgba64le", 3, "yuva444p16le"),
+    ],
+)
+def test_transparency_of_rgb_stays_what_it_is(name, place, target):
+    """Straight from packed RGB, swscale makes other values of every second one."""
+    frame = av.VideoFrame(64, 4, name)
+    samples = np.frombuffer(frame.planes[0], np.uint16 if "64" in name else np.uint8)
+    samples[:] = 128
+    samples[place::4] = np.arange(samples.size // 4) % 256
+    alpha = planes_of(Converter(target)(frame))[3]
+    np.testing.assert_array_equal(alpha, samples.reshape(4, -1)[:, place : 64 * 4 : 4])
+
+
 def test_luma_becomes_grey_as_it_is():
     frame = av.VideoFrame(16, 8, "yuv420p")
     for index, plane in enumerate(frame.planes):

@@ -13,7 +13,12 @@ from av.video.reformatter import (
 )
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.frames.pixel_formats import implies_full_range, is_gray, is_video
+from vqe_fast.video.frames.pixel_formats import (
+    has_alpha,
+    implies_full_range,
+    is_gray,
+    is_video,
+)
 
 _ENDS_THE_PROCESS = {"yaf32be", "yaf32le"}
 """What swscale aborts at, instead of refusing it."""
@@ -22,6 +27,9 @@ _FEWEST_BITS = 5
 """Of a channel of RGB: white of fewer would become grey, or another colour."""
 
 _BYTE = 8
+_PLANAR = {8: "gbrap", 16: "gbrap16le"}
+"""Bits → the pixel format with as many and transparency in a plane of its own."""
+
 _COLORS_OF_ALL = "yuv444p16le"
 _UNSPECIFIED = 2  # matrix or transfer curve
 _SWS_601 = {6: 5}  # swscale has one number for the two of the same matrix
@@ -81,9 +89,9 @@ class Converter:
         return self._reformat(frame, dst_color_range=color_range)
 
     def _from_rgb(self, frame: VideoFrame) -> VideoFrame:
-        if _bits_of_rgb(frame) < _BYTE:
-            # On the way to bytes the brightest of a few bits becomes the brightest of eight.
-            frame = self._reformatter.reformat(frame, format="rgb24")
+        stage = _stage_before(frame)
+        if stage is not None:
+            frame = self._reformatter.reformat(frame, format=stage)
         converted = self._reformat(
             frame,
             dst_colorspace=Colorspace.ITU709,
@@ -99,6 +107,19 @@ class Converter:
         return self._reformatter.reformat(
             frame, format=self._format, interpolation=_ACCURATE, **colors
         )
+
+
+def _stage_before(frame: VideoFrame) -> str | None:
+    """The pixel format by way of which swscale converts RGB rightly; None if it does at once.
+
+    On the way to bytes the brightest of a few bits becomes the brightest of eight. Transparency
+    that has a plane of its own stays what it is.
+    """
+    if _bits_of_rgb(frame) < _BYTE:
+        return "rgb24"
+    if has_alpha(frame.format.name) and not frame.format.is_planar:
+        return _PLANAR.get(_bits_of_rgb(frame)) if frame.format.is_rgb else None
+    return None
 
 
 def _bits_of_rgb(frame: VideoFrame) -> int:
