@@ -9,10 +9,12 @@ that FFmpeg leaves behind the index at the beginning (SeekHead): all in between 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from vqe_fast.video.media.ebml import Element, elements
 
 _SEGMENT, _SEEK_HEAD, _TRACKS, _CLUSTER = 0x18538067, 0x114D9B74, 0x1654AE6B, 0x1F43B675
 _SEEK, _SEEK_POSITION, _CRC32, _VOID = 0x4DBB, 0x53AC, 0xBF, 0xEC
@@ -37,16 +39,6 @@ class Display:
     cropping: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-@dataclass(frozen=True)
-class _Element:
-    """An EBML element: where it begins, where its content does, and where that ends."""
-
-    id: int
-    start: int
-    content: int
-    end: int
-
-
 def write_displays(path: Path, displays: Mapping[int, Display]) -> None:
     """Writes how pictures are displayed into a Matroska or WebM file that FFmpeg has written.
 
@@ -67,9 +59,9 @@ def write_displays(path: Path, displays: Mapping[int, Display]) -> None:
 
 def _with_displays(data: bytes, displays: Mapping[int, Display]) -> tuple[int, bytes]:
     """Where the file changes, and what is there instead: as many bytes."""
-    segment = next(each for each in _elements(data, 0, len(data)) if each.id == _SEGMENT)
-    found: dict[int, _Element] = {}
-    for each in _elements(data, segment.content, len(data)):
+    segment = next(each for each in elements(data, 0, len(data)) if each.id == _SEGMENT)
+    found: dict[int, Element] = {}
+    for each in elements(data, segment.content, len(data)):
         found.setdefault(each.id, each)
         if each.id in (_TRACKS, _CLUSTER):
             break
@@ -90,8 +82,8 @@ def _with_displays(data: bytes, displays: Mapping[int, Display]) -> tuple[int, b
     )
 
 
-def _tracks_with(data: bytes, tracks: _Element, displays: Mapping[int, Display]) -> bytes:
-    entries = [each for each in _elements(data, tracks.content, tracks.end) if each.id != _CRC32]
+def _tracks_with(data: bytes, tracks: Element, displays: Mapping[int, Display]) -> bytes:
+    entries = [each for each in elements(data, tracks.content, tracks.end) if each.id != _CRC32]
     if any(each.id != _TRACK_ENTRY for each in entries):
         raise ValueError("there is more than tracks in their description")
     content = b"".join(
@@ -105,18 +97,18 @@ def _tracks_with(data: bytes, tracks: _Element, displays: Mapping[int, Display])
     return _element(_TRACKS, content)
 
 
-def _entry_with(data: bytes, entry: _Element, display: Display) -> bytes:
+def _entry_with(data: bytes, entry: Element, display: Display) -> bytes:
     return _element(
         _TRACK_ENTRY,
         b"".join(
             _video_with(data, each, display) if each.id == _VIDEO else data[each.start : each.end]
-            for each in _elements(data, entry.content, entry.end)
+            for each in elements(data, entry.content, entry.end)
         ),
     )
 
 
-def _video_with(data: bytes, video: _Element, display: Display) -> bytes:
-    parts = list(_elements(data, video.content, video.end))
+def _video_with(data: bytes, video: Element, display: Display) -> bytes:
+    parts = list(elements(data, video.content, video.end))
     size = {each.id: int.from_bytes(data[each.content : each.end], "big") for each in parts}
     left, right, top, bottom = display.cropping
     height = size[_PIXEL_HEIGHT] - top - bottom
@@ -132,13 +124,13 @@ def _video_with(data: bytes, video: _Element, display: Display) -> bytes:
     return _element(_VIDEO, kept + b"".join(_number(*each) for each in shown.items()))
 
 
-def _index_with(data: bytes, index: _Element, moved: tuple[int, int], more: int) -> bytes:
+def _index_with(data: bytes, index: Element, moved: tuple[int, int], more: int) -> bytes:
     """The index, positions in the range ``moved`` made smaller; as many bytes as before."""
     content = bytearray(data[index.content : index.end])
-    for seek in _elements(data, index.content, index.end):
+    for seek in elements(data, index.content, index.end):
         if seek.id != _SEEK:
             continue
-        for each in _elements(data, seek.content, seek.end):
+        for each in elements(data, seek.content, seek.end):
             position = int.from_bytes(data[each.content : each.end], "big")
             if each.id == _SEEK_POSITION and moved[0] <= position <= moved[1]:
                 new = (position - more).to_bytes(each.end - each.content, "big")
@@ -148,7 +140,7 @@ def _index_with(data: bytes, index: _Element, moved: tuple[int, int], more: int)
     return data[index.start : index.content] + content
 
 
-def _has_check(data: bytes, element: _Element) -> bool:
+def _has_check(data: bytes, element: Element) -> bool:
     return data[element.content] == _CRC32
 
 
@@ -164,20 +156,3 @@ def _element(kind: int, content: bytes, size_bytes: int | None = None) -> bytes:
     length = size_bytes or len(content).bit_length() // 7 + 1
     size = (len(content) | 1 << 7 * length).to_bytes(length, "big")
     return kind.to_bytes(-(-kind.bit_length() // 8), "big") + size + content
-
-
-def _elements(data: bytes, start: int, end: int) -> Iterator[_Element]:
-    """The elements one after the other; one that goes beyond ``data`` ends there."""
-    while start < end:
-        content = start + _length(data, start)
-        length = _length(data, content)
-        kind = int.from_bytes(data[start:content], "big")
-        size = int.from_bytes(data[content : content + length], "big") & ~(1 << 7 * length)
-        content += length
-        yield _Element(kind, start, content, content + size)
-        start = content + size
-
-
-def _length(data: bytes, place: int) -> int:
-    """Bytes of the number of variable length at ``place``."""
-    return 9 - data[place].bit_length()

@@ -27,6 +27,7 @@ from vqe_fast.video.media.containers import (
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.enhanced_tag import write_tag
 from vqe_fast.video.media.matroska_display import Display, write_displays
+from vqe_fast.video.media.matroska_source import unread_features
 from vqe_fast.video.media.muxer_options import muxer_options
 from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import VideoReader
@@ -75,7 +76,7 @@ class VideoWriter:
         self._joined = 0
         refuse_misfits(target, source, settings)
         copies = streams_to_copy(source, target, lambda each: fits(each, source.facts, settings))
-        self.not_kept = tuple(streams_not_kept(source, copies))
+        self.not_kept = (*streams_not_kept(source, copies), *_unread(source))
         copied = {copy.stream.index: copy for copy in copies}
         self._partial = (folder or target.parent) / draft_name(target)
         chapters = source.container.chapters() if with_chapters else []
@@ -260,3 +261,8 @@ class VideoWriter:
             self._output.close()
         if os.path.lexists(self._partial):  # a disk that cannot be written refuses even in vain
             self._partial.unlink()
+
+
+def _unread(source: VideoReader) -> tuple[str, ...]:
+    is_matroska = "matroska" in source.container.format.name
+    return unread_features(source.path) if is_matroska else ()
