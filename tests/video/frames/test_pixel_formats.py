@@ -183,6 +183,52 @@ def test_luma_becomes_grey_as_it_is():
     assert (planes_of(converted)[0] == 235).all() and converted.color_range == 1
 
 
+PACKED = {
+    # name: places of the planes' samples in a pixel, how many it has, bits that are not used
+    "ayuv": ((1, 2, 3, 0), 4, 0),
+    "vuya": ((2, 1, 0, 3), 4, 0),
+    "uyva": ((1, 0, 2, 3), 4, 0),
+    "vuyx": ((2, 1, 0), 4, 0),
+    "vyu444": ((1, 2, 0), 3, 0),
+    "ayuv64le": ((1, 2, 3, 0), 4, 0),
+    "xv36le": ((1, 0, 2), 4, 4),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_packed_samples(name):
+    places, count, unused = PACKED[name]
+    frame = noise(name)
+    deep = name.endswith("le")
+    rows = np.frombuffer(frame.planes[0], np.uint16 if deep else np.uint8)
+    rows[:] = rows >> unused << unused
+    rows = rows.reshape(frame.height, -1)
+    planes = planes_of(Converter(planar_twin(name))(frame))
+    assert len(planes) == len(places)
+    for plane, place in zip(planes, places, strict=True):
+        samples = rows[:, place : frame.width * count : count]
+        np.testing.assert_array_equal(plane, samples >> unused)
+
+
+@pytest.mark.parametrize(("name", "unused"), [("y210le", 6), ("y212le", 4)])
+def test_packed_samples_of_halved_chroma(name, unused):
+    frame = noise(name)
+    rows = np.frombuffer(frame.planes[0], np.uint16)
+    rows[:] = rows >> unused << unused
+    rows = rows.reshape(frame.height, -1)[:, : frame.width * 2] >> unused
+    planes = planes_of(Converter(planar_twin(name))(frame))
+    for plane, samples in zip(planes, (rows[:, ::2], rows[:, 1::4], rows[:, 3::4]), strict=True):
+        np.testing.assert_array_equal(plane, samples)
+
+
+def test_samples_of_ten_bits_in_a_word():
+    frame = noise("xv30le")
+    words = np.frombuffer(frame.planes[0], np.uint32).reshape(frame.height, -1)[:, : frame.width]
+    planes = planes_of(Converter(planar_twin("xv30le"))(frame))
+    for plane, shift in zip(planes, (10, 0, 20), strict=True):
+        np.testing.assert_array_equal(plane, words >> shift & 1023)
+
+
 def is_readable(name):
     try:
         av.VideoFrame(16, 8, name)

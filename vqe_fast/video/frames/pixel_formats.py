@@ -20,6 +20,16 @@ _SAME_SAMPLES = {
     "yuyv422": "yuv422p",
     "yvyu422": "yuv422p",
     "uyvy422": "yuv422p",
+    "ayuv": "yuva444p",
+    "vuya": "yuva444p",
+    "uyva": "yuva444p",
+    "vuyx": "yuv444p",
+    "vyu444": "yuv444p",
+    "ayuv64le": "yuva444p16le",
+    "xv30le": "yuv444p10le",
+    "xv36le": "yuv444p12le",
+    "y210le": "yuv422p10le",
+    "y212le": "yuv422p12le",
 }
 """Formats that interleave samples or leave bits unused → the planar format of the same samples."""
 
