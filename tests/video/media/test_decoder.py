@@ -34,6 +34,22 @@ def test_reordered_h264(tmp_path, suffix):
     assert [qp.pts * base for qp in iterate_qp(source)] == times
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".asf"])
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
+def test_reordered_mpeg(tmp_path, codec, suffix):
+    """FFmpeg works out when these are shown, and has the second picture a frame late."""
+    source = write_clip(
+        tmp_path / f"in{suffix}",
+        codec=codec,
+        frames=30,
+        time_base=FRAME,
+        pts=range(30),
+        options={"bf": "2", "g": "13"},
+    )
+    times = frames_of(source)
+    assert [after - before for before, after in pairwise(times)] == [FRAME] * 29
+
+
 def test_a_lost_frame_does_not_move_those_after_the_next_keyframe(tmp_path):
     source = write_clip(
         tmp_path / "in.avi", frames=60, time_base=FRAME, pts=range(60), options=REORDERED

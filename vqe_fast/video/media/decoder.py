@@ -18,6 +18,10 @@ from vqe_fast.video.media.tags import ALPHA_MODE
 _IN_DECODING_ORDER = {"avi", "asf", "mxf"}
 """Containers that may tell only when a packet is decoded, by FFmpeg's names."""
 
+_WITHOUT_DISPLAY_TIMES = {"avi", "asf"}
+"""Those of them whose packets have one time at most: FFmpeg works out that of display by itself."""
+
+_REMEMBERED = 64  # packets: decoders hold fewer
 
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codec → the decoder that takes its layer of transparency, which FFmpeg's own leaves out."""
@@ -78,13 +82,15 @@ class DisplayTimes:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._is_in_doubt = container.format.name in _IN_DECODING_ORDER
+        self._is_made_up = container.format.name in _WITHOUT_DISPLAY_TIMES
         self._may_trust = not _may_be_packed(stream)
         self._last: int | None = None
         self._waiting: list[int] = []
+        self._sent: dict[int, int] = {}  # FFmpeg's time of display → the one taken down
 
     def send(self, packet: Packet[Any]) -> None:
         """Takes down the time of a packet before it is decoded."""
-        ticks = packet.dts if packet.pts is None else packet.pts
+        ticks = self._time_of(packet)
         if ticks is None or packet.is_discard or not (self._is_in_doubt or packet.pts is None):
             return
         if self._may_trust and self._last is not None and ticks <= self._last:
@@ -93,10 +99,14 @@ class DisplayTimes:
             return
         self._last = ticks
         heapq.heappush(self._waiting, ticks)
+        if packet.pts is not None:
+            self._sent[packet.pts] = ticks
+        if len(self._sent) > _REMEMBERED:
+            del self._sent[next(iter(self._sent))]
 
     def lose(self, packet: Packet[Any]) -> None:
         """Forgets the time of a packet that did not decode."""
-        ticks = packet.dts if packet.pts is None else packet.pts
+        ticks = self._time_of(packet)
         if ticks in self._waiting:
             self._waiting.remove(ticks)
             heapq.heapify(self._waiting)
@@ -109,9 +119,16 @@ class DisplayTimes:
             is_intra: whether it refers to no other: what was decoded before it has been shown, or
                 never will be.
         """
-        while is_intra and pts is not None and self._waiting and self._waiting[0] < pts:
-            heapq.heappop(self._waiting)
+        if is_intra and pts is not None:
+            decoded = self._sent.get(pts, pts)
+            while self._waiting and self._waiting[0] < decoded:
+                heapq.heappop(self._waiting)
         return heapq.heappop(self._waiting) if self._waiting else pts
+
+    def _time_of(self, packet: Packet[Any]) -> int | None:
+        if packet.pts is None or (self._is_made_up and packet.dts is not None):
+            return packet.dts
+        return packet.pts
 
 
 def has_layer_of_alpha(stream: VideoStream) -> bool:
