@@ -131,6 +131,20 @@ def test_sound_that_a_demuxer_would_not_decode_is_refused(tmp_path):
         enhance_video(source, tmp_path / "out.mkv", "identity")
 
 
+def test_sound_that_a_decoder_keeps_to_its_end_is_tried(tmp_path):
+    """Of two packets WMA's decoder gives nothing before it is told that there are no more."""
+    source = write_clip(
+        tmp_path / "in.wmv",
+        codec="mpeg4",
+        audio=("wmav2",),
+        frames=2,
+        time_base=Fraction(1, 25),
+        prepare=at_128_kbit,
+    )
+    with pytest.raises(VideoError, match=r"stream 1 \(audio, wmav2\).*write to .mkv"):
+        enhance_video(source, tmp_path / "out.mov", "identity")
+
+
 def test_trying_leaves_packets_as_they_are(tmp_path):
     """They are tried in one container after the other."""
     source = write_clip(tmp_path / "in.mkv", audio=("flac",))

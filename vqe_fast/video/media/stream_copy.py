@@ -160,7 +160,7 @@ def _decoded(stream: AudioStream, packets: Iterable[Packet[Any]]) -> tuple[set[A
     with av.open(io.BytesIO(), "w", format=_WITHOUT_CONTEXT) as holder:
         # A decoder of its own: that of the source stays as it is.
         decoder = holder.add_stream_from_template(stream, opaque=True).codec_context
-        for packet in packets:
+        for packet in (*packets, None):
             with suppress(av.error.FFmpegError):
                 for frame in decoder.decode(packet):
                     forms.add((frame.sample_rate, frame.layout.nb_channels))
