@@ -43,6 +43,7 @@ def test_an_output_beside_the_input(clip, tmp_path):
         ("b.webm", "source", "b.enhanced.webm"),
         ("b.avi", "source", "b.enhanced.mkv"),
         ("b.c", "ffv1", "b.enhanced.mkv"),
+        (f"{'ü' * 125}.mp4", "libx264", f"{'ü' * 121}.enhanced.mp4"),
     ],
 )
 def test_names_of_outputs(tmp_path, source, codec, target):

@@ -19,6 +19,7 @@ OPTIONS = {
     "workers": 1,
     "resume": False,
     "frames": None,
+    "start": 0.0,
 }
 
 

@@ -11,6 +11,7 @@ ONE_PASS = {
     "workers": 1,
     "resume": False,
     "frames": None,
+    "start": 0.0,
     "overwrite": False,
 }
 
@@ -20,6 +21,7 @@ ONE_PASS = {
     [
         ({}, "; --segment-seconds 30 keeps finished parts, for --resume to go on with"),
         ({"frames": 9}, ""),
+        ({"start": 9.5}, ""),
         ({"segment_seconds": 5.0}, ", as no segment of it was finished yet"),
         ({"workers": 2}, ", as no segment of it was finished yet"),
     ],

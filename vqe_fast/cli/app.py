@@ -22,6 +22,7 @@ from vqe_fast.cli.interrupt import quit_when_interrupted
 from vqe_fast.cli.models import models
 from vqe_fast.cli.pack import pack
 from vqe_fast.cli.prepare import prepare
+from vqe_fast.cli.preview import preview
 from vqe_fast.cli.standard_streams import prepare_streams
 from vqe_fast.cli.train import train
 
@@ -30,8 +31,10 @@ app = typer.Typer(
     help="Makes compressed video better.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # else lines of the docstrings are broken where they are here
 )
 app.command()(enhance)
+app.command()(preview)
 app.command()(compare)
 app.command()(inspect)
 app.command()(models)

@@ -82,7 +82,7 @@ def _write_page(request: Request, target: Path, crop: Crop | None, quiet: bool) 
             progress=progress,
         )
     if not quiet:
-        typer.echo(_summary(report))
+        typer.echo(summary_of(report))
 
 
 def _write_stills(request: Request, target: Path, crop: Crop | None, quiet: bool) -> None:
@@ -117,7 +117,8 @@ def _write_profile(request: Request, target: Path, line: Line, quiet: bool) -> N
         typer.echo(f"{target}: {line.kind} {line.index} of {count} frames, {_size(target)}")
 
 
-def _summary(report: ComparisonReport) -> str:
+def summary_of(report: ComparisonReport) -> str:
+    """What a page shows, in a line."""
     names = {"A": "A", "B": "B", "AB": "A to B"}
     figures = "; ".join(
         f"{names[name]} {each.psnr:.2f} dB, SSIM {each.ssim:.4f}"

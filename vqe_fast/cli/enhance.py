@@ -12,7 +12,9 @@ from vqe_fast.cli.exit_codes import interruption, refusal
 from vqe_fast.cli.option_parameters import values_by_name, with_command_line_options
 
 
-class _Quality(StrEnum):
+class Quality(StrEnum):
+    """What is to be had for the time."""
+
     FAST = "fast"
     BALANCED = "balanced"
     BEST = "best"
@@ -38,7 +40,7 @@ def enhance(
         ),
     ] = None,
     quality: Annotated[
-        _Quality | None,
+        Quality | None,
         typer.Option(
             help="What is to be had for the time; each stands for a model.",
             show_default="balanced",
@@ -48,6 +50,15 @@ def enhance(
         str | None,
         typer.Option("--format", help="Container for standard output: mp4, mov, mkv or webm."),
     ] = None,
+    start: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Where in INPUT to begin.",
+            show_default="its first frame",
+        ),
+    ] = 0.0,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many frames.", show_default="all")
     ] = None,
@@ -88,7 +99,7 @@ def enhance(
     from vqe_fast.video.media.output_name import beside
     from vqe_fast.weights import WeightsError
 
-    options |= {"frames": frames, "overwrite": overwrite}
+    options |= {"start": start, "frames": frames, "overwrite": overwrite}
     with refusal(VideoError):
         sources, wanted = split_output([*(inputs or ()), *(() if output is None else (output,))])
     target = beside(sources[0], options["codec"]) if wanted is None else Path(wanted)
@@ -98,7 +109,7 @@ def enhance(
         return after_one(sources[0], target, options) if is_one else after_several(target, options)
 
     with interruption(left), refusal(VideoError, WeightsError):
-        options["model"] = _chosen(options["model"], quality, options["weights"])
+        options["model"] = chosen_model(options["model"], quality, options["weights"])
         options["model_options"] = values_by_name(options["model_options"])
         if report is not None:
             refuse_report(report, target)
@@ -112,13 +123,17 @@ def enhance(
         raise typer.Exit(code)
 
 
-def _chosen(model: str | None, quality: _Quality | None, weights: Path | None) -> str | None:
-    """The model's name, as given or as the quality stands for; None for that of the weights."""
+def chosen_model(model: str | None, quality: Quality | None, weights: Path | None) -> str | None:
+    """The model's name, as given or as the quality stands for; None for that of the weights.
+
+    Raises:
+        VideoError: both a quality and a model or weights are given.
+    """
     from vqe_fast.video import VideoError
     from vqe_fast.video.quality import model_for
 
     if quality is not None and (model is not None or weights is not None):
         raise VideoError("--quality stands for a model and its weights; leave it or those out")
     if model is None and weights is None:
-        return model_for((quality or _Quality.BALANCED).value)
+        return model_for((quality or Quality.BALANCED).value)
     return model

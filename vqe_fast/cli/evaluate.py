@@ -24,9 +24,7 @@ _BOLD = re.compile(r"\*\*(.+?)\*\*")  # as Markdown has it
 def evaluate(
     clips: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CLIPS...", help="Pristine video and photographs, files or folders."
-        ),
+        typer.Argument(metavar="CLIPS", help="Pristine video and photographs, files or folders."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for tables, plots and what is measured.")],
     model: Annotated[

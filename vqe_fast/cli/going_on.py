@@ -52,4 +52,4 @@ def keeps_parts(options: Mapping[str, Any]) -> bool:
 
 def may_keep_parts(options: Mapping[str, Any]) -> bool:
     """Whether a run could be one in segments."""
-    return options["frames"] is None
+    return options["frames"] is None and not options["start"]

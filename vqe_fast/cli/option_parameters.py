@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -19,9 +19,18 @@ _PANELS = {ModelOptions: "Model", EncodeOptions: "Encoder", SegmentOptions: "Seg
 
 def with_command_line_options(command: Command) -> Command:
     """Puts the options of :mod:`vqe_fast.video.options` in the place of ``**options``."""
+    return _with(command, _PANELS)
+
+
+def with_options_of_a_pass(command: Command) -> Command:
+    """Puts those of them that hold for one pass in the place of ``**options``: not segments."""
+    return _with(command, [ModelOptions, EncodeOptions])
+
+
+def _with(command: Command, groups: Collection[type]) -> Command:
     signature = inspect.signature(command, eval_str=True)
     kept = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
-    parameters = [*kept, *_parameters()]
+    parameters = [*kept, *_parameters(groups)]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
@@ -50,8 +59,10 @@ def values_by_name(texts: Sequence[str] | None) -> dict[str, Any] | None:
     return values
 
 
-def _parameters() -> Iterator[inspect.Parameter]:
+def _parameters(groups: Collection[type]) -> Iterator[inspect.Parameter]:
     for group, each, about in all_options():
+        if group not in groups:
+            continue
         name = f"--{about.cli_name or each.name.replace('_', '-')}"
         told = typer.Option(
             f"{name}/--no-{name.removeprefix('--')}" if each.default is True else name,

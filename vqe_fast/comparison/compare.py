@@ -60,6 +60,7 @@ def compare_videos(
     *,
     reference: str | os.PathLike[str] | None = None,
     start: float = 0.0,
+    b_begins: float | None = None,
     frames: int | None = None,
     crop: Crop | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -80,6 +81,8 @@ def compare_videos(
         target: the page to write; one that exists is replaced.
         reference: the original of both.
         start: seconds of ``a`` to pass over.
+        b_begins: where ``b`` begins if it is an excerpt: with the first frame of ``a`` that is so
+            many seconds after its first one.
         frames: how many to show; None for 5 seconds, or fewer if the page would grow beyond 128 MB.
         crop: the part of the frames to show and to measure, in pixels of the upright picture; None
             for all.
@@ -99,12 +102,12 @@ def compare_videos(
     target = Path(target)
     with (
         drafted(target, paths) as draft,
-        Videos(paths, crop) as videos,
+        Videos(paths, crop, b_begins) as videos,
         draft.open("w", encoding="utf-8") as file,
     ):
         page = Page(file, " | ".join(footage.name for footage in videos.footage))
         figures = Figures(videos)
-        wanted = _at_most(videos, start, frames)
+        wanted = _at_most(videos, max(start - (b_begins or 0), 0), frames)
         for moment, pictures in _encoded(videos, start, frames):
             size = sum(4 * len(picture) // 3 for picture in pictures)
             if frames is None and figures.count and page.written + size > _BYTES:

@@ -51,6 +51,7 @@ class Footage:
         facts: what the stream says of itself.
         width: columns of its frames as they are shown, turned upright.
         height: rows of the same.
+        begins: seconds at which its first frame is shown.
         full_range: whether its luma goes from 0 to 255 rather than from 16 to 235.
     """
 
@@ -60,7 +61,7 @@ class Footage:
         Raises:
             VideoError: missing, not a video, or nothing in it decodes.
         """
-        self.letter, self.path = letter, path
+        self.letter, self.path, self.begins = letter, path, 0.0
         self._source = VideoReader(path, threads=0)
         first = self._source.first_frame
         self.facts = self._source.facts
@@ -139,7 +140,8 @@ class Footage:
             pts = frame.pts or 0
             if number == 0:
                 start = pts
-            yield Shown(number, float((pts - start) * self.facts.time_base), frame)
+            seconds = self.begins + float((pts - start) * self.facts.time_base)
+            yield Shown(number, seconds, frame)
 
     def pixels(self, shown: Shown) -> Pixels:
         """A frame as upright RGB, by the matrix and range of its stream."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain, dropwhile
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,6 +14,7 @@ from vqe_fast.comparison.footage import Footage, Shown
 from vqe_fast.video.errors import VideoError
 
 _LETTERS = "ABR"
+_ROUNDING = 1e-9
 
 
 class Videos:
@@ -29,12 +31,16 @@ class Videos:
         frame_counts: of each video, as its container tells.
     """
 
-    def __init__(self, paths: Sequence[Path], crop: Crop | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], crop: Crop | None = None, b_begins: float | None = None
+    ) -> None:
         """Opens the files.
 
         Args:
             paths: of A, B and perhaps R.
             crop: the part of the frames; None for all.
+            b_begins: where B begins if it is an excerpt: with the first frame of A that is so many
+                seconds after its first one.
 
         Raises:
             VideoError: one cannot be read, their sizes differ, or the crop lies outside.
@@ -50,7 +56,8 @@ class Videos:
             self.crop = crop or Crop(first.width, first.height)
             self.crop.refuse_outside(first.width, first.height)
             self.frame_counts = [each.count_frames() for each in self.footage]
-            self.by_number = len(set(self.frame_counts)) == 1
+            self._b_begins = b_begins
+            self.by_number = len(set(self.frame_counts)) == 1 and b_begins is None
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -85,18 +92,29 @@ class Videos:
         """
         first, *others = self.footage
         match = _SameNumber if self.by_number else _Nearest
+        frames = first.shown()
+        if self._b_begins is not None:
+            frames = _from(frames, self._b_begins)
+            begin = next(frames, None)
+            if begin is not None:
+                others[0].begins = begin.seconds
+                frames = chain((begin,), frames)
         matches: list[_Match] = [match(each) for each in others]
         is_empty = True
-        for shown in first.shown():
+        for shown in frames:
             partners = [each.partner(shown) for each in matches]
             found = [partner for partner in partners if partner is not None]
             if len(found) < len(partners):
                 break
-            if shown.seconds >= start - 1e-9:
+            if shown.seconds >= start - _ROUNDING:
                 is_empty = False
                 yield (shown, *found)
         if is_empty:
             raise VideoError(f"there is no frame to compare from {start:g} s on; start earlier")
+
+
+def _from(frames: Iterator[Shown], seconds: float) -> Iterator[Shown]:
+    return dropwhile(lambda shown: shown.seconds < seconds - _ROUNDING, frames)
 
 
 class _Match(Protocol):

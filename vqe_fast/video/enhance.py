@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,9 @@ from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.enhanced_tag import find_tag
 from vqe_fast.video.media.output_name import beside
-from vqe_fast.video.media.reader import VideoReader
+from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.media.side_data import not_kept
-from vqe_fast.video.media.trim import first_frames
+from vqe_fast.video.media.trim import FromZero, first_frames, frames_from
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.options import asked_for, count_of_frames, parse_options, with_options
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
@@ -45,6 +48,7 @@ def enhance_video(
     target: str | os.PathLike[str] | None = None,
     model: str | nn.Module | None = None,
     *,
+    start: float = 0.0,
     frames: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -65,6 +69,8 @@ def enhance_video(
         target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm). None for
             ``a.enhanced.mp4`` beside ``a.mp4``, or ``.mkv`` where the source's does not hold the
             codec.
+        start: begin with the first frame so many seconds after the first one, all streams at the
+            same time, which becomes 0, and without chapters. What is before is decoded, too.
         frames: stop after so many frames, all streams at the same time and without chapters.
         overwrite: replace a target that exists.
         progress: called in the calling thread after each frame with the number of frames enhanced
@@ -78,19 +84,21 @@ def enhance_video(
         VideoError: source, target or options do not allow it; the text says what to do.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
-    start = time.perf_counter()
+    began = time.perf_counter()
     source = Path(source)
     chosen, encode, segments = parse_options({"model": model, **options})
     target = beside(source, encode.codec) if target is None else Path(target)
     is_there = segments.resume and is_complete(target)
     _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, segments.resume)
-    frames = count_of_frames(frames)
-    if frames is not None and encode.target_size is not None:
-        raise VideoError("a target size is that of a whole video; leave out the number of frames")
-    if frames is not None and segments.is_asked_for:
+    part = _Part(_seconds(start), count_of_frames(frames))
+    if not part.is_all and encode.target_size is not None:
         raise VideoError(
-            "a number of frames is for one pass; leave out segments, workers and resume"
+            "a target size is that of a whole video; leave out the start and the number of frames"
+        )
+    if not part.is_all and segments.is_asked_for:
+        raise VideoError(
+            "a start or a number of frames is for one pass; leave out segments, workers and resume"
         )
     session = EnhanceSession(source, target.resolve(), chosen, encode)
     with session.open() as video:
@@ -100,7 +108,7 @@ def enhance_video(
             result = enhance_segmented(session, segments, progress or _no_progress)
         else:
             session = _with_rate_factor(session)
-            outcome = _enhance_in_one_pass(session, video, frames, progress)
+            outcome = _enhance_in_one_pass(session, video, part, progress)
             result = SegmentedOutcome(outcome, None, 0, 0, session.crf)
     return EnhanceReport(
         **vars(result.outcome),
@@ -108,7 +116,7 @@ def enhance_video(
         target=str(target),
         width=facts.width,
         height=facts.height,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - began,
         time_restarts=video.time_restarts,
         segments=result.segments,
         resumed=result.resumed,
@@ -136,29 +144,59 @@ def _with_rate_factor(session: EnhanceSession) -> EnhanceSession:
     return session.adjusted(crf=rate_factor_for_size(session, session.make_enhancer()))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What is enhanced of a video: from so many seconds on, so many frames."""
+
+    start: Fraction
+    frames: int | None
+
+    @property
+    def is_all(self) -> bool:
+        return self.start == 0 and self.frames is None
+
+    def items(self, video: VideoReader) -> Iterable[Item]:
+        """Frames and packets of ``video`` that belong to it."""
+        items: Iterable[Item] = video.items()
+        if self.start:
+            items = frames_from(items, self.start)
+        if self.frames is not None:
+            audio = [stream.index for stream in video.container.streams.audio]
+            items = first_frames(items, self.frames, audio)
+        return items
+
+    def count(self, video: VideoReader) -> int | None:
+        """An estimate of how many frames there are; None if nothing is known."""
+        facts = video.facts
+        there = facts.frame_count
+        if there is not None and self.start:
+            there = max(there - round(self.start * facts.frame_rate), 1)
+        return min((n for n in (there, self.frames) if n is not None), default=None)
+
+
 def _enhance_in_one_pass(
-    session: EnhanceSession, video: VideoReader, limit: int | None, progress: Progress | None
+    session: EnhanceSession, video: VideoReader, part: _Part, progress: Progress | None
 ) -> Outcome:
     session.view(video)  # refuses what no temporary file need be made for
-    settings, all_of_it = session.settings(video), limit is None
+    settings = session.settings(video)
     refuse_misfits(session.target, video, settings)
     reset_peak(session.device)
     enhancer = session.enhancer(video)
     tag = session.tag(video, enhancer.precision)
     with (
-        VideoWriter(session.target, video, settings, with_chapters=all_of_it, tag=tag) as writer,
+        VideoWriter(session.target, video, settings, with_chapters=part.is_all, tag=tag) as writer,
         session.qp_provider() as qps,
     ):
         analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-        facts = video.facts
-        items = video.items()
-        if limit is not None:
-            audio = [stream.index for stream in video.container.streams.audio]
-            items = first_frames(items, limit, audio)
-        total = min((n for n in (facts.frame_count, limit) if n is not None), default=None)
+        total = part.count(video)
         report = progress or _no_progress
-        bundles = session.bundles(items, video, analyzer, qps)
-        done, timings = run(bundles, enhancer, writer, lambda done: report(done, total))
+        bundles = session.bundles(part.items(video), video, analyzer, qps)
+        done, timings = run(
+            bundles,
+            enhancer,
+            FromZero(writer) if part.start else writer,
+            lambda done: report(done, total),
+        )
         writer.commit()
         return Outcome.of(
             enhancer,
@@ -174,6 +212,13 @@ def _enhance_in_one_pass(
             duplicated=analyzer.repeats,
             scene_cuts=analyzer.scene_cuts,
         )
+
+
+def _seconds(start: float) -> Fraction:
+    """Seconds as a fraction without the rounding error of a float; VideoError if below 0."""
+    if not 0 <= start < math.inf:
+        raise VideoError(f"the start must be a number of seconds from 0 on, got {start}")
+    return Fraction(start).limit_denominator(10**6)
 
 
 def _no_progress(done: int, total: int | None) -> None:

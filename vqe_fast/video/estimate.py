@@ -84,6 +84,7 @@ def estimate_video(
     target: str | os.PathLike[str] | None = None,
     model: str | nn.Module = DEFAULT_MODEL,
     *,
+    start: float = 0.0,
     frames: int | None = None,
     **options: Any,
 ) -> Estimate:
@@ -95,6 +96,7 @@ def estimate_video(
     Args:
         source: the file to read.
         target: the file that would be written; see there.
+        start: seconds that would be passed over.
         frames: how many would be enhanced; None for all.
         {options}
 
@@ -113,7 +115,8 @@ def estimate_video(
         session.view(video)
         settings = session.settings(video)
         refuse_misfits(target, video, settings)
-        count = _count(video) if limit is None else min(limit, _count(video))
+        count = max(_count(video) - round(start * video.facts.frame_rate), 1)
+        count = count if limit is None else min(limit, count)
         enhancer = session.enhancer(video)
         pieces = _pieces(video, count)
         tried = [_Trial(session, enhancer, video, piece) for piece in pieces]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from vqe_fast._atomic_write import NAME_BYTES, shortened
 from vqe_fast.video.media.containers import FORMATS
 from vqe_fast.video.media.encoders import ENCODERS
 
@@ -25,4 +27,10 @@ def beside(source: Path, codec: str) -> Path:
     It has the suffix of the source, or ``.mkv`` where that container does not hold ``codec``.
     """
     suffix = source.suffix if holds(source.suffix, codec) else ".mkv"
-    return source.with_name(f"{source.stem}.enhanced{suffix}")
+    return named_after(source, f".enhanced{suffix}")
+
+
+def named_after(source: Path, end: str) -> Path:
+    """The file beside ``source`` that has its name, as far as there is room, and another end."""
+    room = NAME_BYTES - len(os.fsencode(end))
+    return source.with_name(f"{shortened(source.stem, room)}{end}")

@@ -1,16 +1,32 @@
-"""Trimming to a number of frames, every stream at the same time."""
+"""Trimming to a beginning and a number of frames, every stream at the same time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.media.open import is_picture
 from vqe_fast.video.media.reader import Item
+
+
+class Writer(Protocol):
+    """Interface of what takes the frames and packets of a video."""
+
+    def write(self, item: Item) -> None:
+        """Takes the next frame or packet."""
+        ...
+
+    def finish(self) -> None:
+        """Writes the end of the file."""
+        ...
+
 
 _MAX_LAG = 10  # seconds that one stream may lie behind another in a file
 
@@ -41,6 +57,72 @@ def first_frames(items: Iterable[Item], count: int, audio: Collection[int]) -> I
             yield from (packet for packet in remaining if _time(packet) < cut)
             return
     yield from waiting
+
+
+def frames_from(items: Iterable[Item], seconds: Fraction) -> Iterator[Item]:
+    """The frames from a time on, and the packets that begin with the first of them or later.
+
+    Pictures attached to the file stay. The first frame comes before all packets.
+
+    Args:
+        items: frames and packets of a :class:`~vqe_fast.video.media.reader.VideoReader`.
+        seconds: since the first frame.
+
+    Raises:
+        VideoError: there is no frame so late.
+    """
+    items = iter(items)
+    pictures: list[Packet[Any]] = []
+    waiting: deque[Packet[Any]] = deque()
+    start: Fraction | None = None
+    for item in items:
+        if isinstance(item, Packet):
+            (pictures if _is_timeless(item) else waiting).append(item)
+            continue
+        cut = _time(item)
+        start = cut + seconds if start is None else start
+        if cut >= start:
+            yield item
+            yield from pictures
+            later = chain(waiting, items)
+            yield from (each for each in later if _is_timeless(each) or _time(each) >= cut)
+            return
+        while waiting and _time(waiting[0]) < start - _MAX_LAG:
+            waiting.popleft()
+    raise VideoError(f"the video has no frame {float(seconds):g} seconds after its first one")
+
+
+class FromZero:
+    """Writer of a trimmed video, whose times begin with its first frame.
+
+    Args:
+        writer: takes frames and packets with their new times.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._start: Fraction | None = None
+
+    def write(self, item: Item) -> None:
+        """Writes the next frame or packet; the first is a frame."""
+        if self._start is None:
+            self._start = _time(item)
+        if item.time_base is not None and not _is_timeless(item):
+            ticks = round(self._start / item.time_base)
+            if item.pts is not None:
+                item.pts -= ticks
+            if item.dts is not None and isinstance(item, Packet):
+                item.dts -= ticks
+        self._writer.write(item)
+
+    def finish(self) -> None:
+        """Writes the end of the file."""
+        self._writer.finish()
+
+
+def _is_timeless(item: Item) -> bool:
+    """Whether an item belongs to the whole file, as cover art does."""
+    return isinstance(item, Packet) and is_picture(item.stream)
 
 
 def _until_all_reach(
