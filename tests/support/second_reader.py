@@ -56,7 +56,7 @@ def generate(path, recipe, frames=14):
     command += ["-f", "lavfi", "-i", f"testsrc2=s={recipe.size}:r={recipe.rate}:d=2"]
     if recipe.sound is not None:
         command += ["-itsoffset", str(recipe.sound_offset), "-f", "lavfi", "-i", "sine=r=48000:d=1"]
-        command += ["-c:a", recipe.sound]
+        command += ["-c:a", recipe.sound, "-ac", "2"]
     command += ["-frames:v", str(frames), "-c:v", recipe.encoder, "-strict", "-2", "-threads", "1"]
     if recipe.b_frames is not None:
         command += ["-bf", str(recipe.b_frames)]

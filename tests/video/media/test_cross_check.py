@@ -30,7 +30,6 @@ MUXERS = {
     "ogg": ("ogv", "libvorbis"),
     "mxf": ("mxf", "pcm_s16le"),
     "wtv": ("wtv", "mp2"),
-    "dv": ("dv", "pcm_s16le"),
     "ivf": ("ivf", None),
     "yuv4mpegpipe": ("y4m", None),
 }
@@ -63,7 +62,7 @@ def recipes(muxer):
         kept = b_frames if encoder in REORDERING else None
         size = SIZES.get(encoder, "64x48")
         rate = FIXED_RATES.get(encoder, rate)
-        if muxer == "avi" and kept:
+        if muxer == "avi" and encoder in REORDERING:
             video_offset = 0  # FFmpeg writes the first picture at zero, and a pause behind it
         yield Recipe(encoder, muxer, sound, rate, kept, video_offset, sound_offset, size)
 
