@@ -79,6 +79,25 @@ def test_recordings_follow_each_other(tmp_path, suffix, starts, options):
             assert lag == pytest.approx(alone, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "sound"), [(".mkv", "libx264", "aac"), (".webm", "libvpx-vp9", "libopus")]
+)
+def test_other_files_joined_byte_for_byte(tmp_path, suffix, codec, sound):
+    """As pages do with the pieces of a recorder; a pause is none of these."""
+    options = {"codec": codec, "audio": (sound,), "frames": 30}
+    part = write_clip(tmp_path / f"part{suffix}", **options)
+    source = tmp_path / f"in{suffix}"
+    source.write_bytes(part.read_bytes() * 2)
+    report = enhance_video(source, tmp_path / "out.mkv", "identity")
+    assert (report.frames_out, report.time_restarts) == (60, 1)
+    times = times_of(tmp_path / "out.mkv", "video")
+    assert all(0.039 < after - before < 0.07 for before, after in pairwise(times))
+    assert times_of(tmp_path / "out.mkv", "audio")[-1] - times[-1] < 0.08
+    slides = write_clip(tmp_path / f"slides{suffix}", codec=codec, pts=[0, 12800 * 20, 12800 * 21])
+    assert enhance_video(slides, tmp_path / "slides.mp4", "identity").time_restarts == 0
+    assert times_of(tmp_path / "slides.mp4", "video") == [0, 20, 21]
+
+
 def test_qps_belong_to_their_frames(tmp_path):
     """They are read by a second reader, which has to come to the same times."""
     source = joined(tmp_path, 0, 0)
@@ -106,8 +125,8 @@ def test_segments_are_refused(tmp_path):
 
 
 def placed(*packets):
-    """What a timeline makes of packets: kind and decoding time in tenths of a second."""
-    timeline, found = Timeline(), []
+    """What a timeline makes of packets: kind and decoding time in twentieths of a second."""
+    timeline, found = Timeline(jumps=True), []
     with av.open(io.BytesIO(), "w", format="matroska") as output:
         streams = {
             "video": output.add_stream("libx264", 25, width=64, height=48),
@@ -116,7 +135,7 @@ def placed(*packets):
         }
         for kind, time in packets:
             packet = av.Packet(b"data")
-            packet.stream, packet.time_base = streams[kind], Fraction(1, 10)
+            packet.stream, packet.time_base = streams[kind], Fraction(1, 20)
             packet.pts = packet.dts = time
             packet.duration = 1
             timeline.place(packet)

@@ -6,18 +6,17 @@ import os
 import stat
 from collections.abc import Collection, Generator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vqe_fast.video.errors import VideoError
-from vqe_fast.video.media.timeline import Timeline
+from vqe_fast.video.media.timeline import Timeline, timeline_of
 
 DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
 """What every decoder is opened with: a damaged header could ask for gigabytes."""
@@ -114,8 +113,8 @@ def read_packets(
         container: the opened file.
         source: its name in messages.
         streams: the streams to read.
-        timeline: keeps the timestamps of formats continuous in which they may restart; None for a
-            new one. It sees all streams, so those read do not decide what their times are.
+        timeline: keeps timestamps continuous that restart; None for a new one. It sees all
+            streams, so those read do not decide what their times are.
 
     Returns:
         Whether damage ended the reading early.
@@ -124,10 +123,7 @@ def read_packets(
         VideoError: the file cannot be read on.
     """
     try:
-        if container.format.flags & cast(int, Flags.ts_discont.value):
-            yield from _placed(container, streams, timeline or Timeline())
-        else:
-            yield from container.demux(*streams)
+        yield from _placed(container, streams, timeline or timeline_of(container))
     except (av.error.InvalidDataError, av.error.MemoryError):  # of a size that is nonsense
         return True
     except av.error.FFmpegError as error:

@@ -39,7 +39,7 @@ from vqe_fast.video.media.stream_info import (
     read_facts,
     time_base_of,
 )
-from vqe_fast.video.media.timeline import Timeline
+from vqe_fast.video.media.timeline import timeline_of
 from vqe_fast.video.media.weaving import FieldCoding, FieldWeaver
 from vqe_fast.video.options import OnChange
 
@@ -97,7 +97,7 @@ class VideoReader:
                 threads = 1  # the device has its own
             self._stream.codec_context.thread_type = "AUTO"
             self._stream.codec_context.thread_count = self._threads = threads
-            self._timeline = Timeline()
+            self._timeline = timeline_of(self._container)
             self._decoder = PictureDecoder(self._container, self._stream)
             self._sent = 0
             self._stream.codec_context.options = dict(DECODER_OPTIONS)
@@ -301,7 +301,7 @@ class VideoReader:
 
     def _packets(self) -> Iterator[Packet[Any]]:
         streams = () if self._sought is None else (self._stream,)
-        self._timeline = Timeline()
+        self._timeline = timeline_of(self._container)
         if (yield from read_packets(self._container, self.path, *streams, timeline=self._timeline)):
             self.damaged_packets += self._span[1] is None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
 from vqe_fast.video.media.stream_info import time_base_of
-from vqe_fast.video.media.timeline import Timeline
+from vqe_fast.video.media.timeline import timeline_of
 
 DEFAULT_SECONDS = 30.0
 """Length of a segment where the user does not say."""
@@ -60,7 +60,7 @@ def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segme
         origin: int | None = None
         last: int | None = None
         recent: deque[int] = deque(maxlen=_REMEMBERED)
-        timeline = Timeline()
+        timeline = timeline_of(container)
         for packet in read_packets(container, source, stream, timeline=timeline):
             if timeline.restarts:
                 raise _uncuttable(source, "its timestamps restart")
