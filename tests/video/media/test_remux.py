@@ -58,3 +58,28 @@ def test_decoding_times_of_reordered_video(times, expected):
             found += copier.adopt(packet)
         found += copier.flush()
     assert [(packet.pts, packet.dts) for packet in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("durations", "expected"),
+    [
+        ([20, 20, 20], [20, 20, 20]),
+        ([0, 0, 0], [0, 0, 20]),
+        ([20, 0, 20], [20, 0, 20]),
+        ([20, 20, 0], [20, 20, 20]),
+        ([0], [0]),
+    ],
+)
+def test_the_last_packet_of_sound_lasts_as_long_as_the_one_before(durations, expected):
+    """In MP4 one without a duration would be cut off."""
+    with av.open(io.BytesIO(), "w", format="mp4") as output:
+        copier = PacketCopier(output.add_stream("aac", 48000))
+        found = []
+        for place, duration in enumerate(durations):
+            packet = av.Packet(b"sound")
+            packet.pts = packet.dts = place * 20
+            packet.duration = duration
+            found += copier.adopt(packet)
+        found += copier.flush()
+    assert [packet.dts for packet in found] == [place * 20 for place in range(len(durations))]
+    assert [packet.duration for packet in found] == expected

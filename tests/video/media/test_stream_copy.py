@@ -113,6 +113,16 @@ def test_sound_is_copied_where_a_container_can_carry_it(tmp_path, encoder):
                 enhance_video(source, target, "identity")
 
 
+@pytest.mark.parametrize("encoder", ["alac", "flac", "libmp3lame"])
+def test_the_end_of_sound_without_durations_is_kept(tmp_path, encoder):
+    """Matroska need not tell how long packets are, and MP4 plays no sound beyond its edit list."""
+    source = write_clip(tmp_path / "in.mkv", audio=(encoder,), frames=30)
+    target = tmp_path / "out.mp4"
+    enhance_video(source, target, "identity")
+    (found,), (expected,) = (read_packets(path, "audio") for path in (target, source))
+    assert [content for _, _, content in found] == [content for _, _, content in expected]
+
+
 def test_sound_that_goes_by_the_name_of_its_kin_is_copied(tmp_path):
     """MP4 has one name for MPEG audio of layers 2 and 3."""
     source = write_clip(tmp_path / "in.ts", audio=("mp2",), time_base=Fraction(1, 25))

@@ -33,6 +33,8 @@ class PacketCopier:
         self._was_cut = False
         self._held: list[Packet[Any]] = []
         self._last: int | None = None
+        self._open_ended: Packet[Any] | None = None
+        self._gap = 0
 
     def adopt(self, packet: Packet[Any]) -> list[Packet[Any]]:
         """Takes the next packet.
@@ -48,7 +50,7 @@ class PacketCopier:
             return []
         self._held.append(packet)
         is_unknown = self._stream.type == "video" and packet.dts is None and self._last is None
-        return [] if is_unknown and len(self._held) <= _MAX_DELAY else self.flush()
+        return [] if is_unknown and len(self._held) <= _MAX_DELAY else self._release()
 
     def _is_left_out(self, packet: Packet[Any]) -> bool:
         """Whether a packet is not shown, or less than half of it is heard after a cut."""
@@ -59,14 +61,39 @@ class PacketCopier:
         return self._was_cut and not self._can_hide and 2 * pts + (packet.duration or 0) < 0
 
     def flush(self) -> list[Packet[Any]]:
-        """The packets that wait for a decoding timestamp."""
+        """The packets that wait for a decoding timestamp, or for the one after them."""
+        packets = self._release()
+        if self._open_ended is not None:
+            self._open_ended.duration = self._gap
+            packets.append(self._open_ended)
+            self._open_ended = None
+        return packets
+
+    def _release(self) -> list[Packet[Any]]:
         held, self._held = self._held, []
         if len(held) > 1:
             _reckon_back(held)
         for packet in held:
             self._set_times(packet)
             packet.stream = self._stream
-        return held
+        needs_ends = self._can_hide and self._stream.type == "audio"
+        return self._all_but_an_open_end(held) if needs_ends else held
+
+    def _all_but_an_open_end(self, packets: list[Packet[Any]]) -> list[Packet[Any]]:
+        """Holds a packet without a duration back: the last would be cut off by MP4's edit list."""
+        ready = []
+        for packet in packets:
+            if self._open_ended is not None:
+                assert packet.dts is not None and self._open_ended.dts is not None  # both are set
+                self._gap = packet.dts - self._open_ended.dts
+                ready.append(self._open_ended)
+                self._open_ended = None
+            if packet.duration:
+                self._gap = packet.duration
+                ready.append(packet)
+            else:
+                self._open_ended = packet
+        return ready
 
     def _set_times(self, packet: Packet[Any]) -> None:
         dts = packet.pts if packet.dts is None else packet.dts
