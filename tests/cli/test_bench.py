@@ -43,7 +43,7 @@ def test_a_line_for_each_implementation(operator, shape, more):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--op", "sim"), "there is no operator 'sim'; choose one of attention, block_match"),
+        (("--op", "sim"), "there is no operator 'sim'; did you mean ssim? choose one of attention"),
         (("--op", "ssim", "--shape", "3,16,16"), "a shape is four positive numbers, such as"),
         (("--op", "ssim", "--shape", "1,3,0,16"), "a shape is four positive numbers, such as"),
         (("--op", "ssim", "--shape", "1,3,5,5"), "input must be at least 11×11"),
