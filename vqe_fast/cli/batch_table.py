@@ -11,6 +11,7 @@ from vqe_fast.cli.in_words import rate_in_words
 
 _WIDTH = 80
 _NAME = 40
+_INDENT = "    "
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def table(rows: Iterable[Row], passed_over: Sequence[Path]) -> str:
         rate = "-" if row.fps is None else rate_in_words(row.fps)
         lines.append(_line(_shortened(row.name), frames, rate, row.result))
         for note in row.notes:
-            lines += _wrapped(note)
+            lines += below_a_row(note)
     if passed_over:
         lines.append("passed over, as their names are not those of videos:")
         for path in passed_over:
-            lines += _wrapped(str(path))
+            lines += below_a_row(str(path))
     return "\n".join(lines)
 
 
@@ -56,8 +57,13 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
 
 
-def _wrapped(text: str) -> list[str]:
-    indent = "    "
+def below_a_row(text: str) -> list[str]:
+    """The lines of a sentence about the row above; names of files stay in one piece."""
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        text,
+        _WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
     )

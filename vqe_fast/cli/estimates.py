@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from vqe_fast.cli.batch_inputs import Batch, Task, batch_of
+from vqe_fast.cli.batch_table import below_a_row
 from vqe_fast.cli.exit_codes import REFUSED, say_error
 from vqe_fast.cli.in_words import rate_in_words, size_in_words, time_in_words
 from vqe_fast.cli.pipes import PIPE
@@ -95,7 +96,8 @@ def _table(batch: Batch, results: Sequence[Estimate | str]) -> list[str]:
             size = f"{result.width}x{result.height}"
             lines.append(_counted(str(task.source), size, [result], rate_in_words(result.fps)))
         else:
-            lines += [_line(str(task.source), "-", "-", "-", "-", "refused"), f"    {result}"]
+            lines.append(_line(str(task.source), "-", "-", "-", "-", "refused"))
+            lines += below_a_row(result)
     found = [each for each in results if isinstance(each, Estimate)]
     if len(found) > 1:
         lines.append(_counted(f"all {len(found)}", "", found, ""))

@@ -20,7 +20,8 @@ def rate_in_words(fps: float) -> str:
 def time_in_words(seconds: float) -> str:
     """A time roughly: ``40 seconds``, ``12 minutes``, ``3.5 hours``."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        whole = round(seconds)
+        return f"{whole} second{'' if whole == 1 else 's'}"
     minutes = seconds / 60
     return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 

@@ -115,7 +115,7 @@ def test_bytes_are_those_of_packets(long_clip):
         ({"target_size": "1MB", "crf": 20}, "exclude each other"),
         ({"target_size": "1MB", "codec": "ffv1"}, "ffv1 has no rate factor"),
         ({"target_size": "1MB", "codec": "prores_ks"}, "prores_ks has no rate factor"),
-        ({"target_size": "1MB", "frames": 2}, "leave out the number of frames"),
+        ({"target_size": "1MB", "frames": 2}, "leave out the start and the number of frames"),
         ({"target_size": 100}, "does not reach 100 bytes"),
         ({"target_size": "1MB", "codec": "libsvtav1"}, ".mov does not hold libsvtav1"),
     ],

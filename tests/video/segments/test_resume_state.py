@@ -123,7 +123,7 @@ def test_killed_and_resumed(clip, whole, tmp_path, moment, number):
         assert process.returncode == -signal.SIGKILL
     else:
         assert (process.returncode, out, err.count("\n")) == (130, "", 1)
-        assert ("go on with --resume" in err) == parts.exists()
+        assert ("the same command with --resume goes on" in err) == parts.exists()
         assert [path for path in tmp_path.iterdir() if path != parts] == []
     there = noted_in(parts)
     again = CliRunner().invoke(app, words(clip, target, "--resume"))

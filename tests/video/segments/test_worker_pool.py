@@ -143,7 +143,8 @@ def test_workers_end_with_the_program(tmp_path, number):
     out, err = process.communicate(timeout=PATIENCE)
     if number == signal.SIGINT:
         assert (process.returncode, out) == (130, "")
-        assert err == f"vqe-fast: interrupted, {target} was not written; go on with --resume\n"
+        left = "out.mkv.parts holds what is finished; the same command with --resume goes on"
+        assert err == f"vqe-fast: interrupted, {left}\n"
     deadline = time.monotonic() + PATIENCE
     while any(map(is_alive, children)):
         assert time.monotonic() < deadline
