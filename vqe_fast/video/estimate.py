@@ -21,6 +21,7 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
+from vqe_fast.video.media.encoders import ENCODERS
 from vqe_fast.video.media.open import open_video, read_packets
 from vqe_fast.video.media.output_name import beside
 from vqe_fast.video.media.reader import VideoReader
@@ -37,7 +38,6 @@ from vqe_fast.video.session import EnhanceSession
 _SECONDS = 4.0
 _AHEAD, _PATIENCE = 4, 0.5
 """Frames that go ahead of the first result, and seconds to wait for it before each further one."""
-_KEY_DISTANCE = 250  # frames from one keyframe to the next, as encoders set them by themselves
 _OTHERS_SEEN = 2000  # packets that tell the bit rate of other streams
 
 
@@ -123,7 +123,8 @@ def estimate_video(
         for each in tried:
             each.run(_SECONDS / len(pieces))
         facts = video.facts
-        size = _video_bytes(tried, count) + _other_bytes(video, count)
+        size = _video_bytes(tried, count, ENCODERS[settings.codec].keyframes)
+        size += _other_bytes(video, count)
     fps = sum(each.measured for each in tried) / sum(each.seconds for each in tried)
     return Estimate(
         source=str(source),
@@ -258,14 +259,20 @@ def _pieces(video: VideoReader, count: int) -> list[Segment]:
     return [Segment(None, middle, count // 2), Segment(middle, None, count - count // 2)]
 
 
-def _video_bytes(tried: Iterable[_Trial], count: int) -> float:
-    """Size of the video: keyframes are more frequent in what was tried than in all of it."""
+def _video_bytes(tried: Iterable[_Trial], count: int, distance: int) -> float:
+    """Size of the video: keyframes are more frequent in what was tried than in all of it.
+
+    Args:
+        tried: what was tried.
+        count: frames of the video.
+        distance: frames from one keyframe to the next.
+    """
     sizes = [size for each in tried for size in each.sizes]
     keys = [size for size, is_key in sizes if is_key]
     others = [size for size, is_key in sizes if not is_key]
     if not keys or not others:
         return count * sum(size for size, _ in sizes) / max(len(sizes), 1)
-    shots = max(1, count / _KEY_DISTANCE)
+    shots = max(1, count / distance)
     return shots * sum(keys) / len(keys) + (count - shots) * sum(others) / len(others)
 
 
