@@ -222,3 +222,13 @@ def full_disk(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def add_pictures(container, _):
+    """A ``prepare`` for Matroska: subtitles of Blu-ray, which are pictures."""
+    track = container.add_mux_stream("hdmv_pgs_subtitle")
+    packet = av.Packet(b"\x16\0\x13" + bytes(19) + b"\x80\0\0")
+    packet.stream, packet.time_base = track, Fraction(1, 1000)
+    packet.pts = packet.dts = 0
+    packet.duration = 100
+    container.mux(packet)

@@ -3,10 +3,9 @@
 import re
 from fractions import Fraction
 
-import av
 import pytest
 
-from support.media import write_clip
+from support.media import add_pictures, write_clip
 from vqe_fast.video import VideoError
 from vqe_fast.video.media.encoders import SOFTWARE
 from vqe_fast.video.media.writer import VideoWriter
@@ -20,15 +19,6 @@ LARGE = {"size": (256, 128), "frames": 2}
 
 def font(container, _):
     container.add_attachment("font.ttf", "application/x-truetype-font", b"not a font")
-
-
-def pictures(container, _):
-    track = container.add_mux_stream("hdmv_pgs_subtitle")
-    packet = av.Packet(b"\x16\0\x13" + bytes(19) + b"\x80\0\0")
-    packet.stream, packet.time_base = track, Fraction(1, 1000)
-    packet.pts = packet.dts = 0
-    packet.duration = 100
-    container.mux(packet)
 
 
 def odd_matrix(_, video):
@@ -46,7 +36,7 @@ def wide_pixels(_, video):
 SOURCES = {
     "plain.mp4": {"audio": ("aac",), **LARGE},
     "font.mkv": {"audio": ("aac",), "prepare": font, **LARGE},
-    "pictures.mkv": {"audio": ("ac3",), "prepare": pictures, **LARGE},
+    "pictures.mkv": {"audio": ("ac3",), "prepare": add_pictures, **LARGE},
     "stereo.avi": {
         "codec": "mpeg4",
         "time_base": Fraction(1, 25),

@@ -92,6 +92,7 @@ def test_two_pictures_in_a_packet(tmp_path):
     enhance_video(source, tmp_path / "out.mkv", "identity", codec="ffv1")
     times = [time for time, _ in read_frames(tmp_path / "out.mkv")]
     assert len(times) == 21
+    assert times[0] == FRAME  # the delay of decoding, as in files that are not packed
     assert {after - before for before, after in pairwise(times)} == {FRAME}
     (packets,) = read_packets(source, "video")
     assert sum(len(data) == 7 for *_, data in packets) == 10

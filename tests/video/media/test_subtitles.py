@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from support.media import write_clip
+from support.media import add_pictures, write_clip
 from vqe_fast.video import VideoError, enhance_video
 
 LINES = [(100, 200, "Hello wörld\nsecond line"), (320, 100, "Up, there, {you} \\o/ bold")]
@@ -139,15 +139,6 @@ def test_segments_convert_too(tmp_path):
 
 def test_pictures_are_no_text(tmp_path):
     """Subtitles of Blu-ray are pictures, which .mp4 has no place for."""
-
-    def prepare(container, _):
-        track = container.add_mux_stream("hdmv_pgs_subtitle")
-        packet = av.Packet(b"\x16\0\x13" + bytes(19) + b"\x80\0\0")
-        packet.stream, packet.time_base = track, Fraction(1, 1000)
-        packet.pts = packet.dts = 0
-        packet.duration = 100
-        container.mux(packet)
-
-    source = write_clip(tmp_path / "in.mkv", prepare=prepare)
+    source = write_clip(tmp_path / "in.mkv", prepare=add_pictures)
     with pytest.raises(VideoError, match=r"stream 1 \(subtitle, pgssub\).*write to .mkv"):
         enhance_video(source, tmp_path / "out.mp4", "identity")

@@ -18,8 +18,9 @@ from vqe_fast.video.media.tags import ALPHA_MODE
 _IN_DECODING_ORDER = {"avi", "asf", "mxf"}
 """Containers that may tell only when a packet is decoded, by FFmpeg's names."""
 
-_WITHOUT_DISPLAY_TIMES = {"avi", "asf"}
-"""Those of them whose packets have one time at most: FFmpeg works out that of display by itself."""
+_WITHOUT_DISPLAY_TIMES, _FIRST_IS_EARLY = {"avi", "asf"}, {"mpeg1video", "mpeg2video"}
+"""Those of them whose packets have one time, to which FFmpeg adds the delay of decoding; and codecs
+of which it learns that there is a delay when the first packet has gone without."""
 
 _REMEMBERED = 64  # packets: decoders hold fewer
 
@@ -82,7 +83,10 @@ class DisplayTimes:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._is_in_doubt = container.format.name in _IN_DECODING_ORDER
-        self._is_made_up = container.format.name in _WITHOUT_DISPLAY_TIMES
+        self._is_made_up = (
+            container.format.name in _WITHOUT_DISPLAY_TIMES
+            and stream.codec_context.codec.canonical_name in _FIRST_IS_EARLY
+        )
         self._may_trust = not _may_be_packed(stream)
         self._last: int | None = None
         self._waiting: list[int] = []
