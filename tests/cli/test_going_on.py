@@ -13,6 +13,7 @@ ONE_PASS = {
     "frames": None,
     "start": 0.0,
     "overwrite": False,
+    "container": "given",
 }
 
 
@@ -41,6 +42,15 @@ def test_with_parts(tmp_path, resume):
     assert after_one(tmp_path / "in.mp4", target, options) == (
         f"interrupted, out.mp4.parts holds what is finished; the same command {words}"
     )
+
+
+def test_parts_in_another_container(tmp_path):
+    """An output whose container was chosen has its parts under the name that it gets."""
+    parts_path(tmp_path / "out.mkv").mkdir()
+    options = ONE_PASS | {"segment_seconds": 5.0}
+    names = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    assert "no segment" in after_one(*names, options)
+    assert "out.mkv.parts holds" in after_one(*names, options | {"container": "auto"})
 
 
 def test_pipes(tmp_path):

@@ -55,7 +55,14 @@ def test_an_unknown_option(tmp_path):
 def test_what_decides_frames():
     told = asked_for(ModelOptions(tile=64), EncodeOptions(), SegmentOptions(), decide_frames=True)
     assert told["tile"] == 64 and told["codec"] == "libx264"
-    assert set(NAMES) - set(told) == {"weights", "max_memory", "workers", "resume", "tag"}
+    assert set(NAMES) - set(told) == {
+        "weights",
+        "max_memory",
+        "workers",
+        "resume",
+        "tag",
+        "container",
+    }
 
 
 def test_the_report_has_what_was_asked_for(tmp_path):

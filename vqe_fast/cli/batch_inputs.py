@@ -73,11 +73,26 @@ class Batch:
         tasks: the files to enhance.
         passed_over: those whose names are not those of videos.
         unread: directories that cannot be listed, with the reason.
+        claimed: each output, with the input that it is of.
     """
 
     tasks: list[Task] = field(default_factory=list)
     passed_over: list[Path] = field(default_factory=list)
     unread: dict[Path, str] = field(default_factory=dict)
+    claimed: dict[Path, Path] = field(default_factory=dict)
+
+    def claim(self, source: Path, target: Path) -> None:
+        """Notes that ``target`` is the output of ``source``.
+
+        Raises:
+            VideoError: it is that of another input.
+        """
+        other = self.claimed.setdefault(target, source)
+        if other is not source:
+            raise VideoError(
+                f"{other} and {source} would both be written to {target}; "
+                "enhance them one after the other, into different directories"
+            )
 
 
 def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
@@ -101,7 +116,8 @@ def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
                 batch.tasks.append(Task(path, target / name))
             else:
                 batch.passed_over.append(path)
-    _refuse_collisions(batch.tasks)
+    for task in batch.tasks:
+        batch.claim(task.source, task.target)
     if not batch.tasks and not batch.unread:
         raise VideoError(
             f"there is no video among {', '.join(map(str, sources))}; name a file to have it tried"
@@ -141,14 +157,3 @@ def _files_in(folder: Path, target: Path, unread: dict[Path, str]) -> Iterator[P
 
 def _output_name(name: Path, codec: str) -> Path:
     return name if holds(name.suffix, codec) else name.with_name(f"{name.name}.mkv")
-
-
-def _refuse_collisions(tasks: Iterable[Task]) -> None:
-    seen: dict[Path, Path] = {}
-    for task in tasks:
-        other = seen.setdefault(task.target, task.source)
-        if other is not task.source:
-            raise VideoError(
-                f"{other} and {task.source} would both be written to {task.target}; "
-                "enhance them one after the other, into different directories"
-            )

@@ -46,7 +46,7 @@ def enhance(
             show_default="balanced",
         ),
     ] = None,
-    container: Annotated[
+    format_of_pipe: Annotated[
         str | None,
         typer.Option("--format", help="Container for standard output: mp4, mov, mkv or webm."),
     ] = None,
@@ -116,7 +116,7 @@ def enhance(
         if estimate:
             code = tell_estimates(sources, target, is_one, options, report)
         elif is_one:
-            code = int(enhance_one(sources[0], target, container, options, report, quiet))
+            code = int(enhance_one(sources[0], target, format_of_pipe, options, report, quiet))
         else:
             code = enhance_several(sources, target, options, report, quiet)
     if code:

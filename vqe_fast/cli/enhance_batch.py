@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from vqe_fast.cli.batch_inputs import Task, batch_of, make_folder
+from vqe_fast.cli.batch_inputs import Batch, Task, batch_of, make_folder
 from vqe_fast.cli.batch_table import Row, table
 from vqe_fast.cli.enhance_file import remarks
 from vqe_fast.cli.exit_codes import INCOMPLETE, REFUSED, say_error
@@ -18,6 +18,8 @@ from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video.enhance import target_of
+from vqe_fast.video.options import all_options
 from vqe_fast.video.segments.resume_state import parts_path
 from vqe_fast.weights import WeightsError
 
@@ -60,7 +62,7 @@ def enhance_several(
     try:
         for number, task in enumerate(batch.tasks, 1):
             title = f"{number}/{len(batch.tasks)} {task.source.name}"
-            code, row, report = _enhance(task, options, title, quiet)
+            code, row, report = _enhance(task, batch, options, title, quiet)
             codes.append(code)
             rows.append(row)
             reports.append(report)
@@ -83,24 +85,40 @@ def _of_unread(unread: Mapping[Path, str]) -> tuple[list[Row], list[dict[str, ob
 
 
 def _enhance(
-    task: Task, options: dict[str, Any], title: str, quiet: bool
+    task: Task, batch: Batch, options: dict[str, Any], title: str, quiet: bool
 ) -> tuple[int, Row, dict[str, object]]:
     """Exit code, row and report of one file."""
     about: dict[str, object] = {"source": str(task.source), "target": str(task.target)}
     name = str(task.source)
-    is_there = os.path.isfile(task.target) and not os.path.exists(parts_path(task.target))
-    if options["resume"] and is_there and not options["overwrite"]:
-        return DONE, Row(name, "was there"), about | {"was_there": True}
     try:
-        make_folder(task.target.parent)
+        target = _written_to(task, batch, options)
+        about["target"] = str(target)
+        is_there = os.path.isfile(target) and not os.path.exists(parts_path(target))
+        if options["resume"] and is_there and not options["overwrite"]:
+            return DONE, Row(name, "was there"), about | {"was_there": True}
+        make_folder(target.parent)
         with progress_bar(title, quiet=quiet, frames=True) as progress:
             shown = foretelling(progress, task.source, options)
-            report = enhance_video(task.source, task.target, progress=shown, **options)
+            report = enhance_video(task.source, target, progress=shown, **options)
     except (VideoError, WeightsError) as error:
         return REFUSED, Row(name, "refused", notes=(str(error),)), about | {"error": str(error)}
     code, result = (DAMAGED, "damaged") if report.is_damaged else (DONE, "done")
-    row = Row(name, result, report.frames_out, report.fps, tuple(remarks(report)))
+    notes = remarks(report)
+    if target != task.target:
+        notes.append(f"{task.target.suffix} cannot hold all of {name}: written to {target}")
+    row = Row(name, result, report.frames_out, report.fps, tuple(notes))
     return code, row, report.to_dict()
+
+
+def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:
+    """The output of a file, in another container if that is asked for and need be."""
+    if options["container"] == "given":
+        return task.target
+    asked = {each.name: options[each.name] for _, each, _ in all_options()}
+    target = target_of(task.source, task.target, **asked)
+    if target != task.target:
+        batch.claim(task.source, target)
+    return target
 
 
 def _say(rows: Sequence[Row], passed_over: Sequence[Path], quiet: bool, *, to_stderr: bool) -> None:

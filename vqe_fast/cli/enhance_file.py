@@ -14,13 +14,13 @@ from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
-from vqe_fast.video import EnhanceReport, enhance_video
+from vqe_fast.video import EnhanceReport, VideoError, enhance_video
 
 
 def enhance_one(
     source: Path,
     target: Path,
-    container: str | None,
+    format_of_pipe: str | None,
     options: dict[str, Any],
     report_path: Path | None,
     quiet: bool,
@@ -30,7 +30,7 @@ def enhance_one(
     Args:
         source: the file to read, or ``-``.
         target: the file to write, or ``-``.
-        container: suffix without its dot for standard output.
+        format_of_pipe: suffix without its dot for standard output.
         options: of :func:`vqe_fast.video.enhance_video`.
         report_path: where to write the report, if anywhere.
         quiet: say nothing about success.
@@ -44,17 +44,20 @@ def enhance_one(
     """
     if options["segment_seconds"] is not None or options["workers"] != 1 or options["resume"]:
         refuse_segments(source, target)
+    if target == PIPE and options["container"] != "given":
+        raise VideoError("standard output gets the container of --format; leave --container out")
     with (
-        writable(target, container) as output,
+        writable(target, format_of_pipe) as output,
         readable(source) as input_file,
         progress_bar(quiet=quiet, frames=True) as progress,
     ):
         shown = foretelling(progress, input_file, options)
         report = enhance_video(input_file, output, progress=shown, **options)
-    report = replace(report, source=str(source), target=str(target))
+    written = str(target) if target == PIPE else report.target
+    report = replace(report, source=str(source), target=written)
     if not quiet:
         typer.echo(
-            f"{target}: {report.frames_out} frames in {report.seconds:.1f} s "
+            f"{written}: {report.frames_out} frames in {report.seconds:.1f} s "
             f"({rate_in_words(report.fps)}), "
             f"{size_in_words(report.source_bytes)} → {size_in_words(report.target_bytes)}, "
             f"{report.model} in {report.precision} on {report.device}"

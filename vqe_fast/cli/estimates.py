@@ -49,7 +49,8 @@ def tell_estimates(
     to_stderr = report_path == PIPE
     if is_one:
         found = estimate_video(sources[0], target, **options)
-        typer.echo(f"{found.source}: {_sentence(found)}", err=to_stderr)
+        renamed = "" if found.target == str(target) else f", written to {found.target}"
+        typer.echo(f"{found.source}: {_sentence(found)}{renamed}", err=to_stderr)
         if report_path is not None:
             write_report(report_path, found.to_dict())
         return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vqe_fast.cli.pipes import PIPE
+from vqe_fast.video.media.output_name import in_each_container
 from vqe_fast.video.segments.resume_state import parts_path
 
 
@@ -21,10 +22,11 @@ def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
     """
     if PIPE in (source, target):
         return f"interrupted, {target} was not written"
-    if os.path.exists(parts_path(target)):
+    names = [target] if options["container"] == "given" else in_each_container(target)
+    kept = next((path for path in map(parts_path, names) if os.path.exists(path)), None)
+    if kept is not None:
         return (
-            f"interrupted, {parts_path(target).name} holds what is finished; "
-            f"the same command {_again(options)}"
+            f"interrupted, {kept.name} holds what is finished; the same command {_again(options)}"
         )
     if keeps_parts(options):
         return f"interrupted, {target} was not written, as no segment of it was finished yet"

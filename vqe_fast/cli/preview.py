@@ -63,13 +63,13 @@ def preview(
             with TemporaryDirectory(prefix="vqe-fast-") as folder:
                 excerpt = Path(folder) / named_after(source, ".enhanced.mkv").name
                 with progress_bar("enhance", quiet=quiet, frames=True) as progress:
-                    enhance_video(
+                    enhanced = enhance_video(
                         source, excerpt, start=at, frames=frames, progress=progress, **options
                     )
                 with progress_bar("compare", quiet=quiet, frames=True) as progress:
                     report = compare_videos(
                         source,
-                        excerpt,
+                        Path(enhanced.target),
                         page,
                         start=at,
                         b_begins=at,

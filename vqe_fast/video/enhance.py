@@ -68,7 +68,7 @@ def enhance_video(
         source: the file to read.
         target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm). None for
             ``a.enhanced.mp4`` beside ``a.mp4``, or ``.mkv`` where the source's does not hold the
-            codec.
+            codec. See ``container``.
         start: begin with the first frame so many seconds after the first one, all streams at the
             same time, which becomes 0, and without chapters. What is before is decoded, too.
         frames: stop after so many frames, all streams at the same time and without chapters.
@@ -88,6 +88,8 @@ def enhance_video(
     source = Path(source)
     chosen, encode, segments = parse_options({"model": model, **options})
     target = beside(source, encode.codec) if target is None else Path(target)
+    session = EnhanceSession(source, target, chosen, encode).in_container()
+    target = session.target
     is_there = segments.resume and is_complete(target)
     _check_paths(source, target, overwrite or is_there)
     refuse_leftovers(target, segments.resume)
@@ -100,7 +102,7 @@ def enhance_video(
         raise VideoError(
             "a start or a number of frames is for one pass; leave out segments, workers and resume"
         )
-    session = EnhanceSession(source, target.resolve(), chosen, encode)
+    session = session.adjusted(target=target.resolve())  # beside what a symbolic link leads to
     with session.open() as video:
         facts, settings = video.facts, session.settings(video)
         enhanced_before = find_tag(video.container, video.video_stream)
@@ -134,6 +136,17 @@ def enhance_video(
         versions=versions(),
         enhanced_before=enhanced_before,
     )
+
+
+def target_of(source: Path, target: Path, **options: Any) -> Path:
+    """The file that :func:`enhance_video` writes if it is asked for ``target``.
+
+    Raises:
+        VideoError: source, target or options do not allow it.
+        WeightsError: the weights are missing, unreadable, or another model's.
+    """
+    chosen, encode, _ = parse_options(options)
+    return EnhanceSession(source, target, chosen, encode).in_container().target
 
 
 def _with_rate_factor(session: EnhanceSession) -> EnhanceSession:

@@ -110,11 +110,11 @@ def estimate_video(
     source, limit = Path(source), count_of_frames(frames)
     chosen, encode, _ = parse_options({"model": model, **options})
     target = beside(source, encode.codec) if target is None else Path(target)
-    session = EnhanceSession(source, target, chosen, encode)
+    session = EnhanceSession(source, target, chosen, encode).in_container()
     with session.open() as video:
         session.view(video)
         settings = session.settings(video)
-        refuse_misfits(target, video, settings)
+        refuse_misfits(session.target, video, settings)
         count = max(_count(video) - round(start * video.facts.frame_rate), 1)
         count = count if limit is None else min(limit, count)
         enhancer = session.enhancer(video)
@@ -128,7 +128,7 @@ def estimate_video(
     fps = sum(each.measured for each in tried) / sum(each.seconds for each in tried)
     return Estimate(
         source=str(source),
-        target=str(target),
+        target=str(session.target),
         frames=count,
         width=facts.width,
         height=facts.height,

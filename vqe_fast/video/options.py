@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Interlaced = Literal["refuse", "fields"]
 """What to do with interlaced video."""
 
+Container = Literal["given", "auto"]
+"""Which container to write."""
+
 OnChange = Literal["refuse", "scale"]
 """What to do where the size or the pixel format changes in the middle."""
 
@@ -192,7 +195,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """Options of the encoder: codec, constant rate factor or size, preset, pixel format."""
+    """Options of encoder and container: codec, rate factor or size, preset, pixel format, tags."""
 
     codec: str = field(
         default="libx264",
@@ -251,6 +254,17 @@ class EncodeOptions:
             "grey.",
             "Pixel format to convert to, such as yuv420p10le.",
             shown_default="INPUT's",
+        ),
+    )
+    container: Container = field(
+        default="given",
+        metadata=_about(
+            '``"given"`` for the one that the suffix of the target names, or ``"auto"`` for '
+            "another where that one cannot hold all that the source has: the first of ``.mp4``, "
+            "``.mov``, ``.mkv`` and ``.webm`` that can takes the place of the suffix, and "
+            "``target`` in the report is the file that was written.",
+            "given by OUTPUT's suffix, or auto for another where that one cannot hold all.",
+            decides_frames=False,
         ),
     )
     tag: bool = field(

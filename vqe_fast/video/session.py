@@ -26,7 +26,7 @@ from vqe_fast.video.inference.memory import parse_bytes
 from vqe_fast.video.inference.strength import Strengths
 from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
-from vqe_fast.video.media.compatibility import fits
+from vqe_fast.video.media.compatibility import fits, fitting_target
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
 from vqe_fast.video.media.enhanced_tag import PROGRAM
 from vqe_fast.video.media.reader import Item, VideoReader
@@ -46,7 +46,7 @@ class EnhanceSession:
 
     Args:
         source: the file to read.
-        target: the file to write, no symbolic link.
+        target: the file to write.
         model: the model, and what it is given of the video at a time.
         encode: the encoder of the video.
         processes: how many run the model on the same device.
@@ -97,12 +97,12 @@ class EnhanceSession:
         return EnhanceSession, (*made_of, self.processes, self.encoder_threads, self.crf)
 
     def adjusted(self, **changes: Any) -> EnhanceSession:
-        """A copy with other model options, source, processes, encoder threads or crf.
+        """A copy with other model options, source, target, processes, encoder threads or crf.
 
         Network and device stay; a session with another device is for :mod:`pickle`.
         """
         other = copy.copy(self)
-        for name in ("source", "processes", "encoder_threads", "crf"):
+        for name in ("source", "target", "processes", "encoder_threads", "crf"):
             if name in changes:
                 setattr(other, name, changes.pop(name))
         other.model = replace(self.model, **changes)
@@ -145,6 +145,19 @@ class EnhanceSession:
             video.container.close()
             raise
         return video
+
+    def in_container(self) -> EnhanceSession:
+        """The session with the target that is to be written: in another container if need be.
+
+        Raises:
+            VideoError: source or options do not allow it.
+        """
+        if self.encode.container == "given":
+            return self
+        if self.encode.container != "auto":
+            raise VideoError(f"a container is given or auto, got {self.encode.container!r}")
+        with self.open() as video:
+            return self.adjusted(target=fitting_target(self.target, video, self.settings(video)))
 
     def settings(self, video: VideoReader) -> EncoderSettings:
         """The encoder's settings, checked.

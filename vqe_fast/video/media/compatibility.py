@@ -11,6 +11,7 @@ from vqe_fast.video.media.containers import FORMATS, format_of, streams_to_copy
 from vqe_fast.video.media.decoder import WITH_ALPHA, has_layer_of_alpha
 from vqe_fast.video.media.encoder_settings import EncoderSettings, formats_of
 from vqe_fast.video.media.encoders import ENCODERS, SOFTWARE
+from vqe_fast.video.media.output_name import in_each_container
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.showinfo import dolby_vision_profile
 from vqe_fast.video.media.stream_info import VideoFacts
@@ -37,6 +38,22 @@ def fits(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> bool:
     """Whether a container, by its suffix, and an encoder keep all of a video."""
     takes = facts.pixel_format in formats_of(settings.codec)
     return takes and _misfit(suffix, facts, settings) is None
+
+
+def fitting_target(target: Path, source: VideoReader, settings: EncoderSettings) -> Path:
+    """``target``, with another suffix where its own container cannot hold all of ``source``.
+
+    It stays as it is where none can, to be refused with the reason.
+
+    Raises:
+        VideoError: its suffix is that of no container on offer.
+    """
+    format_of(target)
+    for each in in_each_container(target):
+        suffix = each.suffix.lower()
+        if fits(suffix, source.facts, settings) and _carries(suffix, source):
+            return each
+    return target
 
 
 def _misfit(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> str | None:
@@ -67,11 +84,7 @@ def _way_out(suffix: str, source: VideoReader, settings: EncoderSettings) -> str
 
     @cache
     def carries(each: str) -> bool:
-        try:
-            streams_to_copy(source, Path(f"output{each}"), lambda _: True)
-        except VideoError:
-            return False
-        return True
+        return _carries(each, source)
 
     def is_accepted(each: str, codec: str) -> bool:
         other = settings if codec == settings.codec else EncoderSettings.usual(codec)
@@ -90,6 +103,15 @@ def _way_out(suffix: str, source: VideoReader, settings: EncoderSettings) -> str
         if codecs:
             return f"write to {each} and choose {' or '.join(codecs)}"
     return "nothing on offer keeps it: convert the source first"
+
+
+def _carries(suffix: str, source: VideoReader) -> bool:
+    """Whether a container, by its suffix, takes the streams beside the video."""
+    try:
+        streams_to_copy(source, Path(f"output{suffix}"), lambda _: True)
+    except VideoError:
+        return False
+    return True
 
 
 def _refuse_unshowable(source: VideoReader) -> None:

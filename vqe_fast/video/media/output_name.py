@@ -30,6 +30,12 @@ def beside(source: Path, codec: str) -> Path:
     return named_after(source, f".enhanced{suffix}")
 
 
+def in_each_container(target: Path) -> list[Path]:
+    """``target``, and after it the same name with each other suffix that can be written."""
+    others = [suffix for suffix in FORMATS if suffix != target.suffix.lower()]
+    return [target, *(target.with_suffix(suffix) for suffix in others)]
+
+
 def named_after(source: Path, end: str) -> Path:
     """The file beside ``source`` that has its name, as far as there is room, and another end."""
     room = NAME_BYTES - len(os.fsencode(end))
