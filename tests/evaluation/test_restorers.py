@@ -284,3 +284,44 @@ def test_other_degradations(clips, tmp_path):
     assert not found.failed
     assert found.row("a", "JPEG 40", "identity").note in ("fp32", "bf16")
     assert all(found.gain(row, "psnr_rgb") == 0 for row in found.rows)
+
+
+class Convolution(torch.nn.Module):
+    """As a user writes it: weights in float32, and no casts."""
+
+    spec = replace(LUMA_SPEC, receptive_field=3)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, luma):
+        return luma + 0.1 * self.conv(luma)
+
+
+@pytest.mark.parametrize("instructions", [{}, {"avx512_bf16": True}], ids=["plain", "bfloat16"])
+def test_a_module_of_ones_own(clips, tmp_path, monkeypatch, instructions):
+    """At the default options, whatever the processor has: the sum with the frame needs float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    torch.manual_seed(0)
+    settings = [{"codec": "libx264", "mode": "qp", "values": [40]}]
+    found = evaluate([clips], {"mine": Convolution()}, settings, output=tmp_path)
+    rows = [row for row in found.rows if row.restorer == "mine"]
+    assert not found.failed and [row.note for row in rows] == ["fp32"] * 2
+    assert all(found.gain(row, "psnr_y") != 0 for row in rows)
+
+
+def test_the_quality_ensemble(run, tmp_path):
+    """Told the QP of each frame, near 40, it goes to the generator for that alone."""
+    options = SMALL["galteri_ensemble"]
+    ensemble = randomised("galteri_ensemble")
+    weights = tmp_path / "w.safetensors"
+    save_weights(ensemble, weights, "galteri_ensemble", options)
+    last = tmp_path / "last.safetensors"
+    save_weights(ensemble.generators[-1], last, options["generator"], options["generator_options"])
+    settings = [{"codec": "libx264", "mode": "qp", "values": [40]}]
+    found = run([str(weights), str(last)], settings, precision="fp32")
+    assert not found.failed
+    for clip in found.clips:
+        one, other = (found.row(clip, "x264 QP 40", str(name)) for name in (weights, last))
+        assert one.figures == other.figures and one.note == "fp32, QP of each frame"

@@ -1,12 +1,10 @@
-import copy
-
 import pytest
 import torch
 
 from vqe_fast import create_model
 from vqe_fast.models import spec_of
 from vqe_fast.models.discriminators import SubPatchDiscriminator
-from vqe_fast.models.galteri import QualityEnsemble, QualityPredictor
+from vqe_fast.models.galteri import QualityPredictor
 
 NAMES = ("galteri_base", "galteri_fast", "galteri_very_fast")
 
@@ -137,24 +135,6 @@ def test_quality_predictor_learns_noise():
     assert estimates.min() >= 0 and estimates.max() <= 63
 
 
-@torch.no_grad()
-def test_ensemble_routes_to_the_nearest():
-    """Each frame to its generator, by the QP that is known or by the estimate."""
-    generators = {q: drawing("galteri_very_fast", width=4, blocks=1) for q in (37, 22, 30)}
-    ensemble = QualityEnsemble(generators, QualityPredictor(4)).eval()
-    frames = torch.rand(4, 3, 20, 22)
-    qps = torch.tensor([23.0, 60.0, 29.0, 33.5])
-    assert ensemble.route(frames, qps).tolist() == [0, 2, 1, 1]
-    enhanced = ensemble(frames, qps)
-    for index, qp in enumerate((22, 37, 30, 30)):
-        alone = generators[qp](frames[index : index + 1])
-        torch.testing.assert_close(enhanced[index : index + 1], alone)
-    torch.testing.assert_close(ensemble(frames, 36), generators[37](frames))
-    luma = (frames * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
-    torch.testing.assert_close(ensemble(frames), ensemble(frames, ensemble.predictor(luma)))
-    assert torch.equal(copy.deepcopy(ensemble)(frames, qps), enhanced)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -165,7 +145,6 @@ def test_ensemble_routes_to_the_nearest():
         (lambda: create_model("galteri_base")(torch.rand(1, 1, 8, 8)), r"frames must be \(B, 3, H"),
         (lambda: QualityPredictor(0), "width must be a whole number of at least 1"),
         (lambda: QualityPredictor()(torch.rand(1, 3, 8, 8)), r"luma must be \(B, 1, H, W\)"),
-        (lambda: QualityEnsemble({}, QualityPredictor()), "generators must all work on the same"),
         (
             lambda: SubPatchDiscriminator()(torch.rand(1, 3, 15, 20), torch.rand(1, 3, 15, 20)),
             "at least 16×16",

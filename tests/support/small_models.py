@@ -24,6 +24,11 @@ SMALL = {
     "dualres_s": {"width": 8, "deep_width": 8, "before": 1, "after": 1},
     "dualres_t": _TEMPORAL,
     "galteri_base": {"width": 8, "blocks": 2},
+    "galteri_ensemble": {
+        "generator": "galteri_very_fast",
+        "qps": [20, 30, 36],
+        "generator_options": {"blocks": 2},
+    },
     "galteri_fast": {"blocks": 2},
     "galteri_very_fast": {"blocks": 2},
     "identity": {},

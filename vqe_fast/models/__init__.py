@@ -8,6 +8,7 @@ from vqe_fast.models import dualres_temporal as _dualres_temporal  # noqa: F401
 from vqe_fast.models import galteri as _galteri  # noqa: F401
 from vqe_fast.models import identity as _identity  # noqa: F401
 from vqe_fast.models import multiscale as _multiscale  # noqa: F401
+from vqe_fast.models import quality_ensemble as _quality_ensemble  # noqa: F401
 from vqe_fast.models.basicvsr import BasicVSR
 from vqe_fast.models.cost import Cost, cost
 from vqe_fast.models.pequenet import PeQuENet

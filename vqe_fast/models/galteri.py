@@ -1,8 +1,6 @@
-"""Galteri et al.: generators that remove compression artefacts, and the choice among several."""
+"""Galteri et al.: generators that remove compression artefacts, and the predictor of quality."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +8,7 @@ from torch.nn import functional as F
 
 from vqe_fast._whole_number import whole_number
 from vqe_fast.models.blocks import ResidualBlock, he_init
-from vqe_fast.models.registry import ModelSpec, register_model, spec_of
-from vqe_fast.reference.fusion import luma_of
+from vqe_fast.models.registry import ModelSpec, register_model
 
 _SLOPE = 0.2
 _EXPANSION = 6
@@ -190,49 +187,3 @@ class QualityPredictor(nn.Module):
         features = self.layers(luma - luma.mean((2, 3), keepdim=True))
         estimate: Tensor = _LARGEST_QP * torch.sigmoid(self.output(features.mean((2, 3))))
         return estimate.squeeze(1)
-
-
-class QualityEnsemble(nn.Module):
-    """Generators for some qualities; each frame goes to that of the quality nearest to its own.
-
-    Args:
-        generators: the QP that each generator was trained for → the generator.
-        predictor: estimates QPs from luma.
-
-    Raises:
-        ValueError: there are no generators, or they work on different planes.
-    """
-
-    def __init__(self, generators: Mapping[float, nn.Module], predictor: nn.Module) -> None:
-        super().__init__()
-        specs = {spec_of(generator).planes for generator in generators.values()}
-        if len(specs) != 1:
-            raise ValueError(f"generators must all work on the same planes, got {sorted(specs)}")
-        self.qps = sorted(generators)
-        self.generators = nn.ModuleList(generators[qp] for qp in self.qps)
-        self.predictor = predictor
-
-    def forward(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:
-        """Enhances each frame by the generator for its quality.
-
-        Args:
-            frames: (B, C, H, W), values in [0, 1].
-            qp: a number or (B), where it is known; else it is estimated.
-
-        Returns:
-            (B, C, H, W).
-        """
-        chosen = self.route(frames, qp)
-        enhanced = torch.empty_like(frames)
-        for index in chosen.unique().tolist():
-            places = (chosen == index).nonzero().flatten()
-            enhanced[places] = self.generators[index](frames[places]).to(frames.dtype)
-        return enhanced
-
-    def route(self, frames: Tensor, qp: float | Tensor | None = None) -> Tensor:
-        """The index in ``qps`` of the generator for each frame, (B); of two as near, the lower."""
-        if qp is None:
-            qp = self.predictor(luma_of(frames))
-        known = torch.as_tensor(qp, dtype=torch.float32, device=frames.device)
-        qps = torch.tensor(self.qps, dtype=torch.float32, device=frames.device)
-        return (known.expand(frames.shape[0])[:, None] - qps).abs().argmin(dim=1)

@@ -50,9 +50,10 @@ def load_shipped(model: nn.Module, name: str) -> None:
     cards = shipped()
     if name not in cards:
         having = ", ".join(cards) or "none"
+        advice = getattr(model, "how_to_get_weights", "train some with vqe-fast train")
         raise WeightsError(
-            f"no weights ship for the model {name!r} (they do for: {having}); "
-            "train some with vqe_fast.training and pass their path"
+            f"no weights ship for the model {name!r} (they do for: {having}); {advice}, and give "
+            "the .safetensors file (--weights)"
         )
     with resources.as_file(resources.files(__package__).joinpath(cards[name]["file"])) as path:
         load_weights(model, path)
