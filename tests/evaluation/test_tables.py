@@ -86,6 +86,14 @@ def test_means():
     assert cells(fewer)[1] == ["", "ours", "39.69 (+0.19)"] and len(fewer.header) == 3
 
 
+@pytest.mark.parametrize(("fps", "told"), [(20.0, "20.0"), (0.0312, "0.031")])
+def test_slow_rates_are_not_zero(fps, told):
+    found = made_up(x264(22), figures)
+    means = [replace(mean, fps=mean.fps and fps) for mean in found.means]
+    vars(found)["means"] = means  # a cached property
+    assert cells(summary(found, ["psnr_y"]))[1][-1] == told
+
+
 def coloured(clip, number, restorer):
     """Cr gains nothing, and of the second clip nothing has any chroma to gain."""
     grey, blue = clip == "two", 1.0 if restorer == "ours" else 0.0

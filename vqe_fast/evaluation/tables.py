@@ -126,7 +126,7 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
         cells.append(luma.write(worst, signed=True))
         if with_chroma:
             cells.append(luma.write(mean.chroma_gain if is_restored else None, signed=True))
-        rows.append([*cells, "–" if mean.fps is None else f"{mean.fps:.1f}"])
+        rows.append([*cells, "–" if mean.fps is None else _rate(mean.fps)])
     last = [WORST, *(["ΔPSNR of chroma"] if with_chroma else []), FRAME_RATE]
     return Table(
         "Means over the clips; in brackets the difference to the compressed clips",
@@ -274,6 +274,11 @@ def _common(
 def _best(values: Iterable[float | None], figure: Figure) -> float | None:
     known = [value for value in values if value is not None]
     return (max if figure.more_is_better else min)(known, default=None)
+
+
+def _rate(fps: float) -> str:
+    """Frames a second; of less than one the first two digits."""
+    return f"{fps:.1f}" if fps >= 1 else f"{fps:.2g}"
 
 
 def _with_gain(
