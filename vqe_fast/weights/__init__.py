@@ -7,6 +7,8 @@ import os
 import pickle
 import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,20 @@ def load_shipped(model: nn.Module, name: str) -> None:
         load_weights(model, path)
 
 
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """A ``.safetensors`` file, opened for reading."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    _refuse_missing(path)
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+
+
 def _refuse_missing(path: Path) -> None:
     try:
         is_file = stat.S_ISREG(os.stat(path).st_mode)
@@ -91,15 +107,8 @@ def metadata_of(path: str | Path) -> dict[str, str]:
     Raises:
         WeightsError: the file is missing or is not safetensors.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    _refuse_missing(path)
-    try:
-        with safe_open(path, "pt") as file:
-            about: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+    with _opened(path) as file:
+        about: dict[str, str] = file.metadata() or {}
     return about
 
 
@@ -109,15 +118,8 @@ def shapes_in(path: str | Path) -> dict[str, tuple[int, ...]]:
     Raises:
         WeightsError: the file is missing or is not safetensors.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    _refuse_missing(path)
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable .safetensors file: {error}") from error
+    with _opened(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 def options_in(path: str | Path) -> dict[str, Any]:
