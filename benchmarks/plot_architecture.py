@@ -32,6 +32,7 @@ ROOMS = {
     "_machine": "what a machine is called",
     "_memory": "how much memory there is",
     "_precision": "names of precisions",
+    "_suggest": "the nearest names",
     "_version": "the version",
     "_whole_number": "integers as arguments",
     "reference": "operators in plain PyTorch",
@@ -65,6 +66,7 @@ ROOMS = {
     "session": "EnhanceSession: options, and what is made of them",
     "segments": "split, scheduler, workers, resume state, concat",
     "enhance": "enhance_video",
+    "estimate": "estimate_video: time and size beforehand",
 }
 
 
