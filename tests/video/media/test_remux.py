@@ -64,14 +64,14 @@ def test_decoding_times_of_reordered_video(times, expected):
     ("durations", "expected"),
     [
         ([20, 20, 20], [20, 20, 20]),
-        ([0, 0, 0], [0, 0, 20]),
-        ([20, 0, 20], [20, 0, 20]),
+        ([0, 0, 0], [20, 20, 20]),
+        ([20, 0, 20], [20, 20, 20]),
         ([20, 20, 0], [20, 20, 20]),
         ([0], [0]),
     ],
 )
-def test_the_last_packet_of_sound_lasts_as_long_as_the_one_before(durations, expected):
-    """In MP4 one without a duration would be cut off."""
+def test_sound_without_durations_lasts_until_the_next_packet(durations, expected):
+    """In MP4 the last would be cut off, also where an empty packet comes behind it."""
     with av.open(io.BytesIO(), "w", format="mp4") as output:
         copier = PacketCopier(output.add_stream("aac", 48000))
         found = []

@@ -113,14 +113,30 @@ def test_sound_is_copied_where_a_container_can_carry_it(tmp_path, encoder):
                 enhance_video(source, target, "identity")
 
 
-@pytest.mark.parametrize("encoder", ["alac", "flac", "libmp3lame"])
-def test_the_end_of_sound_without_durations_is_kept(tmp_path, encoder):
+@pytest.mark.parametrize(
+    ("suffix", "encoder"),
+    [(".mkv", "alac"), (".mkv", "flac"), (".mkv", "libmp3lame"), (".nut", "flac")],
+)
+def test_the_end_of_sound_without_durations_is_kept(tmp_path, suffix, encoder):
     """Matroska need not tell how long packets are, and MP4 plays no sound beyond its edit list."""
-    source = write_clip(tmp_path / "in.mkv", audio=(encoder,), frames=30)
+    source = write_clip(tmp_path / f"in{suffix}", audio=(encoder,), frames=30)
     target = tmp_path / "out.mp4"
     enhance_video(source, target, "identity")
     (found,), (expected,) = (read_packets(path, "audio") for path in (target, source))
     assert [content for _, _, content in found] == [content for _, _, content in expected]
+
+
+@pytest.mark.parametrize("encoder", ["g722", "adpcm_yamaha", "dfpwm"])
+def test_sound_that_would_lose_its_times_is_refused(tmp_path, encoder):
+    """FFmpeg's muxer of QuickTime takes packets of samples of less than a byte for samples."""
+    source = write_clip(
+        tmp_path / "in.nut", codec="mpeg4", audio=(encoder,), frames=30, time_base=Fraction(1, 25)
+    )
+    codec, samples = decoded(source)
+    with pytest.raises(VideoError, match=rf"stream 1 \(audio, {codec}\).*write to .mkv instead"):
+        enhance_video(source, tmp_path / "out.mov", "identity")
+    enhance_video(source, tmp_path / "out.mkv", "identity")
+    np.testing.assert_array_equal(decoded(tmp_path / "out.mkv")[1], samples)
 
 
 def test_sound_that_goes_by_the_name_of_its_kin_is_copied(tmp_path):

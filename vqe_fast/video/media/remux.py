@@ -63,11 +63,7 @@ class PacketCopier:
     def flush(self) -> list[Packet[Any]]:
         """The packets that wait for a decoding timestamp, or for the one after them."""
         packets = self._release()
-        if self._open_ended is not None:
-            self._open_ended.duration = self._gap
-            packets.append(self._open_ended)
-            self._open_ended = None
-        return packets
+        return packets + self._ended()
 
     def _release(self) -> list[Packet[Any]]:
         held, self._held = self._held, []
@@ -86,14 +82,21 @@ class PacketCopier:
             if self._open_ended is not None:
                 assert packet.dts is not None and self._open_ended.dts is not None  # both are set
                 self._gap = packet.dts - self._open_ended.dts
-                ready.append(self._open_ended)
-                self._open_ended = None
+            ready += self._ended()
             if packet.duration:
                 self._gap = packet.duration
                 ready.append(packet)
             else:
                 self._open_ended = packet
         return ready
+
+    def _ended(self) -> list[Packet[Any]]:
+        """The packet that was held back, if any, as long as the gap: what follows may be empty."""
+        held, self._open_ended = self._open_ended, None
+        if held is None:
+            return []
+        held.duration = self._gap
+        return [held]
 
     def _set_times(self, packet: Packet[Any]) -> None:
         dts = packet.pts if packet.dts is None else packet.dts

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any, TypeGuard
 
 import av
@@ -19,6 +21,7 @@ from vqe_fast.video.media.remux import BAD_DATA, PacketCopier
 from vqe_fast.video.media.tags import stream_tags
 
 _PICTURE_TYPES = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp"}
+_ROUNDING = Fraction(2, 1000)  # seconds: milliseconds in Matroska, of two files and both ends
 _WITHOUT_CONTEXT = "null"
 """A muxer that takes any codec: its streams only hold parameters."""
 
@@ -134,7 +137,8 @@ def _is_same(
     if not found or other.type != stream.type:
         return False
     if _decodes(stream) and _decodes(other):
-        return _sounds_alike((stream, packets), (other, found))
+        same_sound = _sounds_alike((stream, packets), (other, found))
+        return same_sound and _lasts_as_long(packets, found)
     if stream.type == "data":
         same_data = [bytes(packet) for packet in packets] == [bytes(packet) for packet in found]
         return same_data and _parameters(other) == _parameters(stream)
@@ -152,6 +156,29 @@ def _sounds_alike(
     (form, lengths), (other_form, other_lengths) = _decoded(*original), _decoded(*copy)
     is_whole = sum(other_lengths) + max(lengths, default=0) >= sum(lengths)  # the end may be cut
     return is_whole and (not lengths or form == other_form)
+
+
+def _lasts_as_long(packets: Sequence[Packet[Any]], found: Sequence[Packet[Any]]) -> bool:
+    """Whether a copy of sound takes the time that it should; its ends may be cut.
+
+    The muxer of QuickTime counts samples of less than a byte, as of G.722, by the packet.
+    """
+    begins, copied = _begins(packets), _begins(found)
+    if not begins or not copied:
+        return True  # the source tells no times
+    longest = max((after - before for before, after in pairwise(begins)), default=Fraction(0))
+    end = copied[-1] + (found[-1].duration or 0) * (found[-1].time_base or 0)
+    return end - copied[0] >= begins[-1] - begins[0] - longest - _ROUNDING
+
+
+def _begins(packets: Iterable[Packet[Any]]) -> list[Fraction]:
+    """Times of display in order, in seconds."""
+    times = (
+        packet.pts * packet.time_base
+        for packet in packets
+        if packet.pts is not None and packet.time_base is not None
+    )
+    return sorted(times)
 
 
 def _decoded(stream: AudioStream, packets: Iterable[Packet[Any]]) -> tuple[set[Any], list[int]]:
