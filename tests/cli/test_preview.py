@@ -43,6 +43,21 @@ def test_where_a_preview_is_by_itself(tmp_path):
     assert data_of(tmp_path / "in.preview.html")["videos"][0]["numbers"][0] == 10
 
 
+def test_a_preview_of_what_matroska_does_not_hold(tmp_path):
+    """Nobody asked for the container of the excerpt: it is one that takes the codec."""
+
+    def tagged(_, video):
+        context = video.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = 1
+
+    form = {"codec": "ffv1", "pixel_format": "yuv422p", "size": (256, 128), "frames": 6}
+    source = write_clip(tmp_path / "in.mkv", prepare=tagged, **form)
+    options = ("--model", "identity", "--codec", "dnxhd")
+    result = run("preview", source, "--at", 0, *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert data_of(tmp_path / "in.preview.html")["videos"][1]["name"] == "in.enhanced.mov"
+
+
 def test_refused_previews(tmp_path):
     source = write_clip(tmp_path / "in.mp4", frames=5)
     for arguments, words in (

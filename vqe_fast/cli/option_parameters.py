@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -19,18 +19,22 @@ _PANELS = {ModelOptions: "Model", EncodeOptions: "Encoder", SegmentOptions: "Seg
 
 def with_command_line_options(command: Command) -> Command:
     """Puts the options of :mod:`vqe_fast.video.options` in the place of ``**options``."""
-    return _with(command, _PANELS)
+    return _with(command, _parameters(_PANELS))
 
 
 def with_options_of_a_pass(command: Command) -> Command:
-    """Puts those of them that hold for one pass in the place of ``**options``: not segments."""
-    return _with(command, [ModelOptions, EncodeOptions])
+    """Puts those in the place of ``**options`` that hold for one pass into a file without a name.
+
+    Segments are for long runs, and nobody asks for the container of such a file.
+    """
+    parameters = _parameters([ModelOptions, EncodeOptions])
+    return _with(command, (each for each in parameters if each.name != "container"))
 
 
-def _with(command: Command, groups: Collection[type]) -> Command:
+def _with(command: Command, options: Iterable[inspect.Parameter]) -> Command:
     signature = inspect.signature(command, eval_str=True)
     kept = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
-    parameters = [*kept, *_parameters(groups)]
+    parameters = [*kept, *options]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command

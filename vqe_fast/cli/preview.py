@@ -64,7 +64,13 @@ def preview(
                 excerpt = Path(folder) / named_after(source, ".enhanced.mkv").name
                 with progress_bar("enhance", quiet=quiet, frames=True) as progress:
                     enhanced = enhance_video(
-                        source, excerpt, start=at, frames=frames, progress=progress, **options
+                        source,
+                        excerpt,
+                        start=at,
+                        frames=frames,
+                        progress=progress,
+                        container="auto",
+                        **options,
                     )
                 with progress_bar("compare", quiet=quiet, frames=True) as progress:
                     report = compare_videos(
