@@ -20,6 +20,15 @@ class Quality(StrEnum):
     BEST = "best"
 
 
+QualityOption = Annotated[
+    Quality | None,
+    typer.Option(
+        help="What is to be had for the time; each stands for a model.",
+        show_default="balanced",
+    ),
+]
+
+
 @with_command_line_options
 def enhance(
     inputs: Annotated[
@@ -39,13 +48,7 @@ def enhance(
             show_default=False,
         ),
     ] = None,
-    quality: Annotated[
-        Quality | None,
-        typer.Option(
-            help="What is to be had for the time; each stands for a model.",
-            show_default="balanced",
-        ),
-    ] = None,
+    quality: QualityOption = None,
     format_of_pipe: Annotated[
         str | None,
         typer.Option("--format", help="Container for standard output: mp4, mov, mkv or webm."),

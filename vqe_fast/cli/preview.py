@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vqe_fast.cli.enhance import Quality, chosen_model
+from vqe_fast.cli.enhance import QualityOption, chosen_model
 from vqe_fast.cli.exit_codes import interruption, refusal
 from vqe_fast.cli.option_parameters import with_options_of_a_pass
 from vqe_fast.cli.progress_bar import progress_bar
@@ -33,13 +33,7 @@ def preview(
     seconds: Annotated[
         float, typer.Option(min=0.01, metavar="SECONDS", help="How much to enhance.")
     ] = 3.0,
-    quality: Annotated[
-        Quality | None,
-        typer.Option(
-            help="What is to be had for the time; each stands for a model.",
-            show_default="balanced",
-        ),
-    ] = None,
+    quality: QualityOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     **options: Any,
 ) -> None:

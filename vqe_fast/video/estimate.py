@@ -171,13 +171,7 @@ class _Trial:
         """
         session, video = self._session, self._video
         with session.qp_provider() as qps:
-            excerpt = SegmentReader(
-                session.open,
-                self._segment,
-                planes=self._enhancer.view.planes,
-                reach=self._enhancer.reach,
-                on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
-            )
+            excerpt = SegmentReader.of(session, self._enhancer, self._segment, qps)
             bundles = session.telling_qps(qps, video)(self._until_over(iter(excerpt), seconds))
             began = time.perf_counter()
             writer = _SizeWriter(session.target, video, session.settings(video), self.sizes)

@@ -39,13 +39,7 @@ def enhance_segment(
     """
     draft = path.with_suffix(".draft")
     with session.qp_provider() as qps:
-        excerpt = SegmentReader(
-            session.open,
-            segment,
-            planes=enhancer.view.planes,
-            reach=enhancer.reach,
-            on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
-        )
+        excerpt = SegmentReader.of(session, enhancer, segment, qps)
         with session.open() as video:
             settings = session.settings(video)
             tell_qps = session.telling_qps(qps, video)

@@ -126,13 +126,7 @@ def _enhance_sample(
     session: EnhanceSession, enhancer: Enhancer, video: VideoReader, segment: Segment, path: Path
 ) -> None:
     with session.qp_provider() as qps:
-        excerpt = SegmentReader(
-            session.open,
-            segment,
-            planes=enhancer.view.planes,
-            reach=enhancer.reach,
-            on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
-        )
+        excerpt = SegmentReader.of(session, enhancer, segment, qps)
         tell_qps = session.telling_qps(qps, video)
         with closing(SampleWriter(path, video)) as writer:
             run(tell_qps(excerpt), enhancer, writer, lambda done: None)

@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from typing import Self
 
 from av.video.frame import VideoFrame
 
@@ -13,8 +14,10 @@ from vqe_fast.video.frames.planes import luma_view
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.bundle import FrameBundle, in_bundles
-from vqe_fast.video.pipeline.enhancer import STILL
+from vqe_fast.video.pipeline.enhancer import STILL, Enhancer
+from vqe_fast.video.qp.provider import QPProvider
 from vqe_fast.video.segments.split import Segment
+from vqe_fast.video.session import EnhanceSession
 
 Seam = tuple[int, int]
 """Timestamp of a frame, and checksum of its luma as decoded."""
@@ -74,6 +77,26 @@ class SegmentReader:
         self._planes = planes
         self._reach = reach
         self._on_start = on_start
+
+    @classmethod
+    def of(
+        cls, session: EnhanceSession, enhancer: Enhancer, segment: Segment, qps: QPProvider | None
+    ) -> Self:
+        """The reader of a segment of ``session``'s source, for its enhancer.
+
+        Args:
+            session: the enhancement.
+            enhancer: of ``session``.
+            segment: what to decode.
+            qps: begins where decoding does; None for a model that takes none.
+        """
+        return cls(
+            session.open,
+            segment,
+            planes=enhancer.view.planes,
+            reach=enhancer.reach,
+            on_start=lambda ticks: None if qps is None else qps.start_at(ticks),
+        )
 
     def __iter__(self) -> Iterator[FrameBundle]:
         """Yields the bundles; to be called once."""
