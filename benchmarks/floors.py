@@ -18,7 +18,7 @@ PACKAGES = [
     {"kernels"},
     {"ops"},
     {"_info", "nn", "weights"},
-    {"models"},
+    {"models", "executors"},
     {"video", "metrics"},
     {"data"},
     {"training", "comparison", "inspection", "bench"},

@@ -1,0 +1,1 @@
+"""Executors: workers that run tasks, as processes of this machine or on a Ray cluster."""

@@ -1,0 +1,44 @@
+"""``Worker``: what runs tasks one after the other, in whatever process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from typing import Any
+
+from vqe_fast.executors.executor import Failed, Finished, Lost, Refused, Report, Setup, Task
+
+
+class Worker:
+    """Runner of tasks, whose context is made with the first of them.
+
+    Args:
+        setup: makes it.
+        device: of the model.
+    """
+
+    def __init__(self, setup: Setup, device: str) -> None:
+        self._setup, self._device = setup, device
+        self._context: Any = None
+
+    def run(self, key: int, task: Task, report: Report) -> Finished | Refused | Failed | Lost:
+        """Runs a task to its end, whatever that is; after ``Lost`` the worker should not go on."""
+        started = time.perf_counter()
+        try:
+            if self._context is None:
+                self._context = self._setup.make(self._device)
+            result = task.run(self._context, report)
+        except self._setup.refusals as error:
+            return Refused(key, error, worker_name())
+        except Exception as error:
+            if self._setup.is_out_of_memory(error):
+                return Lost(key, "ran out of memory", worker_name())
+            return Failed(key, traceback.format_exc(), worker_name())
+        return Finished(key, result, worker_name(), time.perf_counter() - started)
+
+
+def worker_name() -> str:
+    """The name of this process among workers: ``HOST:PROCESS``."""
+    return f"{platform.node()}:{os.getpid()}"
