@@ -45,9 +45,9 @@ def enhance(clip, target, weights, *options):
     return run("enhance", clip, target, "--weights", weights, "--precision", "fp32", *options)
 
 
-def assert_refused(result, *words):
-    """One sentence on stderr, exit code 2, no traceback."""
-    assert result.exit_code == 2
+def assert_refused(result, *words, code=2):
+    """One sentence on stderr, that exit code, no traceback."""
+    assert result.exit_code == code
     assert result.stdout == ""
     assert result.stderr.startswith("vqe-fast: ")
     assert result.stderr.count("\n") == 1
@@ -128,8 +128,8 @@ def test_refusals(clip, tmp_path, weights):
     garbage = tmp_path / "garbage.safetensors"
     garbage.write_text("precious")
     out = tmp_path / "out.mp4"
-    assert_refused(enhance(tmp_path / "none.mp4", out, weights), "there is no file")
-    assert_refused(enhance(garbage, out, weights), "is not a video")
+    assert_refused(enhance(tmp_path / "none.mp4", out, weights), "there is no file", code=3)
+    assert_refused(enhance(garbage, out, weights), "is not a video", code=3)
     assert_refused(enhance(clip, existing, weights), "exists already")
     assert_refused(enhance(clip, clip, weights, "--overwrite"), "is the source itself")
     assert_refused(enhance(clip, tmp_path / "no" / "out.mp4", weights), "there is no directory")
@@ -211,7 +211,7 @@ def test_interlaced_reaches_the_engine(tmp_path):
     )
     target = tmp_path / "out.mkv"
     refused = run("enhance", source, target, "--model", "identity")
-    assert_refused(refused, "is interlaced", "--interlaced fields")
+    assert_refused(refused, "is interlaced", "--interlaced fields", code=3)
     options = ("--model", "identity", "--interlaced", "fields")
     assert run("enhance", source, target, *options).exit_code == 0
 

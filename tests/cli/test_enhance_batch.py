@@ -45,7 +45,7 @@ def test_a_directory(archive, tmp_path):
     """Sub-directories are kept, a bad file stops nothing, and a table tells of all."""
     target = tmp_path / "new" / "better"
     result = run(archive, target)
-    assert (result.exit_code, result.stderr) == (2, "")
+    assert (result.exit_code, result.stderr) == (3, "")
     assert files_in(target) == ["a.mkv", "b/deep/second.AVI.mkv", "b/first.mp4"]
     assert len(read_frames(target / "a.mkv")) == 9
     lines = result.stdout.splitlines()
@@ -114,21 +114,21 @@ def test_two_outputs_of_one_name(archive, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        (("empty", "out"), "there is no video among"),
-        (("-", "a.mkv", "out"), "are for one video"),
-        (("a.mkv", "b.mkv", "file"), "OUTPUT has to be a directory for 2 inputs, and file"),
+        (("empty", "out"), 3, "there is no video among"),
+        (("-", "a.mkv", "out"), 2, "are for one video"),
+        (("a.mkv", "b.mkv", "file"), 2, "OUTPUT has to be a directory for 2 inputs, and file"),
     ],
 )
-def test_refusals(tmp_path, monkeypatch, arguments, words):
+def test_refusals(tmp_path, monkeypatch, arguments, code, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     for name in ("a.mkv", "b.mkv"):
         clip(tmp_path / name)
     result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (code, "")
     assert words in result.stderr and result.stderr.count("\n") == 1
 
 
@@ -194,7 +194,7 @@ class TestReport:
 
     def test_of_several_files(self, archive, tmp_path):
         path = tmp_path / "report.json"
-        assert run(archive, tmp_path / "out", "--report", path).exit_code == 2
+        assert run(archive, tmp_path / "out", "--report", path).exit_code == 3
         reports = json.loads(path.read_text())
         assert [report.get("frames_out") for report in reports] == [9, None, 6, 6]
         assert "is not a video" in reports[1]["error"]

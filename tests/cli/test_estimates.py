@@ -71,7 +71,7 @@ def test_a_folder(clip, tmp_path):
     write_clip(tmp_path / "sub.mkv", frames=9)
     (tmp_path / "bad.mp4").write_text("no video")
     result = run(tmp_path, tmp_path / "out", "--estimate", "--report", "-")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     lines = result.stderr.splitlines()
     assert max(len(line) for line in lines if not line.startswith("  ")) <= 80
     assert lines[0].split() == ["file", "frames", "size", "rate", "time", "output"]

@@ -71,12 +71,12 @@ def test_refused_targets(clip, tmp_path, monkeypatch, arguments, words):
 )
 def test_refused_input(tmp_path, data, words):
     arguments = ["enhance", "-", str(tmp_path / "out.mp4"), "--model", "identity"]
-    assert_refused(CliRunner().invoke(app, arguments, input=data), words)
+    assert_refused(CliRunner().invoke(app, arguments, input=data), words, code=3)
     assert list(tmp_path.iterdir()) == []
 
 
-def assert_refused(result, words):
-    assert (result.exit_code, result.stdout) == (2, "")
+def assert_refused(result, words, code=2):
+    assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("vqe-fast: ")
     assert result.stderr.count("\n") == 1
     assert words in result.stderr

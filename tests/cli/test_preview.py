@@ -60,12 +60,12 @@ def test_a_preview_of_what_matroska_does_not_hold(tmp_path):
 
 def test_refused_previews(tmp_path):
     source = write_clip(tmp_path / "in.mp4", frames=5)
-    for arguments, words in (
-        ((tmp_path / "none.mp4",), "there is no file"),
-        ((source, "--at", 9), "the video has no frame 9 seconds after its first one"),
+    for arguments, code, words in (
+        ((tmp_path / "none.mp4",), 3, "there is no file"),
+        ((source, "--at", 9), 2, "the video has no frame 9 seconds after its first one"),
     ):
         result = run("preview", *arguments, "--model", "identity")
-        assert (result.exit_code, result.stdout) == (2, "") and words in result.stderr
+        assert (result.exit_code, result.stdout) == (code, "") and words in result.stderr
     assert list(tmp_path.iterdir()) == [source]
 
 

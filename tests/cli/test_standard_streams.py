@@ -59,7 +59,7 @@ def test_a_pipe_that_is_closed(clip, tmp_path, monkeypatch, capsys, name, argume
     with pytest.raises(SystemExit) as end:
         app([word.format(clip=clip) for word in arguments])
     said = capsys.readouterr().err
-    assert end.value.code == 2 and said.count("\n") == 1
+    assert end.value.code == (3 if name == "stdin" else 2) and said.count("\n") == 1
     assert f"standard {name.removeprefix('std')}put is closed" in said
     assert not any(tmp_path.iterdir())
 

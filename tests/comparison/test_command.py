@@ -23,9 +23,9 @@ def run(*arguments):
     return CliRunner().invoke(app, ["compare", *map(str, arguments)])
 
 
-def assert_refused(result, *words):
+def assert_refused(result, *words, code=2):
     """One sentence on stderr and exit code 2."""
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("vqe-fast: ")
     assert result.stderr.count("\n") == 1
     for word in words:
@@ -76,8 +76,8 @@ def test_refusals(three, tmp_path, monkeypatch):
     assert_refused(run(a, b, *both, "--crop", "16x16+0+0"), "leave out --crop")
     assert_refused(run(a, b, "--png", png, "--profile", "3"), "row=Y or column=X")
     assert_refused(run(a, b, "--output", page, "--crop", "half"), "WIDTHxHEIGHT+LEFT+TOP")
-    assert_refused(run(a, other, "--output", page), "scale one first")
-    assert_refused(run(a, tmp_path / "none.mp4", "--output", page), "there is no file")
+    assert_refused(run(a, other, "--output", page), "scale one first", code=3)
+    assert_refused(run(a, tmp_path / "none.mp4", "--output", page), "there is no file", code=3)
     assert_refused(run(a, b, "--output", tmp_path / "no" / "p.html"), "cannot be written: No such")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert_refused(run(a, b, "--png", png), "pip install matplotlib")

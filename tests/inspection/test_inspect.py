@@ -37,9 +37,9 @@ def run(*arguments):
     return CliRunner().invoke(app, ["inspect", *map(str, arguments)])
 
 
-def assert_refused(result, *words):
-    """One sentence on stderr, exit code 2, no table."""
-    assert (result.exit_code, result.stdout) == (2, "")
+def assert_refused(result, *words, code=2):
+    """One sentence on stderr, that exit code, no table."""
+    assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("vqe-fast: ")
     assert result.stderr.count("\n") == 1
     for word in words:
@@ -150,7 +150,7 @@ def test_refusals(clip, tmp_path, monkeypatch):
     picture = tmp_path / "out.png"
     nothing = tmp_path / "no" / "out"
     before = clip.read_bytes()
-    assert_refused(run(tmp_path / "none.mp4"), "there is no file")
+    assert_refused(run(tmp_path / "none.mp4"), "there is no file", code=3)
     assert_refused(run(clip, "--frame", 3), "--picture")
     assert_refused(run(clip, "--picture", picture, "--frame", 10), "has no frame 10")
     assert_refused(run(clip, "--picture", clip), "is the video itself")
@@ -166,7 +166,7 @@ def test_refusals(clip, tmp_path, monkeypatch):
 def test_refusing_leaves_no_file(tmp_path):
     (tmp_path / "in.mp4").write_bytes(b"hello, this is no video\n" * 50)
     result = run(tmp_path / "in.mp4", "--json", tmp_path / "out.json")
-    assert_refused(result, "is not a video")
+    assert_refused(result, "is not a video", code=3)
     assert not (tmp_path / "out.json").exists()
 
 

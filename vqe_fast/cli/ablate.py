@@ -28,7 +28,7 @@ def ablate(
 ) -> None:
     """Trains variants of a recipe, measures them on the same clips and prints a table.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options or clips, 130 interrupted.
     """
     with (
         interruption(GOES_ON),

@@ -15,7 +15,7 @@ from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
-from vqe_fast.cli.exit_codes import REFUSED, say_error, sentence_of
+from vqe_fast.cli.exit_codes import ExitCode, say_error, sentence_of
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted
@@ -78,9 +78,9 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None:
             say_error(sentence_of(error))
-            sys.exit(REFUSED)
+            sys.exit(ExitCode.REFUSED_OPTIONS)
         if type(error).__module__ != "builtins" or sys.stdout is None:
             raise  # an error of FFmpeg that nobody has put into words
         say_error(f"standard output cannot be written: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
-        sys.exit(REFUSED)
+        sys.exit(ExitCode.REFUSED_OPTIONS)

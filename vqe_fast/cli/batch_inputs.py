@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vqe_fast.cli.pipes import PIPE
-from vqe_fast.video import VideoError
+from vqe_fast.video import SourceError, VideoError
 from vqe_fast.video.media.output_name import holds
 
 _SUFFIXES = frozenset(
@@ -119,7 +119,7 @@ def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
     for task in batch.tasks:
         batch.claim(task.source, task.target)
     if not batch.tasks and not batch.unread:
-        raise VideoError(
+        raise SourceError(
             f"there is no video among {', '.join(map(str, sources))}; name a file to have it tried"
         )
     return batch

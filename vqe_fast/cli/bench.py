@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vqe_fast._suggest import did_you_mean
-from vqe_fast.cli.exit_codes import INCOMPLETE, refusal
+from vqe_fast.cli.exit_codes import ExitCode, refusal
 
 if TYPE_CHECKING:
     from vqe_fast.bench.functions import Function
@@ -43,7 +43,7 @@ def bench(
     Inputs are random; calls take turns, on more inputs than the cache holds. Attention takes the
     shape of the query; the value has twice as many channels. Of block_match it is the warping.
 
-    Exit codes: 0 done, 1 the operator's result was wrong, 2 refused.
+    Exit codes: 0 done, 1 the operator's result was wrong, 2 refused options, 130 interrupted.
     """
     with refusal(ValueError):
         function = _function(op, shape, dtype, direction, device)
@@ -52,7 +52,7 @@ def bench(
     rows = [each.row for each in measure(function.work(function.usual()), seconds)]
     _print(function, rows)
     if any(row.is_red for row in rows):
-        raise typer.Exit(INCOMPLETE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _function(

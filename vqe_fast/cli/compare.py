@@ -71,7 +71,7 @@ def compare(
     The page holds every frame losslessly, steps and plays all videos together, with a divider,
     zoom, a magnifier, the amplified difference, and curves of PSNR, SSIM, QP and bytes.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options, 3 refused input, 130 interrupted.
     """
     with interruption("interrupted, nothing was left half written"):
         from vqe_fast.cli.compare_files import Request, run

@@ -89,8 +89,8 @@ def enhance(
     Of a directory all videos are enhanced, those in sub-directories too. A file that cannot be
     enhanced does not keep others from it; a table at the end tells what became of each.
 
-    Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused, 130 interrupted; of
-    several inputs the largest.
+    Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused options, 3 refused
+    INPUT, 4 workers failed, 130 interrupted; of several inputs the largest.
     """
     from vqe_fast.cli.batch_inputs import is_several, split_output
     from vqe_fast.cli.enhance_batch import enhance_several
@@ -119,7 +119,7 @@ def enhance(
         if estimate:
             code = tell_estimates(sources, target, is_one, options, report)
         elif is_one:
-            code = int(enhance_one(sources[0], target, format_of_pipe, options, report, quiet))
+            code = enhance_one(sources[0], target, format_of_pipe, options, report, quiet)
         else:
             code = enhance_several(sources, target, options, report, quiet)
     if code:

@@ -11,8 +11,8 @@ import typer
 
 from vqe_fast.cli.batch_inputs import Batch, Task, batch_of, make_folder
 from vqe_fast.cli.batch_table import Row, table
-from vqe_fast.cli.enhance_file import remarks
-from vqe_fast.cli.exit_codes import INCOMPLETE, REFUSED, say_error
+from vqe_fast.cli.enhance_file import code_of_report, remarks
+from vqe_fast.cli.exit_codes import ExitCode, code_of, say_error
 from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
@@ -23,8 +23,6 @@ from vqe_fast.video.options import all_options
 from vqe_fast.video.segments.resume_state import parts_path
 from vqe_fast.weights import WeightsError
 
-DONE, DAMAGED = 0, INCOMPLETE
-
 
 def enhance_several(
     sources: Sequence[Path],
@@ -32,7 +30,7 @@ def enhance_several(
     options: dict[str, Any],
     report_path: Path | None,
     quiet: bool,
-) -> int:
+) -> ExitCode:
     """Enhances all files one after the other, and prints a table of results.
 
     A file that cannot be enhanced does not keep the others from it. On resuming, outputs that are
@@ -58,7 +56,7 @@ def enhance_several(
     batch = batch_of(sources, target, options["codec"])
     make_folder(target)
     rows, reports = _of_unread(batch.unread)
-    codes = [REFUSED if batch.unread else DONE]
+    codes = [ExitCode.REFUSED_INPUT if batch.unread else ExitCode.DONE]
     try:
         for number, task in enumerate(batch.tasks, 1):
             title = f"{number}/{len(batch.tasks)} {task.source.name}"
@@ -86,7 +84,7 @@ def _of_unread(unread: Mapping[Path, str]) -> tuple[list[Row], list[dict[str, ob
 
 def _enhance(
     task: Task, batch: Batch, options: dict[str, Any], title: str, quiet: bool
-) -> tuple[int, Row, dict[str, object]]:
+) -> tuple[ExitCode, Row, dict[str, object]]:
     """Exit code, row and report of one file."""
     about: dict[str, object] = {"source": str(task.source), "target": str(task.target)}
     name = str(task.source)
@@ -95,19 +93,20 @@ def _enhance(
         about["target"] = str(target)
         is_there = os.path.isfile(target) and not os.path.exists(parts_path(target))
         if options["resume"] and is_there and not options["overwrite"]:
-            return DONE, Row(name, "was there"), about | {"was_there": True}
+            return ExitCode.DONE, Row(name, "was there"), about | {"was_there": True}
         make_folder(target.parent)
         with progress_bar(title, quiet=quiet, frames=True) as progress:
             shown = foretelling(progress, task.source, options)
             report = enhance_video(task.source, target, progress=shown, **options)
     except (VideoError, WeightsError) as error:
-        return REFUSED, Row(name, "refused", notes=(str(error),)), about | {"error": str(error)}
-    code, result = (DAMAGED, "damaged") if report.is_damaged else (DONE, "done")
+        row = Row(name, "refused", notes=(str(error),))
+        return code_of(error), row, about | {"error": str(error)}
+    result = "damaged" if report.is_damaged else "done"
     notes = remarks(report)
     if target != task.target:
         notes.append(f"{task.target.suffix} cannot hold all of {name}: written to {target}")
     row = Row(name, result, report.frames_out, report.fps, tuple(notes))
-    return code, row, report.to_dict()
+    return code_of_report(report), row, report.to_dict()
 
 
 def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:

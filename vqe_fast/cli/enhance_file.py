@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from vqe_fast.cli.exit_codes import say_error
+from vqe_fast.cli.exit_codes import ExitCode, say_error
 from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
@@ -24,7 +24,7 @@ def enhance_one(
     options: dict[str, Any],
     report_path: Path | None,
     quiet: bool,
-) -> bool:
+) -> ExitCode:
     """Enhances a file, and prints a summary.
 
     Args:
@@ -36,7 +36,7 @@ def enhance_one(
         quiet: say nothing about success.
 
     Returns:
-        Whether parts of the source were damaged.
+        The exit code.
 
     Raises:
         VideoError: source, target or options do not allow it.
@@ -70,7 +70,12 @@ def enhance_one(
         say_error(remark)
     if report_path is not None:
         write_report(report_path, report.to_dict())
-    return report.is_damaged
+    return code_of_report(report)
+
+
+def code_of_report(report: EnhanceReport) -> ExitCode:
+    """The exit code of an enhancement that came to its end."""
+    return ExitCode.INCOMPLETE if report.is_damaged else ExitCode.DONE
 
 
 def remarks(report: EnhanceReport) -> list[str]:

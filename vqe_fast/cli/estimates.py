@@ -10,7 +10,7 @@ import typer
 
 from vqe_fast.cli.batch_inputs import Batch, Task, batch_of
 from vqe_fast.cli.batch_table import below_a_row
-from vqe_fast.cli.exit_codes import REFUSED, say_error
+from vqe_fast.cli.exit_codes import ExitCode, code_of, say_error
 from vqe_fast.cli.in_words import rate_in_words, size_in_words, time_in_words
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.report_file import write_report
@@ -26,7 +26,7 @@ def tell_estimates(
     is_one: bool,
     options: dict[str, Any],
     report_path: Path | None,
-) -> int:
+) -> ExitCode:
     """Prints how long an enhancement will take and how large its output will be.
 
     Args:
@@ -53,7 +53,7 @@ def tell_estimates(
         typer.echo(f"{found.source}: {_sentence(found)}{renamed}", err=to_stderr)
         if report_path is not None:
             write_report(report_path, found.to_dict())
-        return 0
+        return ExitCode.DONE
     batch = batch_of(sources, target, options["codec"])
     results = [_tried(task, options) for task in batch.tasks]
     for line in _table(batch, results):
@@ -63,22 +63,22 @@ def tell_estimates(
     if report_path is not None:
         rows = zip(batch.tasks, results, strict=True)
         write_report(report_path, [_row(task, result) for task, result in rows])
-    is_complete = not batch.unread and all(isinstance(each, Estimate) for each in results)
-    return 0 if is_complete else REFUSED
+    codes = [code_of(each) for each in results if not isinstance(each, Estimate)]
+    return max([*codes, ExitCode.REFUSED_INPUT if batch.unread else ExitCode.DONE])
 
 
-def _tried(task: Task, options: dict[str, Any]) -> Estimate | str:
+def _tried(task: Task, options: dict[str, Any]) -> Estimate | VideoError | WeightsError:
     """The estimate of a file, or why there is none."""
     try:
         return estimate_video(task.source, task.target, **options)
     except (VideoError, WeightsError) as error:
-        return str(error)
+        return error
 
 
-def _row(task: Task, result: Estimate | str) -> dict[str, Any]:
+def _row(task: Task, result: Estimate | Exception) -> dict[str, Any]:
     if isinstance(result, Estimate):
         return result.to_dict()
-    return {"source": str(task.source), "target": str(task.target), "error": result}
+    return {"source": str(task.source), "target": str(task.target), "error": str(result)}
 
 
 def _sentence(found: Estimate) -> str:
@@ -90,7 +90,7 @@ def _sentence(found: Estimate) -> str:
     )
 
 
-def _table(batch: Batch, results: Sequence[Estimate | str]) -> list[str]:
+def _table(batch: Batch, results: Sequence[Estimate | Exception]) -> list[str]:
     lines = [_line("file", "frames", "size", "rate", "time", "output")]
     for task, result in zip(batch.tasks, results, strict=True):
         if isinstance(result, Estimate):
@@ -98,7 +98,7 @@ def _table(batch: Batch, results: Sequence[Estimate | str]) -> list[str]:
             lines.append(_counted(str(task.source), size, [result], rate_in_words(result.fps)))
         else:
             lines.append(_line(str(task.source), "-", "-", "-", "-", "refused"))
-            lines += below_a_row(result)
+            lines += below_a_row(str(result))
     found = [each for each in results if isinstance(each, Estimate)]
     if len(found) > 1:
         lines.append(_counted(f"all {len(found)}", "", found, ""))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqe_fast.cli.exit_codes import GOES_ON, INCOMPLETE, interruption, needing_packages, refusal
+from vqe_fast.cli.exit_codes import GOES_ON, ExitCode, interruption, needing_packages, refusal
 from vqe_fast.cli.in_words import size_in_words
 from vqe_fast.cli.option_parameters import values_by_name
 from vqe_fast.cli.progress_bar import progress_bar
@@ -80,7 +80,9 @@ def evaluate(
     """Compresses CLIPS, restores them, and measures what was gained.
 
     Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
-    it goes on. Exit codes: 0 done, 1 done but some rows failed, 2 refused, 130 interrupted.
+    it goes on.
+
+    Exit codes: 0 done, 1 done but some rows failed, 2 refused options or clips, 130 interrupted.
     """
     with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         import scipy.interpolate  # noqa: F401  # needed at the end, missed at once
@@ -117,7 +119,7 @@ def evaluate(
         write_results(done, output)
     _print(done, output)
     if done.failed:
-        raise typer.Exit(INCOMPLETE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _settings(

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 
 import typer
 
-from vqe_fast.cli.interrupt import INTERRUPTED, interruptible
+from vqe_fast.cli.interrupt import INTERRUPTED as _INTERRUPTED
+from vqe_fast.cli.interrupt import interruptible
+from vqe_fast.video.errors import SourceError, WorkerError
 
-INCOMPLETE, REFUSED = 1, 2
-"""Exit codes, beside :data:`INTERRUPTED`."""
+
+class ExitCode(IntEnum):
+    """How a command ended; of several files the largest tells. ``docs/exit-codes.md`` has more."""
+
+    DONE = 0
+    INCOMPLETE = 1
+    REFUSED_OPTIONS = 2
+    REFUSED_INPUT = 3
+    WORKERS_FAILED = 4
+    INTERRUPTED = _INTERRUPTED
+
 
 GOES_ON = "interrupted; run it again and it goes on"
 
@@ -34,7 +46,7 @@ def interruption(text: str | Callable[[], str]) -> Iterator[None]:
             yield
     except KeyboardInterrupt as error:
         say_error(text if isinstance(text, str) else text())
-        raise typer.Exit(INTERRUPTED) from error
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
 
 
 def sentence_of(error: Exception) -> str:
@@ -44,6 +56,15 @@ def sentence_of(error: Exception) -> str:
     return str(error)
 
 
+def code_of(error: Exception) -> ExitCode:
+    """The exit code of a command that ends with this error."""
+    if isinstance(error, SourceError):
+        return ExitCode.REFUSED_INPUT
+    if isinstance(error, WorkerError):
+        return ExitCode.WORKERS_FAILED
+    return ExitCode.REFUSED_OPTIONS
+
+
 @contextmanager
 def refusal(*errors: type[Exception]) -> Iterator[None]:
     """Ends the command with the sentence of any of these errors."""
@@ -51,7 +72,7 @@ def refusal(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         say_error(sentence_of(error))
-        raise typer.Exit(REFUSED) from error
+        raise typer.Exit(code_of(error)) from error
 
 
 _DISTRIBUTIONS = {"yaml": "pyyaml", "lightning_fabric": "lightning-fabric"}
@@ -66,4 +87,4 @@ def needing_packages() -> Iterator[None]:
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
         say_error(f"{package} is not installed: pip install {_DISTRIBUTIONS.get(package, package)}")
-        raise typer.Exit(REFUSED) from error
+        raise typer.Exit(ExitCode.REFUSED_OPTIONS) from error

@@ -31,7 +31,7 @@ def inspect(
 ) -> None:
     """Tells how FILE was compressed: the types of its frames, their QPs and sizes.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options, 3 refused FILE, 130 interrupted.
     """
     from vqe_fast.inspection.inspect import CannotInspect
     from vqe_fast.video import VideoError

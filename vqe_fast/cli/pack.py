@@ -38,7 +38,7 @@ def pack(
 ) -> None:
     """Degrades clips as RECIPE says, and packs crops of them into one small file.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options or clips, 130 interrupted.
     """
     with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         from vqe_fast.data.packing import pack as run

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vqe_fast.video import VideoError
+from vqe_fast.video import SourceError, VideoError
 from vqe_fast.video.media.containers import FORMATS
 
 PIPE = Path("-")
@@ -27,7 +27,9 @@ def readable(source: Path) -> Iterator[Path]:
         yield source
         return
     if sys.stdin is None:
-        raise VideoError("standard input is closed; give the name of a file, or send a video to it")
+        raise SourceError(
+            "standard input is closed; give the name of a file, or send a video to it"
+        )
     with _stand_in("standard input") as path:
         try:
             with path.open("wb") as file:
@@ -101,4 +103,4 @@ def _stand_in(name: str, suffix: str = "") -> Iterator[Path]:
         try:
             yield path
         except VideoError as error:
-            raise VideoError(str(error).replace(str(path), name)) from error
+            raise type(error)(str(error).replace(str(path), name)) from error

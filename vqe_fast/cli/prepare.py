@@ -30,7 +30,7 @@ def prepare(
 ) -> None:
     """Degrades clips as SPEC says; run it again after an interruption and it goes on.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options or clips, 130 interrupted.
     """
     with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         from vqe_fast.data.spec import read_spec

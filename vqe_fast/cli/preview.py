@@ -41,7 +41,7 @@ def preview(
 
     The page is that of vqe-fast compare: it plays both versions together in any browser, offline.
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options, 3 refused input, 130 interrupted.
     """
     with interruption("interrupted, nothing was left half written"):
         from vqe_fast.cli.compare_files import summary_of

@@ -53,7 +53,7 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node=8 $(which vqe-fast) train …
 
-    Exit codes: 0 done, 2 refused, 130 interrupted.
+    Exit codes: 0 done, 2 refused options or clips, 130 interrupted.
     """
     with (
         interruption(GOES_ON),

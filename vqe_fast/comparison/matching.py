@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from vqe_fast.comparison.crop import Crop
 from vqe_fast.comparison.footage import Footage, Shown
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 
 _LETTERS = "ABR"
 _ROUNDING = 1e-9
@@ -154,7 +154,7 @@ class _Nearest:
 
 def _refuse_other_size(first: Footage, other: Footage) -> None:
     if (first.width, first.height) != (other.width, other.height):
-        raise VideoError(
+        raise SourceError(
             f"{first.path} has {first.width}x{first.height} pixels and {other.path} "
             f"{other.width}x{other.height}; videos of one size can be compared, so scale one first"
         )

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError, WorkerError
 
 if TYPE_CHECKING:
     from vqe_fast.video.enhance import EnhanceReport, enhance_video
@@ -14,7 +14,9 @@ __all__ = [
     "EnhanceReport",
     "Estimate",
     "FrameQP",
+    "SourceError",
     "VideoError",
+    "WorkerError",
     "enhance_video",
     "estimate_video",
     "iterate_qp",

@@ -1,7 +1,19 @@
-"""``VideoError``, for videos that cannot be read, enhanced or written as asked."""
+"""``VideoError`` and its kinds, for videos that cannot be read, enhanced or written as asked."""
 
 from __future__ import annotations
 
 
 class VideoError(ValueError):
-    """An error in source, target or options: one sentence for the user, and what to do about it."""
+    """An error in source, target or options: one sentence for the user, and what to do about it.
+
+    Where the text is not about the source, as it is of a :class:`SourceError`, nor about workers,
+    as it is of a :class:`WorkerError`, it is about target or options.
+    """
+
+
+class SourceError(VideoError):
+    """An error in a source: missing, unreadable, damaged, or not to be enhanced as asked."""
+
+
+class WorkerError(VideoError):
+    """A failure of workers, which did not finish what they were given."""

@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from torch import nn
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
@@ -178,7 +178,7 @@ class _Trial:
             done, _ = run(bundles, self._enhancer, writer, self._on_frame)
             ended = time.perf_counter()
         if done == 0:
-            raise VideoError(f"no frame of {session.source} could be enhanced to measure the time")
+            raise SourceError(f"no frame of {session.source} could be enhanced to measure the time")
         # The first frame pays for what is done once; where there is no other, it has to count.
         alone = done == 1 or self._first is None
         self.measured = done if alone else done - 1

@@ -7,7 +7,7 @@ from itertools import islice
 
 import av
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.weaving import FieldCoding
@@ -38,17 +38,17 @@ def works_on_fields(source: VideoReader, interlaced: Interlaced) -> bool:
     if not is_flagged and not says_so:
         return False
     if interlaced == "refuse":
-        raise VideoError(
+        raise SourceError(
             f"{source.path} is interlaced, which enhancement as whole frames would damage; "
             "deinterlace it first, or have its fields enhanced (--interlaced fields)"
         )
     if not is_flagged:
-        raise VideoError(
+        raise SourceError(
             f"the container of {source.path} says that it is interlaced, its frames that they are "
             "progressive; correct the container's flag, or deinterlace it first"
         )
     if source.facts.height % 2:
-        raise VideoError(
+        raise SourceError(
             f"{source.path} is interlaced and has {source.facts.height} rows, an odd number; "
             "deinterlace it first"
         )
@@ -74,7 +74,7 @@ def field_coding(source: VideoReader) -> FieldCoding | None:
     if structures & _BOTTOM_FIRST:
         return "bottom first"
     if structures:
-        raise VideoError(
+        raise SourceError(
             f"{source.path} is HEVC that says it is interlaced, and not which field comes first; "
             "deinterlace it first"
         )

@@ -77,6 +77,8 @@ class EnhanceSession:
     ) -> None:
         if model.max_memory is not None:
             parse_bytes(model.max_memory)  # refuses what is no amount before any work
+        if encode.codec != SOURCE:
+            EncoderSettings.choose(encode, encode.codec)  # whatever the source is
         if encode.target_size not in (None, SOURCE):
             parse_bytes(encode.target_size, "a target size is source, or")
         self.source, self.target = source, target

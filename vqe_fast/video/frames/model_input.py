@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vqe_fast.models.registry import Planes
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError
 from vqe_fast.video.frames.chroma import Siting, enlarge, shrink
 from vqe_fast.video.frames.color import ColorFacts
 from vqe_fast.video.frames.planes import depth_of
@@ -203,7 +203,7 @@ def view_for(
             their own.
 
     Raises:
-        VideoError: the rows of chroma do not part into two fields of the same height.
+        SourceError: the rows of chroma do not part into two fields of the same height.
     """
     if planes == "y":
         return FieldsView(LumaView(frame), LumaView(frame)) if fields else LumaView(frame)
@@ -211,7 +211,7 @@ def view_for(
     if not fields:
         return PlanesView(frame) if planes == "yuv" else ColorView(frame, siting)
     if any(plane.height % 2 for plane in frame.planes):
-        raise VideoError(
+        raise SourceError(
             f"the colours of interlaced {frame.format.name} with {frame.height} rows do not part "
             "into two fields; choose a model of luma, or deinterlace the video first"
         )

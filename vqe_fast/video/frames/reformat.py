@@ -12,7 +12,7 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError
 from vqe_fast.video.frames.pixel_formats import (
     has_alpha,
     implies_full_range,
@@ -55,7 +55,7 @@ class Converter:
         """``frame``, or a new one with its timestamps, tags and side data.
 
         Raises:
-            VideoError: FFmpeg cannot convert such frames.
+            SourceError: FFmpeg cannot convert such frames.
         """
         if frame.format.name == self._format:
             return frame
@@ -66,8 +66,8 @@ class Converter:
         except av.error.FFmpegError as error:
             raise self._refusal(frame) from error
 
-    def _refusal(self, frame: VideoFrame) -> VideoError:
-        return VideoError(
+    def _refusal(self, frame: VideoFrame) -> SourceError:
+        return SourceError(
             f"FFmpeg does not convert {frame.format.name} to {self._format}; convert the source to "
             "a usual pixel format first"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.reformat import Scaler
 from vqe_fast.video.options import OnChange
 
@@ -61,7 +61,7 @@ class Changes:
             self._shape, self._scan, self._scale = shape, scan, Scaler(frame)
             self._aspect, self._colors = aspect, _colors(frame)
         if scan != self._scan:
-            raise VideoError(
+            raise SourceError(
                 f"{self._path} changes from {self._scan} to {scan} at {place()}, as "
                 "telecined film does; undo that first, or deinterlace it"
             )
@@ -72,14 +72,14 @@ class Changes:
             return frame, False
         change = f"{self._path} changes from {self._shape} to {shape} at {place()}"
         if scan == "interlaced":
-            raise VideoError(f"{change} and is interlaced; deinterlace it, or split it there")
+            raise SourceError(f"{change} and is interlaced; deinterlace it, or split it there")
         if not self._scales:
-            raise VideoError(
+            raise SourceError(
                 f"{change}; have what follows scaled to the size and format of the first frame "
                 "(--on-change scale), or split it there and enhance the parts one by one"
             )
         if self._scale.changes_light(frame):
-            raise VideoError(
+            raise SourceError(
                 f"{change} and from one transfer curve to another, as from SDR to HDR; split it "
                 "there and enhance the parts one by one"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.media.containers import FORMATS, format_of, streams_to_copy
 from vqe_fast.video.media.decoder import WITH_ALPHA, has_layer_of_alpha
@@ -31,7 +31,9 @@ def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings)
     suffix = target.suffix.lower()
     problem = _misfit(suffix, source.facts, settings)
     if problem is not None:
-        raise VideoError(f"{problem}; {_way_out(suffix, source, settings)}")
+        never = suffix not in ENCODERS[settings.codec].suffixes  # whatever the source is
+        kind = VideoError if never else SourceError
+        raise kind(f"{problem}; {_way_out(suffix, source, settings)}")
 
 
 def fits(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> bool:
@@ -118,12 +120,12 @@ def _refuse_unshowable(source: VideoReader) -> None:
     """Refuses video whose decoded frames are not what its players show."""
     profile = dolby_vision_profile(source.container)
     if profile is not None and profile[1] == 0:
-        raise VideoError(
+        raise SourceError(
             f"{source.path} is Dolby Vision of profile {profile[0]}, whose colours are wrong "
             "without its metadata, and no encoder here writes that; convert it to HDR10 first"
         )
     if has_layer_of_alpha(source.video_stream) and source.facts.codec not in WITH_ALPHA:
-        raise VideoError(
+        raise SourceError(
             f"{source.path} has transparency in a layer of its own, which would be lost; "
             "convert it to a codec that has it in the picture first"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from av.stream import Discard, Stream
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.remux import HAVE_EDIT_LISTS
@@ -70,7 +70,7 @@ def streams_to_copy(
     for place in wanted:
         if find(here, place) is None:
             able = [s for s in FORMATS if all(find(s, each) for each in wanted)]
-            raise VideoError(
+            raise SourceError(
                 f"{target.suffix} cannot carry {describe_stream(streams[place])} of {source.path}; "
                 + _way_out(able, holds_video)
             )

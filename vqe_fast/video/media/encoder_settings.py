@@ -13,7 +13,7 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.video.codeccontext import VideoCodecContext
 
 from vqe_fast._suggest import did_you_mean
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.pixel_formats import (
     bit_depth,
     has_alpha,
@@ -148,21 +148,22 @@ class EncoderSettings:
         else:
             twin = planar_twin(source)
             if twin is None:
-                raise VideoError(
+                raise SourceError(
                     f"the source's pixel format {source} has no plane of luma; "
                     f"give a pix_fmt to convert it to, such as {self._suggestion(source)}"
                 )
             choices = [twin, without_implied_range(twin)]
+        refusal = SourceError if wanted is None else VideoError
         for choice in choices:
             if choice in formats_of(self.codec):
-                self._refuse_other_profile(choice)
+                self._refuse_other_profile(choice, refusal)
                 return choice
         able = [
             codec
             for codec in SOFTWARE
             if any(choice in formats_of(codec) and accepts(codec, choice) for choice in choices)
         ]
-        raise VideoError(
+        raise refusal(
             f"{self.codec} does not take {bit_depth(choices[0])}-bit {choices[0]}; "
             + (f"choose {' or '.join(able)}, or " if able else "give ")
             + f"another pix_fmt, such as {_nearest(choices[0], formats_of(self.codec))}"
@@ -174,14 +175,14 @@ class EncoderSettings:
             return f"{nearest}, which keeps transparency"
         return "yuv420p or yuv444p" if "yuv444p" in formats_of(self.codec) else nearest
 
-    def _refuse_other_profile(self, pixel_format: str) -> None:
+    def _refuse_other_profile(self, pixel_format: str, refusal: type[VideoError]) -> None:
         """Refuses a profile that codes other samples: some encoders would not say a word."""
         profiles = ENCODERS[self.codec].profiles
         asked = profiles.get(self.preset or "")
         if asked is None or pixel_format in asked.pixel_formats:
             return
         able = [name for name, each in profiles.items() if pixel_format in each.pixel_formats]
-        raise VideoError(
+        raise refusal(
             f"the preset {self.preset} of {self.codec} does not code {pixel_format}; choose "
             f"{' or '.join(able)}, or the pix_fmt "
             f"{_nearest(pixel_format, asked.pixel_formats)}"
@@ -243,7 +244,7 @@ def _encoder_of(codec: str) -> str:
     for name, encoder in SOFTWARE.items():
         if encoder.codec == codec:
             return name
-    raise VideoError(
+    raise SourceError(
         f"there is no encoder here for {codec}, the source's codec; "
         f"choose one of {', '.join(SOFTWARE)}"
     )

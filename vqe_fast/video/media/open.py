@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError
 from vqe_fast.video.media.timeline import Timeline, timeline_of
 
 DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
@@ -35,7 +35,7 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
         hwaccel: a device that is there, to decode on; None for none.
 
     Raises:
-        VideoError: missing, or not a video.
+        SourceError: missing, or not a video.
     """
     if isinstance(source, Path):
         _refuse_unopenable(source)
@@ -49,24 +49,24 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
             hwaccel=hwaccel,
         )
     except av.error.InvalidDataError as error:
-        raise VideoError(
+        raise SourceError(
             f"{name_of(source)} is not a video, or its beginning is damaged; give a video file"
         ) from error
     except av.error.FFmpegError as error:
-        raise VideoError(f"{name_of(source)} cannot be opened: {error.strerror}") from error
+        raise SourceError(f"{name_of(source)} cannot be opened: {error.strerror}") from error
 
 
 def _refuse_unopenable(path: Path) -> None:
     try:
         facts = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise VideoError(f"there is no file {path}; check the name") from error
+        raise SourceError(f"there is no file {path}; check the name") from error
     except OSError as error:
-        raise VideoError(f"{path} cannot be opened: {error.strerror}") from error
+        raise SourceError(f"{path} cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(facts.st_mode):
-        raise VideoError(f"{path} is not a file; give the path of one video file")
+        raise SourceError(f"{path} is not a file; give the path of one video file")
     if facts.st_size == 0:
-        raise VideoError(f"{path} is empty; get a complete copy of it")
+        raise SourceError(f"{path} is empty; get a complete copy of it")
 
 
 def name_of(source: VideoInput) -> str:
@@ -78,18 +78,18 @@ def pick_stream(container: InputContainer, source: VideoInput) -> VideoStream:
     """The video stream that players show; never an attached picture.
 
     Raises:
-        VideoError: there is none, or no decoder for it.
+        SourceError: there is none, or no decoder for it.
     """
     streams = [s for s in container.streams.video if not is_picture(s)]
     if not streams:
         having = ", ".join(sorted({s.type for s in container.streams})) or "no stream"
-        raise VideoError(
+        raise SourceError(
             f"{name_of(source)} has no video stream (it has: {having}); give a file with video"
         )
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
-        raise VideoError(
+        raise SourceError(
             f"{name_of(source)} uses a video codec that this FFmpeg cannot decode; "
             "convert it to another codec first"
         )
@@ -120,14 +120,14 @@ def read_packets(
         Whether damage ended the reading early.
 
     Raises:
-        VideoError: the file cannot be read on.
+        SourceError: the file cannot be read on.
     """
     try:
         yield from _placed(container, streams, timeline or timeline_of(container))
     except (av.error.InvalidDataError, av.error.MemoryError):  # of a size that is nonsense
         return True
     except av.error.FFmpegError as error:
-        raise VideoError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
+        raise SourceError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
     return False
 
 
@@ -151,7 +151,7 @@ def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, lis
         indices: of the streams.
 
     Raises:
-        VideoError: the file cannot be opened or read on.
+        SourceError: the file cannot be opened or read on.
     """
     found: dict[int, list[Packet[Any]]] = {index: [] for index in indices}
     waited_for, budget = set(found), _SAMPLE_BYTES
@@ -169,9 +169,9 @@ def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, lis
     return found
 
 
-def nothing_decodes(source: VideoInput) -> VideoError:
+def nothing_decodes(source: VideoInput) -> SourceError:
     """The error for a video without a single frame to show."""
-    return VideoError(
+    return SourceError(
         f"no frame of {name_of(source)} could be decoded: it is empty, damaged, or says that its "
         "frames have more than 16384x16384 pixels; get a complete copy of it"
     )

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.frames.reformat import Converter
 from vqe_fast.video.media.encoder_settings import EncoderSettings
@@ -88,7 +88,7 @@ def open_encoder(
                 f"{facts.width}x{facts.height} {facts.pixel_format} ({error.strerror}); choose "
                 f"{twin} or another"
             ) from error
-        raise VideoError(
+        raise SourceError(
             f"{codec} does not open for {facts.width}x{facts.height} {facts.pixel_format} "
             f"at {float(facts.frame_rate):g} fps ({error.strerror}); choose another encoder"
         ) from error

@@ -17,7 +17,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vqe_fast._atomic_write import draft_name
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.compatibility import fits, refuse_misfits
 from vqe_fast.video.media.containers import (
     format_of,
@@ -235,7 +235,7 @@ class VideoWriter:
     def _refuse_losses(self) -> None:
         written = self._count_written()
         if written != self.frames_encoded:
-            raise VideoError(
+            raise SourceError(
                 f"only {written} of {self.frames_encoded} frames could be written to "
                 f"{self._target}: other streams of the source are damaged; remove them first"
             )

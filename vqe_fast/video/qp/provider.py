@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast.models.coding import UNKNOWN, frame_type_code
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.inference.frame_coding import BLOCK, FrameCoding
 from vqe_fast.video.qp.estimate import Estimator
 from vqe_fast.video.qp.frame import FrameQP
@@ -111,7 +111,7 @@ class QPProvider:
             blocks = block_qps(frame, *size)
             return FrameCoding(_limited(frame.qp), blocks, frame_type=kind), "stream"
         if self._estimate is None:
-            raise VideoError(
+            raise SourceError(
                 f"the stream of {self._source} does not tell its QPs, which this model is told; "
                 "give one for all frames (--qp), about 32 for a file that looks compressed"
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from av.packet import Packet
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.segments.packet_file import read_part
@@ -66,7 +66,7 @@ def _refuse_gaps(video: VideoReader, parts: Iterable[Part]) -> None:
     for before, after in pairwise(part for part in parts if part.first is not None):
         if after.first is not None and before.following != after.first:
             seconds = float(after.first[0] * video.facts.time_base)
-            raise VideoError(
+            raise SourceError(
                 f"{video.path} cannot be cut at {seconds:.2f} s, where decoding goes on with "
                 "another frame than it begins with; enhance it in one pass"
             )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.encoders import ENCODERS, Encoder
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.pipeline.enhancer import Enhancer
@@ -113,7 +113,7 @@ def _choose_segments(session: EnhanceSession) -> list[Segment]:
     try:
         plan = plan_segments(session.source, _SECONDS, pictures)
     except VideoError as error:
-        raise VideoError(
+        raise SourceError(
             f"how large {session.target} will be cannot be foreseen, as the timestamps of "
             f"{session.source} are missing or restart; give a crf instead of a target size"
         ) from error

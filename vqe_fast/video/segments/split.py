@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
 from vqe_fast.video.media.stream_info import time_base_of
 from vqe_fast.video.media.timeline import timeline_of
@@ -84,8 +84,8 @@ def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segme
     )
 
 
-def _uncuttable(source: Path, why: str) -> VideoError:
-    return VideoError(
+def _uncuttable(source: Path, why: str) -> SourceError:
+    return SourceError(
         f"{source} cannot be cut into segments: {why}; enhance it in one pass, "
         "without segments, workers and resume"
     )
