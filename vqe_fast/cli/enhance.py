@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,6 +74,15 @@ def enhance(
             allow_dash=True,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Of a directory take the I-th of every N files by name, I from 1 on, for N runs "
+            "that share it. All have to see the same files.",
+            show_default="all",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     estimate: Annotated[
@@ -98,6 +108,7 @@ def enhance(
     from vqe_fast.cli.estimates import tell_estimates
     from vqe_fast.cli.going_on import after_one, after_several
     from vqe_fast.cli.report_file import refuse_report
+    from vqe_fast.cli.shards import Shard
     from vqe_fast.video import VideoError
     from vqe_fast.video.media.output_name import beside
     from vqe_fast.weights import WeightsError
@@ -114,14 +125,19 @@ def enhance(
     with interruption(left), refusal(VideoError, WeightsError):
         options["model"] = chosen_model(options["model"], quality, options["weights"])
         options["model_options"] = values_by_name(options["model_options"])
+        part = None if shard is None else Shard.parse(shard)
+        if part is not None and len(sources) == 1 and not os.path.isdir(sources[0]):
+            raise VideoError(
+                "a shard is of the files of a directory; name a directory, or leave out --shard"
+            )
         if report is not None:
             refuse_report(report, target)
         if estimate:
-            code = tell_estimates(sources, target, is_one, options, report)
+            code = tell_estimates(sources, target, is_one, options, report, part)
         elif is_one:
             code = enhance_one(sources[0], target, format_of_pipe, options, report, quiet)
         else:
-            code = enhance_several(sources, target, options, report, quiet)
+            code = enhance_several(sources, target, options, report, quiet, part)
     if code:
         raise typer.Exit(code)
 

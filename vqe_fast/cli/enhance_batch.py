@@ -17,6 +17,7 @@ from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
+from vqe_fast.cli.shards import Shard
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.enhance import target_of
 from vqe_fast.video.options import all_options
@@ -30,6 +31,7 @@ def enhance_several(
     options: dict[str, Any],
     report_path: Path | None,
     quiet: bool,
+    shard: Shard | None = None,
 ) -> ExitCode:
     """Enhances all files one after the other, and prints a table of results.
 
@@ -42,6 +44,7 @@ def enhance_several(
         options: of :func:`vqe_fast.video.enhance_video`.
         report_path: where to write the reports, if anywhere.
         quiet: print only what has to be said about single files.
+        shard: which of the files; None for all.
 
     Returns:
         The largest of the files' exit codes.
@@ -54,6 +57,8 @@ def enhance_several(
             "standard input and output are for one video; name files and a directory to write to"
         )
     batch = batch_of(sources, target, options["codec"])
+    if shard is not None:
+        batch = shard.part_of(batch)
     make_folder(target)
     rows, reports = _of_unread(batch.unread)
     codes = [ExitCode.REFUSED_INPUT if batch.unread else ExitCode.DONE]
@@ -65,7 +70,7 @@ def enhance_several(
             rows.append(row)
             reports.append(report)
     finally:
-        _say(rows, batch.passed_over, quiet, to_stderr=report_path == PIPE)
+        _say(rows, batch.passed_over, quiet, to_stderr=report_path == PIPE, shard=shard)
         if report_path is not None:
             write_report(report_path, reports)
     return max(codes)
@@ -120,9 +125,17 @@ def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:
     return target
 
 
-def _say(rows: Sequence[Row], passed_over: Sequence[Path], quiet: bool, *, to_stderr: bool) -> None:
+def _say(
+    rows: Sequence[Row],
+    passed_over: Sequence[Path],
+    quiet: bool,
+    *,
+    to_stderr: bool,
+    shard: Shard | None,
+) -> None:
     if not quiet:
-        typer.echo(table(rows, passed_over), err=to_stderr)
+        told = table(rows, passed_over) if rows or passed_over else f"shard {shard} has no file"
+        typer.echo(told, err=to_stderr)
         return
     for row in rows:
         for note in row.notes:

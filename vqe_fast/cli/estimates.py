@@ -14,6 +14,7 @@ from vqe_fast.cli.exit_codes import ExitCode, code_of, say_error
 from vqe_fast.cli.in_words import rate_in_words, size_in_words, time_in_words
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.report_file import write_report
+from vqe_fast.cli.shards import Shard
 from vqe_fast.video import Estimate, VideoError, estimate_video
 from vqe_fast.weights import WeightsError
 
@@ -26,6 +27,7 @@ def tell_estimates(
     is_one: bool,
     options: dict[str, Any],
     report_path: Path | None,
+    shard: Shard | None = None,
 ) -> ExitCode:
     """Prints how long an enhancement will take and how large its output will be.
 
@@ -35,6 +37,7 @@ def tell_estimates(
         is_one: whether it is one file.
         options: of :func:`vqe_fast.video.enhance_video`.
         report_path: where to write the figures as JSON, if anywhere.
+        shard: which of several files; None for all.
 
     Returns:
         The exit code.
@@ -55,8 +58,12 @@ def tell_estimates(
             write_report(report_path, found.to_dict())
         return ExitCode.DONE
     batch = batch_of(sources, target, options["codec"])
+    if shard is not None:
+        batch = shard.part_of(batch)
+        if not batch.tasks:
+            typer.echo(f"shard {shard} has no file", err=to_stderr)
     results = [_tried(task, options) for task in batch.tasks]
-    for line in _table(batch, results):
+    for line in _table(batch, results) if results else ():
         typer.echo(line, err=to_stderr)
     for folder, reason in batch.unread.items():
         say_error(f"the directory {folder} cannot be read: {reason}")
