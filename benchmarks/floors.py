@@ -35,8 +35,8 @@ VIDEO = [
     {"qp"},
     {"interlacing", "pipeline"},
     {"report"},
-    {"session"},
+    {"events", "session"},
     {"segments"},
-    {"enhance", "estimate"},
+    {"enhance", "enhance_many", "estimate"},
 ]
 """Modules and packages directly in ``vqe_fast.video``."""

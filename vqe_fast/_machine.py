@@ -1,12 +1,18 @@
-"""The machine's name: processor or GPU, for reports."""
+"""The machine: how many cores it lends, and its name for reports."""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from pathlib import Path
 
 import torch
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def cpu_name() -> str:

@@ -59,6 +59,9 @@ def test_what_decides_frames():
         "weights",
         "max_memory",
         "workers",
+        "cluster",
+        "worker_cpus",
+        "worker_gpus",
         "resume",
         "tag",
         "container",
@@ -69,7 +72,7 @@ def test_the_report_has_what_was_asked_for(tmp_path):
     clip = write_clip(tmp_path / "in.mkv", size=(32, 32), frames=2)
     report = enhance_video(clip, tmp_path / "out.mkv", "identity", tile=64, max_memory="1GiB")
     assert list(report.options) == NAMES
-    asked = {"model": "identity", "tile": 64, "max_memory": "1GiB", "workers": 1}
+    asked = {"model": "identity", "tile": 64, "max_memory": "1GiB", "workers": None}
     assert asked.items() <= report.options.items()
     assert report.to_dict()["options"] == report.options
 

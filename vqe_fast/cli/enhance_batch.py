@@ -10,18 +10,20 @@ from typing import Any
 import typer
 
 from vqe_fast.cli.batch_inputs import Batch, Task, batch_of, make_folder
+from vqe_fast.cli.batch_results import Result, result_of
 from vqe_fast.cli.batch_table import Row, table
-from vqe_fast.cli.enhance_file import code_of_report, remarks
-from vqe_fast.cli.exit_codes import ExitCode, code_of, say_error
+from vqe_fast.cli.exit_codes import ExitCode, say_error
 from vqe_fast.cli.foretelling import foretelling
+from vqe_fast.cli.going_on import keeps_parts, may_keep_parts
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.cli.shards import Shard
-from vqe_fast.video import VideoError, enhance_video
+from vqe_fast.video import VideoError, enhance_video, enhance_videos
 from vqe_fast.video.enhance import target_of
+from vqe_fast.video.events import Advanced, FileDone, FileRefused, Observer, RunEvent
 from vqe_fast.video.options import all_options
-from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.admission import refuse_part
 from vqe_fast.weights import WeightsError
 
 
@@ -60,58 +62,80 @@ def enhance_several(
     if shard is not None:
         batch = shard.part_of(batch)
     make_folder(target)
-    rows, reports = _of_unread(batch.unread)
-    codes = [ExitCode.REFUSED_INPUT if batch.unread else ExitCode.DONE]
+    results = _of_unread(batch.unread)
+    claims = {str(source): wanted for wanted, source in batch.claimed.items()}
+
+    def observe(event: RunEvent) -> None:
+        result = result_of(event, claims.get(getattr(event, "source", "")))
+        if result is not None:
+            results.append(result)
+
     try:
-        for number, task in enumerate(batch.tasks, 1):
-            title = f"{number}/{len(batch.tasks)} {task.source.name}"
-            code, row, report = _enhance(task, batch, options, title, quiet)
-            codes.append(code)
-            rows.append(row)
-            reports.append(report)
+        if keeps_parts(options):
+            _in_segments(batch, options, quiet, observe)
+        else:
+            _one_by_one(batch, options, quiet, observe)
     finally:
+        order = {str(task.source): number for number, task in enumerate(batch.tasks)}
+        results.sort(key=lambda result: order.get(result.row.name, -1))
+        rows = [result.row for result in results]
         _say(rows, batch.passed_over, quiet, to_stderr=report_path == PIPE, shard=shard)
         if report_path is not None:
-            write_report(report_path, reports)
-    return max(codes)
+            write_report(report_path, [result.report for result in results])
+    return max((result.code for result in results), default=ExitCode.DONE)
 
 
-def _of_unread(unread: Mapping[Path, str]) -> tuple[list[Row], list[dict[str, object]]]:
-    """Rows and reports of directories that cannot be listed."""
-    rows: list[Row] = []
-    reports: list[dict[str, object]] = []
+def _of_unread(unread: Mapping[Path, str]) -> list[Result]:
+    """Results of directories that cannot be listed."""
+    results = []
     for folder, reason in unread.items():
         sentence = f"the directory {folder} cannot be read: {reason}"
-        rows.append(Row(f"{folder}{os.sep}", "refused", notes=(sentence,)))
-        reports.append({"source": str(folder), "error": sentence})
-    return rows, reports
+        row = Row(f"{folder}{os.sep}", "refused", notes=(sentence,))
+        results.append(
+            Result(ExitCode.REFUSED_INPUT, row, {"source": str(folder), "error": sentence})
+        )
+    return results
 
 
-def _enhance(
-    task: Task, batch: Batch, options: dict[str, Any], title: str, quiet: bool
-) -> tuple[ExitCode, Row, dict[str, object]]:
-    """Exit code, row and report of one file."""
-    about: dict[str, object] = {"source": str(task.source), "target": str(task.target)}
-    name = str(task.source)
-    try:
-        target = _written_to(task, batch, options)
-        about["target"] = str(target)
-        is_there = os.path.isfile(target) and not os.path.exists(parts_path(target))
-        if options["resume"] and is_there and not options["overwrite"]:
-            return ExitCode.DONE, Row(name, "was there"), about | {"was_there": True}
-        make_folder(target.parent)
-        with progress_bar(title, quiet=quiet, frames=True) as progress:
-            shown = foretelling(progress, task.source, options)
-            report = enhance_video(task.source, target, progress=shown, **options)
-    except (VideoError, WeightsError) as error:
-        row = Row(name, "refused", notes=(str(error),))
-        return code_of(error), row, about | {"error": str(error)}
-    result = "damaged" if report.is_damaged else "done"
-    notes = remarks(report)
-    if target != task.target:
-        notes.append(f"{task.target.suffix} cannot hold all of {name}: written to {target}")
-    row = Row(name, result, report.frames_out, report.fps, tuple(notes))
-    return code_of_report(report), row, report.to_dict()
+def _one_by_one(batch: Batch, options: dict[str, Any], quiet: bool, observe: Observer) -> None:
+    """Enhances each file in one pass."""
+    for number, task in enumerate(batch.tasks, 1):
+        title = f"{number}/{len(batch.tasks)} {task.source.name}"
+        name, target = str(task.source), task.target
+        try:
+            target = _written_to(task, batch, options)
+            make_folder(target.parent)
+            with progress_bar(title, quiet=quiet, frames=True) as progress:
+                shown = foretelling(progress, task.source, options)
+                report = enhance_video(task.source, target, progress=shown, **options)
+        except (VideoError, WeightsError) as error:
+            observe(FileRefused(name, str(target), error))
+        else:
+            observe(FileDone(name, report, workers_lost=0))
+
+
+def _in_segments(batch: Batch, options: dict[str, Any], quiet: bool, observe: Observer) -> None:
+    """Enhances the segments of all files in one queue."""
+    files = []
+    for task in batch.tasks:
+        target = task.target
+        try:
+            target = _written_to(task, batch, options)
+            make_folder(target.parent)
+            files.append((task.source, target))
+        except (VideoError, WeightsError) as error:
+            observe(FileRefused(str(task.source), str(target), error))
+    refuse_part(is_all=may_keep_parts(options))
+    asked = {name: value for name, value in options.items() if name not in ("start", "frames")}
+    title = f"{len(files)} files" if len(files) > 1 else None
+    with progress_bar(title, quiet=quiet, frames=True) as progress:
+
+        def show(event: RunEvent) -> None:
+            if isinstance(event, Advanced) and progress is not None:
+                progress(event.all_done, event.all_frames)
+            observe(event)
+
+        enhance_videos(files, observe=show, **asked)
 
 
 def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:

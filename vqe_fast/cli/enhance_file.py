@@ -10,6 +10,7 @@ import typer
 
 from vqe_fast.cli.exit_codes import ExitCode, say_error
 from vqe_fast.cli.foretelling import foretelling
+from vqe_fast.cli.going_on import keeps_parts
 from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
@@ -42,7 +43,7 @@ def enhance_one(
         VideoError: source, target or options do not allow it.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
-    if options["segment_seconds"] is not None or options["workers"] != 1 or options["resume"]:
+    if keeps_parts(options):
         refuse_segments(source, target)
     if target == PIPE and options["container"] != "given":
         raise VideoError("standard output gets the container of --format; leave --container out")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.video.media.output_name import in_each_container
+from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.segments.resume_state import parts_path
 
 
@@ -48,8 +50,8 @@ def _again(options: Mapping[str, Any]) -> str:
 
 def keeps_parts(options: Mapping[str, Any]) -> bool:
     """Whether a run is one in segments."""
-    asked = options["segment_seconds"] is not None or options["workers"] != 1
-    return asked or bool(options["resume"])
+    names = (each.name for each in fields(SegmentOptions))
+    return SegmentOptions(**{name: options[name] for name in names if name in options}).is_asked_for
 
 
 def may_keep_parts(options: Mapping[str, Any]) -> bool:

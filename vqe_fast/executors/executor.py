@@ -117,11 +117,16 @@ class Failed:
         key: of the task.
         trace: the traceback.
         worker: where it ran.
+        error: the exception, where that was in this process: it may not survive being sent.
     """
 
     key: int
     trace: str
     worker: str
+    error: Exception | None = None
+
+    def __reduce__(self) -> tuple[type[Failed], tuple[int, str, str]]:
+        return Failed, (self.key, self.trace, self.worker)
 
 
 @dataclass(frozen=True)

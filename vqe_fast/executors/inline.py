@@ -43,8 +43,12 @@ class InlineExecutor:
             time.sleep(seconds)
             return
         key, task = self._given
-        end = self._worker.run(key, task, _Teller(key, handle))
-        self._given = None
+        try:
+            end = self._worker.run(key, task, _Teller(key, handle))
+        except _Unhandled as error:
+            raise error.cause from error.cause.__cause__
+        finally:
+            self._given = None
         handle(end)
 
     def __enter__(self) -> Self:
@@ -66,7 +70,20 @@ class _Teller:
         self._key, self._handle = key, handle
 
     def progress(self, done: int) -> None:
-        self._handle(Progress(self._key, done))
+        self._tell(Progress(self._key, done))
 
     def chunk(self, data: bytes) -> None:
-        self._handle(Chunk(self._key, data))
+        self._tell(Chunk(self._key, data))
+
+    def _tell(self, event: Event) -> None:
+        try:
+            self._handle(event)
+        except Exception as error:
+            raise _Unhandled(error) from error
+
+
+class _Unhandled(BaseException):
+    """An exception of whoever handles events, which is none of the task that told them."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause

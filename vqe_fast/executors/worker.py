@@ -35,7 +35,7 @@ class Worker:
         except Exception as error:
             if self._setup.is_out_of_memory(error):
                 return Lost(key, "ran out of memory", worker_name())
-            return Failed(key, traceback.format_exc(), worker_name())
+            return Failed(key, traceback.format_exc(), worker_name(), error)
         return Finished(key, result, worker_name(), time.perf_counter() - started)
 
 

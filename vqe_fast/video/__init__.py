@@ -7,6 +7,7 @@ from vqe_fast.video.errors import SourceError, VideoError, WorkerError
 
 if TYPE_CHECKING:
     from vqe_fast.video.enhance import EnhanceReport, enhance_video
+    from vqe_fast.video.enhance_many import enhance_videos
     from vqe_fast.video.estimate import Estimate, estimate_video
     from vqe_fast.video.qp import FrameQP, iterate_qp, read_qp
 
@@ -18,6 +19,7 @@ __all__ = [
     "VideoError",
     "WorkerError",
     "enhance_video",
+    "enhance_videos",
     "estimate_video",
     "iterate_qp",
     "read_qp",
@@ -28,6 +30,7 @@ _HOMES = {
     "Estimate": "vqe_fast.video.estimate",
     "FrameQP": "vqe_fast.video.qp",
     "enhance_video": "vqe_fast.video.enhance",
+    "enhance_videos": "vqe_fast.video.enhance_many",
     "estimate_video": "vqe_fast.video.estimate",
     "iterate_qp": "vqe_fast.video.qp",
     "read_qp": "vqe_fast.video.qp",

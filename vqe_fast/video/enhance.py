@@ -6,35 +6,30 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from vqe_fast.models.model_hash import weights_hash
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
-from vqe_fast.video.media.enhanced_tag import find_tag
 from vqe_fast.video.media.output_name import beside
 from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.media.side_data import not_kept
 from vqe_fast.video.media.trim import FromZero, first_frames, frames_from
 from vqe_fast.video.media.writer import VideoWriter
-from vqe_fast.video.options import asked_for, count_of_frames, parse_options, with_options
+from vqe_fast.video.options import SegmentOptions, count_of_frames, parse_options, with_options
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
-from vqe_fast.video.report import EnhanceReport, Outcome, versions
+from vqe_fast.video.report import EnhanceReport, Outcome
+from vqe_fast.video.segments.admission import admit, refuse_part
+from vqe_fast.video.segments.enhance_segmented import enhance_segmented
+from vqe_fast.video.segments.plan_task import rehearse
 from vqe_fast.video.segments.rate_factor import rate_factor_for_size
-from vqe_fast.video.segments.resume_state import is_complete
-from vqe_fast.video.segments.scheduler import (
-    SegmentedOutcome,
-    enhance_segmented,
-    refuse_leftovers,
-    rehearse,
-)
+from vqe_fast.video.segments.worker_setup import Job
 from vqe_fast.video.session import EnhanceSession
 
 __all__ = ["EnhanceReport", "enhance_video"]
@@ -89,53 +84,35 @@ def enhance_video(
     chosen, encode, segments = parse_options({"model": model, **options})
     target = beside(source, encode.codec) if target is None else Path(target)
     session = EnhanceSession(source, target, chosen, encode).in_container()
-    target = session.target
-    is_there = segments.resume and is_complete(target)
-    _check_paths(source, target, overwrite or is_there)
-    refuse_leftovers(target, segments.resume)
+    admit(Job(source, session.target), overwrite=overwrite, resume=segments.resume)
     part = _Part(_seconds(start), count_of_frames(frames))
     if not part.is_all and encode.target_size is not None:
         raise VideoError(
             "a target size is that of a whole video; leave out the start and the number of frames"
         )
-    if not part.is_all and segments.is_asked_for:
-        raise VideoError(
-            "a start or a number of frames is for one pass; leave out segments, workers and resume"
-        )
-    session = session.adjusted(target=target.resolve())  # beside what a symbolic link leads to
+    if segments.is_asked_for:
+        refuse_part(is_all=part.is_all)
+    # A symbolic link stays, and what it leads to is replaced.
+    session = session.adjusted(target=session.target.resolve())
+    if segments.is_asked_for:
+        return enhance_segmented(session, segments, progress or _no_progress)
     with session.open() as video:
-        facts, settings = video.facts, session.settings(video)
-        enhanced_before = find_tag(video.container, video.video_stream)
-        if segments.is_asked_for:
-            result = enhance_segmented(session, segments, progress or _no_progress)
-        else:
-            session = _with_rate_factor(session)
-            outcome = _enhance_in_one_pass(session, video, part, progress)
-            result = SegmentedOutcome(outcome, None, 0, 0, session.crf)
-    return EnhanceReport(
-        **vars(result.outcome),
-        source=str(source),
-        target=str(target),
-        width=facts.width,
-        height=facts.height,
-        seconds=time.perf_counter() - began,
-        time_restarts=video.time_restarts,
-        segments=result.segments,
-        resumed=result.resumed,
-        frames_resumed=result.frames_resumed,
-        model=session.model_name,
-        device=str(session.device),
-        codec=settings.codec,
-        pixel_format=facts.pixel_format,
-        crf=settings.crf if result.crf is None else result.crf,
-        preset=settings.preset_for(facts.pixel_format),
-        options=asked_for(session.model, encode, segments),
-        source_bytes=source.stat().st_size,
-        target_bytes=target.stat().st_size,
-        weights=weights_hash(session.network),
-        versions=versions(),
-        enhanced_before=enhanced_before,
-    )
+        particulars = session.particulars(video, segments)
+        session = _with_rate_factor(session, segments)
+        outcome = _enhance_in_one_pass(session, video, part, progress)
+        crf = particulars.crf if session.crf is None else session.crf
+        return EnhanceReport(
+            **vars(outcome),
+            **vars(replace(particulars, crf=crf)),
+            source=str(source),
+            target=str(session.target),
+            seconds=time.perf_counter() - began,
+            time_restarts=video.time_restarts,
+            segments=None,
+            resumed=0,
+            frames_resumed=0,
+            target_bytes=session.target.stat().st_size,
+        )
 
 
 def target_of(source: Path, target: Path, **options: Any) -> Path:
@@ -149,11 +126,11 @@ def target_of(source: Path, target: Path, **options: Any) -> Path:
     return EnhanceSession(source, target, chosen, encode).in_container().target
 
 
-def _with_rate_factor(session: EnhanceSession) -> EnhanceSession:
+def _with_rate_factor(session: EnhanceSession, segments: SegmentOptions) -> EnhanceSession:
     """The session with the rate factor for the size that was asked for, if one was."""
     if session.wanted_size is None:
         return session
-    rehearse(session)
+    rehearse(session, segments)
     return session.adjusted(crf=rate_factor_for_size(session, session.make_enhancer()))
 
 
@@ -236,23 +213,3 @@ def _seconds(start: float) -> Fraction:
 
 def _no_progress(done: int, total: int | None) -> None:
     """What is called where nobody wants to know."""
-
-
-def _check_paths(source: Path, target: Path, overwrite: bool) -> None:
-    if os.path.isdir(target):
-        raise VideoError(f"{target} is a directory; give the name of the file to write")
-    try:
-        os.stat(os.path.dirname(os.path.realpath(target)))
-        os.stat(target)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
-            raise VideoError(f"there is no directory {target.parent}; create it first") from error
-        return
-    except OSError as error:
-        raise VideoError(f"{target} cannot be written: {error.strerror}") from error
-    if os.path.exists(source) and os.path.samefile(source, target):
-        raise VideoError(f"{target} is the source itself; give another name to write to")
-    if not os.path.isfile(target):
-        raise VideoError(f"{target} is not a file but a device or a pipe; give the name of a file")
-    if not overwrite:
-        raise VideoError(f"{target} exists already; give another name, or ask to overwrite it")

@@ -15,5 +15,13 @@ class SourceError(VideoError):
     """An error in a source: missing, unreadable, damaged, or not to be enhanced as asked."""
 
 
+class SkippedError(VideoError):
+    """A file of several for which there is nothing to do."""
+
+
+class HeldError(SkippedError):
+    """An output that another process is working on."""
+
+
 class WorkerError(VideoError):
     """A failure of workers, which did not finish what they were given."""

@@ -9,7 +9,7 @@ import inspect
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -294,13 +294,14 @@ class SegmentOptions:
             shown_default="one pass; 30 with --workers or --resume",
         ),
     )
-    workers: int = field(
-        default=1,
+    workers: int | None = field(
+        default=None,
         metadata=_about(
             "processes that enhance segments at once, each on a GPU of its own, or on a CPU with "
             "its share of the cores; segments last 30 seconds unless ``segment_seconds`` says "
-            "otherwise.",
+            "otherwise. None for one, or on a cluster for as many as it has room for.",
             "Processes to share segments, each with a GPU, or on a CPU.",
+            shown_default="1; with --cluster as many as fit",
             least=1,
             decides_frames=False,
         ),
@@ -315,10 +316,46 @@ class SegmentOptions:
         ),
     )
 
+    cluster: str | None = field(
+        default=None,
+        metadata=_about(
+            "enhance segments on a Ray cluster: ``auto`` for the one that runs here or that "
+            "``RAY_ADDRESS`` names, ``ray://HOST:10001``, ``HOST:PORT``, or ``local`` for one of "
+            "this machine alone. Sources have to be where every node reads them. Needs the extra "
+            "``cluster``.",
+            "Enhance segments on a Ray cluster: auto, local, ray://HOST:10001 or HOST:PORT.",
+            shown_default="none",
+            decides_frames=False,
+        ),
+    )
+    worker_cpus: int | None = field(
+        default=None,
+        metadata=_about(
+            "cores of each worker on a cluster; None for what suits its nodes.",
+            "Cores of each worker on a cluster.",
+            shown_default="what suits the nodes",
+            least=1,
+            decides_frames=False,
+        ),
+    )
+    worker_gpus: float | None = field(
+        default=None,
+        metadata=_about(
+            "GPUs of each worker on a cluster, 0.5 for two workers on one; None for one where "
+            "there are any.",
+            "GPUs of each worker on a cluster, such as 0.5.",
+            shown_default="1 where there are any",
+            least=0,
+            decides_frames=False,
+        ),
+    )
+
     @property
     def is_asked_for(self) -> bool:
         """Whether the video is to be enhanced in segments."""
-        return self != SegmentOptions()
+        return (
+            replace(self, workers=None if self.workers == 1 else self.workers) != SegmentOptions()
+        )
 
 
 GROUPS = (ModelOptions, EncodeOptions, SegmentOptions)

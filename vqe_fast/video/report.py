@@ -103,44 +103,28 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class EnhanceReport(Outcome):
-    """Report of an enhancement: the attributes of :class:`Outcome`, and these.
+class Particulars:
+    """What an enhancement is of, and how it is done, as far as that is known before it begins.
 
     Attributes:
-        source: the file read.
-        target: the file written.
         width: samples per row of luma.
         height: rows of luma.
-        seconds: wall-clock time from call to finished file.
-        time_restarts: how often the source's timestamps restarted or jumped, as where recordings
-            were joined, and were continued.
-        segments: how many the video was cut into; None if it was enhanced in one pass.
-        resumed: segments that an interrupted run had finished.
-        frames_resumed: of the frames, those of these segments.
         model: the registered name, or the class of the module that was passed.
-        device: where the model ran.
+        device: where the model runs.
         codec: the encoder.
         pixel_format: FFmpeg's name of that of the frames enhanced and encoded.
-        crf: its constant rate factor, also one chosen for a size; None for an encoder without.
+        crf: its constant rate factor; None for an encoder without.
         preset: its preset or profile; None for the encoder's own choice.
         options: all options as they were asked for, see :mod:`vqe_fast.video.options`.
         source_bytes: size of the file read.
-        target_bytes: size of the file written.
         weights: SHA-256 of the model's weights, of which the output's tag has the first digits;
             None for a model that has none.
         versions: of this package, PyTorch, PyAV, and FFmpeg's libraries.
         enhanced_before: the tag of a source that was enhanced already, or None.
     """
 
-    source: str
-    target: str
     width: int
     height: int
-    seconds: float
-    time_restarts: int
-    segments: int | None
-    resumed: int
-    frames_resumed: int
     model: str
     device: str
     codec: str
@@ -149,10 +133,37 @@ class EnhanceReport(Outcome):
     preset: str | None
     options: dict[str, Any]
     source_bytes: int
-    target_bytes: int
     weights: str | None
     versions: dict[str, str]
     enhanced_before: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnhanceReport(Outcome, Particulars):
+    """Report of an enhancement: attributes of :class:`Outcome` and :class:`Particulars`, and these.
+
+    ``crf`` is also one that was chosen for a size.
+
+    Attributes:
+        source: the file read.
+        target: the file written.
+        seconds: wall-clock time from call to finished file.
+        time_restarts: how often the source's timestamps restarted or jumped, as where recordings
+            were joined, and were continued.
+        segments: how many the video was cut into; None if it was enhanced in one pass.
+        resumed: segments that an interrupted run had finished.
+        frames_resumed: of the frames, those of these segments.
+        target_bytes: size of the file written.
+    """
+
+    source: str
+    target: str
+    seconds: float
+    time_restarts: int
+    segments: int | None
+    resumed: int
+    frames_resumed: int
+    target_bytes: int
 
     @property
     def is_damaged(self) -> bool:

@@ -28,14 +28,15 @@ from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
 from vqe_fast.video.media.compatibility import fits, fitting_target
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
-from vqe_fast.video.media.enhanced_tag import PROGRAM
+from vqe_fast.video.media.enhanced_tag import PROGRAM, find_tag
 from vqe_fast.video.media.reader import Item, VideoReader
-from vqe_fast.video.options import EncodeOptions, ModelOptions
+from vqe_fast.video.options import EncodeOptions, ModelOptions, SegmentOptions, asked_for
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.bundle import FrameBundle, in_bundles
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.provider import QPProvider
+from vqe_fast.video.report import Particulars, versions
 from vqe_fast.weights import shipped_strengths
 
 _SHOWN_DIGITS = 12  # of the weights' hash
@@ -186,6 +187,30 @@ class EnhanceSession:
             model += f" (weights {weights[:_SHOWN_DIGITS]})"
         encoder = settings.in_words(video.facts.pixel_format)
         return f"{PROGRAM} {__version__}, {model}, {precision}, {encoder}"
+
+    def particulars(self, video: VideoReader, segments: SegmentOptions) -> Particulars:
+        """What is enhanced, and how, for the report.
+
+        Args:
+            video: as :meth:`open` gave it.
+            segments: the other options.
+        """
+        facts, settings = video.facts, self.settings(video)
+        return Particulars(
+            width=facts.width,
+            height=facts.height,
+            model=self.model_name,
+            device=str(self.device),
+            codec=settings.codec,
+            pixel_format=facts.pixel_format,
+            crf=settings.crf,
+            preset=settings.preset_for(facts.pixel_format),
+            options=asked_for(self.model, self.encode, segments),
+            source_bytes=self.source.stat().st_size,
+            weights=weights_hash(self.network),
+            versions=versions(),
+            enhanced_before=find_tag(video.container, video.video_stream),
+        )
 
     def view(self, video: VideoReader) -> View:
         """The model's view of the frames of ``video``, which :meth:`open` gave.

@@ -18,7 +18,8 @@ from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments import scheduler
+from vqe_fast.video.segments import enhance_task, join_task
+from vqe_fast.video.segments.resume_state import PartsFolder
 
 FRAMES = 200
 SEGMENTS = 8
@@ -83,11 +84,7 @@ def program(clip, target, *options, moment="work"):
 
 def noted_in(folder):
     """How many finished segments a resumed run would know of."""
-    state = folder / "state.json"
-    if not state.exists():
-        return 0
-    segments = json.loads(state.read_text())["segments"]
-    return sum(segment["part"] is not None for segment in segments)
+    return len(list(folder.glob("segment-*.json")))
 
 
 def parts_in(folder):
@@ -95,7 +92,7 @@ def parts_in(folder):
 
 
 MOMENTS = {
-    "first segment": ("work", lambda parts: any(parts.glob("*.draft"))),
+    "first segment": ("work", lambda parts: any(parts.glob("segment-*.draft"))),
     "one finished": ("work", lambda parts: len(parts_in(parts)) == 1),
     "some finished": ("work", lambda parts: len(parts_in(parts)) == 4),
     "join": ("join", lambda parts: any(parts.glob(".target.*.part.mkv"))),
@@ -179,8 +176,11 @@ def test_what_a_person_reads(clip, tmp_path):
     assert "--resume" in state["about"]
     assert state["request"]["source"]["path"] == str(clip)
     assert state["request"]["options"]["codec"] == "ffv1"
-    done = [segment["part"] is not None for segment in state["segments"]]
-    assert done == [True, True] + [False] * 6
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "lock",
+        *(f"segment-000{n}.{end}" for n in (1, 2) for end in ("json", "packets")),
+        "state.json",
+    ]
     assert sum(segment["frames"] for segment in state["segments"]) == FRAMES
 
 
@@ -328,7 +328,7 @@ def test_two_runs_do_not_share_a_folder(clip, tmp_path):
             sentences.append(str(refusal.value))
 
     enhance_video(clip, target, "identity", segment_seconds=1, progress=meanwhile)
-    assert len(sentences) == 1 and f"process {os.getpid()} is working in" in sentences[0]
+    assert len(sentences) == 1 and f":{os.getpid()} is working in" in sentences[0]
 
 
 def test_the_lock_of_a_dead_process_is_no_hindrance(clip, tmp_path):
@@ -343,29 +343,29 @@ def test_full_disk(clip, tmp_path, monkeypatch, moment):
     target = tmp_path / "out.mkv"
     if moment == "part":
         sizes = iter((1 << 30, 1 << 30, 9000))
-        enhance_segment = scheduler.enhance_segment
+        enhance_segment = enhance_task.enhance_segment
 
         def in_little_room(*arguments):
             with full_disk(next(sizes)):
                 return enhance_segment(*arguments)
 
-        monkeypatch.setattr(scheduler, "enhance_segment", in_little_room)
+        monkeypatch.setattr(enhance_task, "enhance_segment", in_little_room)
         there, name = 2, r"segment-0003\.draft"
     else:
-        join_parts = scheduler.join_parts
+        join_parts = join_task.join_parts
 
         def in_little_room(*arguments):
             with full_disk(9000):
                 return join_parts(*arguments)
 
-        monkeypatch.setattr(scheduler, "join_parts", in_little_room)
+        monkeypatch.setattr(join_task, "join_parts", in_little_room)
         there, name = SEGMENTS, r"out\.mkv"
     with pytest.raises(VideoError, match=rf"{name} cannot be written: File too large"):
         enhance_video(clip, target, "identity", segment_seconds=1, codec="ffv1")
     monkeypatch.undo()
     folder = tmp_path / "out.mkv.parts"
     assert list(tmp_path.iterdir()) == [folder] and len(parts_in(folder)) == there
-    assert len(list(folder.iterdir())) == there + 2
+    assert len(list(folder.iterdir())) == 2 * there + 2
     assert resumed(clip, target, codec="ffv1").resumed == there
 
 
@@ -373,9 +373,8 @@ def test_other_headers_are_refused(clip, tmp_path):
     """A stream has its headers once, so all parts must have been encoded alike."""
     target = tmp_path / "out.mkv"
     folder = interrupted(clip, target)
-    state = json.loads((folder / "state.json").read_text())
-    state["segments"][0]["part"]["facts"]["parameter_sets"] = "other"
-    (folder / "state.json").write_text(json.dumps(state))
+    facts = folder / "segment-0001.json"
+    facts.write_text(facts.read_text().replace('"parameter_sets": "', '"parameter_sets": "x'))
     with pytest.raises(VideoError, match="libx264 gave its streams different headers"):
         resumed(clip, target)
     assert not target.exists()
@@ -388,7 +387,7 @@ def test_killed_between_the_last_two_steps(clip, tmp_path, monkeypatch):
     def killed(*_):
         raise Stops
 
-    monkeypatch.setattr(scheduler.PartsFolder, "remove", killed)
+    monkeypatch.setattr(PartsFolder, "remove", killed)
     with pytest.raises(Stops):
         enhance_video(clip, target, "identity", segment_seconds=1)
     monkeypatch.undo()

@@ -18,31 +18,36 @@ from vqe_fast.video.session import EnhanceSession
 
 
 def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> None:
-    """Concatenates the finished parts of ``state`` into the target of ``session``.
+    """Concatenates the parts of ``state``, all finished, into the target of ``session``.
+
+    Parts are read one after the other: memory does not depend on how many there are.
 
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.
     """
-    parts = [part for part in state.parts if part is not None]
     with session.open() as video:
-        _refuse_gaps(video, parts)
-        settings, precision = session.settings(video), parts[0].outcome.precision
+        settings = session.settings(video)
+        numbers = range(len(state.segments))
+        _refuse_gaps(video, (folder.part(number) for number in numbers))
         with VideoWriter(
             session.target,
             video,
             settings,
             with_chapters=True,
-            tag=session.tag(video, precision),
+            tag=session.tag(video, folder.part(0).outcome.precision),
             folder=folder.path,
         ) as writer:
-            if any(part.facts.parameter_sets != writer.parameter_sets for part in parts):
-                raise VideoError(
-                    f"{settings.codec} gave its streams different headers, as it may in another "
-                    f"version or on another machine; delete {folder.path} and start anew"
-                )
+            delay = 0
+            for part in map(folder.part, numbers):
+                delay = max(delay, part.facts.delay)
+                if part.facts.parameter_sets != writer.parameter_sets:
+                    raise VideoError(
+                        f"{settings.codec} gave its streams different headers, as it may in "
+                        f"another version or on another machine; delete {folder.path} and start "
+                        "anew"
+                    )
             time_base = video.facts.time_base
-            files = (read_part(folder.part(number), time_base) for number in range(len(parts)))
-            delay = max(part.facts.delay for part in parts)
+            files = (read_part(folder.packets(number), time_base) for number in numbers)
             encoded = _retimed((packet for file in files for packet in file), delay)
             pictures = 0
             for packet in video.packets():

@@ -7,18 +7,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vqe_fast._atomic_write import NAME_BYTES, shortened
-from vqe_fast.video.errors import VideoError
+from vqe_fast.executors.worker import worker_name
+from vqe_fast.video.errors import HeldError, VideoError
 from vqe_fast.video.report import Outcome, read_outcome
 from vqe_fast.video.segments.packet_file import PartFacts, checksum
 from vqe_fast.video.segments.segment_reader import Seam
 from vqe_fast.video.segments.split import Segment
+
+T = TypeVar("T")
 
 _STATE, _LOCK = "state.json", "lock"
 _ABOUT = (
@@ -75,53 +78,42 @@ class Joined:
 
 @dataclass
 class State:
-    """Resume state of a run: fingerprint, choices, segments, finished parts.
+    """Resume state of a run: fingerprint, choices, segments.
 
     Attributes:
         request: everything that decides what the frames will be, to be compared.
         chosen: what the first run chose by itself, for all others to keep to.
         segments: the plan.
-        parts: for each segment its finished part, or None.
         joined: what came of joining them, once all are joined.
     """
 
     request: dict[str, Any]
     chosen: dict[str, Any]
     segments: list[Segment]
-    parts: list[Part | None]
     joined: Joined | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
-        rows = [
-            {**asdict(segment), "part": None if part is None else part.to_dict()}
-            for segment, part in zip(self.segments, self.parts, strict=True)
-        ]
         return {
             "about": _ABOUT,
             "request": self.request,
             "chosen": self.chosen,
-            "segments": rows,
+            "segments": [asdict(segment) for segment in self.segments],
             "joined": None if self.joined is None else asdict(self.joined),
         }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> State:
         """The state from what :meth:`to_dict` made, or JSON of it."""
-        rows, joined = fields["segments"], fields["joined"]
+        joined = fields["joined"]
         if joined is not None:
             joined = Joined(**{**joined, "not_kept": tuple(joined["not_kept"])})
-        return cls(
-            fields["request"],
-            fields["chosen"],
-            [Segment(row["start"], row["end"], row["frames"]) for row in rows],
-            [None if row["part"] is None else Part.from_dict(row["part"]) for row in rows],
-            joined,
-        )
+        segments = [Segment(**each) for each in fields["segments"]]
+        return cls(fields["request"], fields["chosen"], segments, joined)
 
 
 class PartsFolder:
-    """The folder ``TARGET.parts``, while this process holds its lock.
+    """The folder ``TARGET.parts``: the state, and of each finished segment packets and facts.
 
     Attributes:
         path: the folder.
@@ -130,9 +122,25 @@ class PartsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def part(self, number: int) -> Path:
-        """The file of the part of a segment, counted from 0."""
+    def packets(self, number: int) -> Path:
+        """The packets of a segment, counted from 0."""
         return self.path / f"segment-{number + 1:04}.packets"
+
+    def put(self, number: int, part: Part) -> None:
+        """Notes that the packets of a segment are complete.
+
+        Raises:
+            VideoError: that cannot be written.
+        """
+        self._write(self._facts(number), part.to_dict())
+
+    def part(self, number: int) -> Part:
+        """The facts of a finished segment.
+
+        Raises:
+            VideoError: it is not finished, or that cannot be read.
+        """
+        return self._read(self._facts(number), Part.from_dict)
 
     def load(self) -> State | None:
         """The state of an earlier run; None if there was none.
@@ -140,14 +148,8 @@ class PartsFolder:
         Raises:
             VideoError: it cannot be read.
         """
-        try:
-            return State.from_dict(json.loads((self.path / _STATE).read_text("utf-8")))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise VideoError(
-                f"{self.path / _STATE} is not readable; delete {self.path} and start anew"
-            ) from error
+        file = self.path / _STATE
+        return self._read(file, State.from_dict) if os.path.exists(file) else None
 
     def save(self, state: State) -> None:
         """Writes ``state`` atomically.
@@ -155,28 +157,63 @@ class PartsFolder:
         Raises:
             VideoError: it cannot be written.
         """
-        file = self.path / _STATE
-        draft = file.with_suffix(".draft")
-        try:
-            draft.write_text(json.dumps(state.to_dict(), indent=1), "utf-8")
-            os.replace(draft, file)
-        except OSError as error:
-            raise VideoError(f"{file} cannot be written: {error.strerror}") from error
+        self._write(self.path / _STATE, state.to_dict())
 
-    def tidy(self, state: State) -> None:
-        """Drops parts whose checksum has changed, and deletes all that is unfinished."""
-        for number, part in enumerate(state.parts):
-            path = self.part(number)
-            if part and not (path.is_file() and checksum(path) == part.facts.sha256):
-                state.parts[number] = None
-        finished = {self.part(number) for number, part in enumerate(state.parts) if part}
+    def tidy(self, segments: int) -> dict[int, int]:
+        """Deletes what is unfinished, and parts whose checksum has changed.
+
+        Args:
+            segments: how many there are.
+
+        Returns:
+            Number of each finished segment → its frames.
+        """
+        finished, kept = {}, {_STATE, _LOCK}
+        for number in range(segments):
+            packets, facts = self.packets(number), self._facts(number)
+            if not (facts.is_file() and packets.is_file()):
+                continue
+            part = self.part(number)
+            if checksum(packets) == part.facts.sha256:
+                finished[number] = part.facts.frames
+                kept |= {packets.name, facts.name}
         for path in self.path.iterdir():
-            if path not in finished and path.name not in (_STATE, _LOCK):
+            if path.name not in kept:
                 path.unlink(missing_ok=True)
+        return finished
 
     def remove(self) -> None:
         """Deletes the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def is_seen_as(self, holder: str) -> bool:
+        """Whether this is, here, the folder that the process ``holder`` has locked.
+
+        On another machine the same path may be another folder, or none.
+        """
+        try:
+            return (self.path / _LOCK).read_text() == holder
+        except OSError:
+            return False
+
+    def _facts(self, number: int) -> Path:
+        return self.path / f"segment-{number + 1:04}.json"
+
+    def _read(self, file: Path, parse: Callable[[dict[str, Any]], T]) -> T:
+        try:
+            return parse(json.loads(file.read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise VideoError(
+                f"{file} is not readable; delete {self.path} and start anew"
+            ) from error
+
+    def _write(self, file: Path, fields: dict[str, Any]) -> None:
+        draft = file.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(fields, indent=1), "utf-8")
+            os.replace(draft, file)
+        except OSError as error:
+            raise VideoError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def is_complete(target: Path) -> bool:
@@ -205,24 +242,25 @@ def hold_parts(target: Path) -> Iterator[PartsFolder]:
     The lock is one of the operating system, which ends with the process that has it.
 
     Raises:
-        VideoError: another process is in it, or it cannot be made.
+        HeldError: another process is in it.
+        VideoError: it cannot be made.
     """
     path = parts_path(target)
     try:
         path.mkdir(exist_ok=True)
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise VideoError(f"{path} cannot be written: {error.strerror}") from error
+        raise VideoError(f"{target} cannot be written: {error.strerror}") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise VideoError(
-                f"process {os.read(lock, 20).decode() or 'unknown'} is working in {path}; "
+            raise HeldError(
+                f"process {os.read(lock, 300).decode() or 'unknown'} is working in {path}; "
                 "wait for its end"
             ) from error
         os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        os.pwrite(lock, worker_name().encode(), 0)
         yield PartsFolder(path)
     finally:
         os.close(lock)

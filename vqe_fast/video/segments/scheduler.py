@@ -1,222 +1,337 @@
-"""Scheduler of segments: plan, enhance those missing, concatenate."""
+"""Scheduler of segments: plans files, has their segments enhanced, and joins them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from vqe_fast.models.inference import MIXED
-from vqe_fast.video.errors import VideoError
-from vqe_fast.video.inference.memory import reset_peak
-from vqe_fast.video.media.writer import VideoWriter
+from vqe_fast.executors.executor import (
+    Chunk,
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Lost,
+    Progress,
+    Refused,
+    Task,
+)
+from vqe_fast.video.errors import HeldError, SkippedError, VideoError, WorkerError
+from vqe_fast.video.events import (
+    Advanced,
+    FileDone,
+    FileFailed,
+    FileRefused,
+    FileSkipped,
+    FileStarted,
+    Observer,
+    SegmentDone,
+    WorkerLost,
+)
 from vqe_fast.video.options import SegmentOptions
-from vqe_fast.video.pipeline.enhancer import Enhancer
-from vqe_fast.video.report import Outcome, total
-from vqe_fast.video.segments.concat import join_parts
-from vqe_fast.video.segments.enhance_segment import enhance_segment
-from vqe_fast.video.segments.fingerprint import refuse_changes, request_of
-from vqe_fast.video.segments.rate_factor import rate_factor_for_size
-from vqe_fast.video.segments.resume_state import (
-    Part,
-    PartsFolder,
-    State,
-    hold_parts,
-    is_complete,
-    parts_path,
-)
-from vqe_fast.video.segments.split import DEFAULT_SECONDS, plan_segments
-from vqe_fast.video.segments.worker_pool import (
-    Order,
-    cores_of_each,
-    enhance_together,
-    worker_devices,
-)
-from vqe_fast.video.session import EnhanceSession
+from vqe_fast.video.report import Outcome
+from vqe_fast.video.segments.enhance_task import EnhanceTask
+from vqe_fast.video.segments.file_run import FileRun
+from vqe_fast.video.segments.join_task import JoinTask
+from vqe_fast.video.segments.plan_task import Planned, PlanTask
+from vqe_fast.video.segments.resume_state import Part
+from vqe_fast.video.segments.worker_setup import EnhanceContext, Job
+
+_ATTEMPTS = 2
+_POLL_SECONDS = 1.0
+_AHEAD = 2
+"""Segments for each worker that should be in the queue before the next file can wait."""
+
+_PLAN, _JOIN = "the plan", "the joining"
 
 
 @dataclass(frozen=True)
-class SegmentedOutcome:
-    """Outcome of all segments, or of one pass.
+class _Given:
+    """A task that a worker has."""
 
-    Attributes:
-        outcome: of all together.
-        segments: how many there are; None if the video was not cut.
-        resumed: how many an earlier run had finished.
-        frames_resumed: their frames.
-        crf: the rate factor chosen for a size; None if none was asked for.
-    """
-
-    outcome: Outcome
-    segments: int | None
-    resumed: int
-    frames_resumed: int
-    crf: float | None
+    file: FileRun
+    work: str
+    number: int = -1
 
 
-def enhance_segmented(
-    session: EnhanceSession, options: SegmentOptions, on_frame: Callable[[int, int], None]
-) -> SegmentedOutcome:
-    """Enhances the video of ``session`` in segments, keeping those finished if interrupted.
+class Scheduler:
+    """Scheduler of any number of files over any executor.
+
+    Segments of all files are in one queue; of several workers, those of large files come first. A
+    task whose worker is lost is done again by another; one that loses two is set aside with its
+    file, and the others go on.
 
     Args:
-        session: the enhancement.
-        options: how it is cut, by how many it is enhanced, and whether to go on.
-        on_frame: called with the number of frames that are enhanced, and that of all.
-
-    Raises:
-        VideoError: source, target or options do not allow it, or have changed since an earlier run.
+        executor: whose workers do the tasks; it is left when all is done.
+        context: for what this process has to do itself.
+        options: how files are cut.
+        admit: called with each file before its work begins, to raise ``VideoError`` if it is to be
+            refused, or ``SkippedError`` if it is to be skipped.
+        observe: told what happens.
     """
-    if options.workers < 1:
-        raise VideoError(f"there must be at least 1 worker, got {options.workers}")
-    worker_devices(session.model.device, options.workers)
-    rehearse(session)
-    with hold_parts(session.target) as folder:
-        state = folder.load()
-        is_new = state is None
+
+    def __init__(
+        self,
+        executor: Executor,
+        context: EnhanceContext,
+        options: SegmentOptions,
+        admit: Callable[[Job], None],
+        observe: Observer,
+    ) -> None:
+        self._executor, self._context = executor, context
+        self._options, self._admit, self._observe = options, admit, observe
+        self._waiting: deque[Job] = deque()
+        self._queue: deque[FileRun] = deque()
+        self._urgent: deque[tuple[_Given, Task]] = deque()
+        self._open: list[FileRun] = []
+        self._given: dict[int, _Given] = {}
+        self._key = 0
+        self._done = self._frames = 0
+        self._bytes: dict[Job, int] = {}
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Enhances all files; what becomes of each is told as an event.
+
+        Raises:
+            ExecutorError: there are no workers any more.
+        """
+        self._bytes = {job: _bytes(job) for job in jobs}
+        self._waiting.extend(self._bytes)
+        if self._executor.workers != 1:
+            self._waiting = deque(sorted(self._waiting, key=self._bytes.__getitem__, reverse=True))
         try:
-            if state is None:
-                session, enhancer, state = _begin(session, options)
+            with self._executor:
+                while self._has_work():
+                    self._hand_out()
+                    if self._has_work():
+                        self._executor.poll(self._handle, _POLL_SECONDS)
+        finally:
+            for file in self._open:
+                file.close()
+
+    def _has_work(self) -> bool:
+        return bool(self._waiting) or any(not file.has_ended for file in self._open)
+
+    def _hand_out(self) -> None:
+        while self._executor.free and self._hand_out_one():
+            pass
+
+    def _hand_out_one(self) -> bool:
+        """Gives a worker the most urgent task; False if there is none."""
+        if self._urgent:
+            self._give(*self._urgent.popleft())
+            return True
+        workers = self._executor.workers
+        queued = sum(len(file.todo) for file in self._queue)
+        if self._waiting and (not queued or (workers > 1 and queued < _AHEAD * workers)):
+            self._begin(self._waiting.popleft())
+            return True
+        if not self._queue:
+            return False
+        file = self._queue[0]
+        number = file.todo.popleft()
+        if not file.todo:
+            self._queue.popleft()
+        state = file.state
+        task = EnhanceTask(
+            file.job, number, state.segments[number], state.chosen, file.folder, file.holder
+        )
+        self._give(_Given(file, f"segment {number + 1}", number), task)
+        return True
+
+    def _begin(self, job: Job) -> None:
+        try:
+            self._admit(job)
+            file = FileRun(job)
+        except SkippedError as error:
+            was_there = not isinstance(error, HeldError)
+            self._observe(FileSkipped(str(job.source), str(job.target), was_there, str(error)))
+        except VideoError as error:
+            self._observe(FileRefused(str(job.source), str(job.target), error))
+        else:
+            self._open.append(file)
+            self._urgent.append(self._planning(file))
+
+    def _planning(self, file: FileRun) -> tuple[_Given, Task]:
+        task = PlanTask(file.job, self._options, file.folder, file.begun)
+        return _Given(file, _PLAN), task
+
+    def _join(self, file: FileRun) -> None:
+        task = JoinTask(file.job, file.state, file.folder, file.holder)
+        if not file.is_sent:
+            self._urgent.append((_Given(file, _JOIN), task))
+            return
+        try:  # only this process sees the parts
+            outcome = task.run(self._context, _Silent())
+        except VideoError as error:
+            self._refuse(file, error)
+        else:
+            assert outcome is not None
+            self._complete(file, outcome)
+        self._close_unless_busy(file)
+
+    def _give(self, given: _Given, task: Task) -> None:
+        self._key += 1
+        self._given[self._key] = given
+        self._executor.submit(self._key, task)
+
+    def _handle(self, event: Event) -> None:
+        given = self._given[event.key]
+        file = given.file
+        if isinstance(event, Progress):
+            file.progress(given.number, event.done)
+            self._tell_progress(file)
+            return
+        if isinstance(event, Chunk):
+            file.receive(given.number, event.data)
+            return
+        del self._given[event.key]
+        if file.has_ended:
+            file.drop(given.number)
+        elif isinstance(event, Finished):
+            self._finished(given, event)
+        else:
+            file.drop(given.number)
+            self._not_finished(given, event)
+        self._close_unless_busy(file)
+
+    def _finished(self, given: _Given, event: Finished) -> None:
+        file, result = given.file, event.result
+        if isinstance(result, Planned):
+            self._plan(file, result, event.worker)
+        elif isinstance(result, Part):
+            try:
+                file.finish(given.number, result)
+            except VideoError as error:
+                self._refuse(file, error)
+                return
+            frames, seconds = result.facts.frames, event.seconds
+            name = str(file.job.source)
+            self._observe(SegmentDone(name, given.number + 1, frames, seconds, event.worker))
+            self._tell_progress(file)
+        elif isinstance(result, Outcome):
+            self._complete(file, result)
+            return
+        else:
+            file.is_sent = True  # the worker that was to join does not see the folder
+        if file.is_enhanced:
+            self._join(file)
+
+    def _plan(self, file: FileRun, planned: Planned, worker: str) -> None:
+        file.plan(planned)
+        self._observe(
+            FileStarted(
+                source=str(file.job.source),
+                target=str(file.job.target),
+                segments=len(planned.state.segments),
+                frames=file.frames,
+                resumed=file.resumed,
+                worker=worker,
+            )
+        )
+        if file.resumed:
+            self._tell_progress(file)
+        if file.todo:
+            self._queue.append(file)
+
+    def _not_finished(self, given: _Given, event: Refused | Failed | Lost) -> None:
+        file = given.file
+        if isinstance(event, Refused):
+            self._refuse(file, event.error)
+        elif isinstance(event, Failed):
+            self._fail(file, event.error or WorkerError(f"a worker failed:\n{event.trace}"))
+        else:
+            file.attempts[given.work] += 1
+            again = file.attempts[given.work] < _ATTEMPTS
+            name = str(file.job.source)
+            self._observe(WorkerLost(name, given.work, event.how, event.worker, again))
+            if again:
+                self._do_again(given)
             else:
-                refuse_leftovers(session.target, options.resume)
-                session, enhancer = _resume(session, options, folder, state)
-            folder.save(state)
-            return _finish(session, options, folder, state, enhancer, on_frame)
-        except BaseException:
-            if is_new and not (state and any(state.parts)):
-                folder.remove()
-            raise
+                self._fail(
+                    file,
+                    WorkerError(
+                        f"a worker {event.how} twice over {given.work} of {name}, as when memory "
+                        "runs out; take fewer workers or less --max-memory, and go on with "
+                        "--resume"
+                    ),
+                )
 
+    def _do_again(self, given: _Given) -> None:
+        file = given.file
+        if given.work == _PLAN:
+            self._urgent.append(self._planning(file))
+        elif given.work == _JOIN:
+            self._join(file)
+        else:
+            if not file.todo:
+                self._queue.appendleft(file)
+            file.todo.appendleft(given.number)
 
-def refuse_leftovers(target: Path, resume: bool) -> None:
-    """Refuses parts of ``target`` that an interrupted run left, unless they are to be resumed.
+    def _complete(self, file: FileRun, outcome: Outcome) -> None:
+        report = file.report(outcome)
+        file.is_written = True
+        self._end(file)
+        self._close_unless_busy(file)
+        self._observe(FileDone(str(file.job.source), report, file.attempts.total()))
 
-    Raises:
-        VideoError: one did.
-    """
-    path = parts_path(target)
-    if os.path.exists(path) and not resume:
-        raise VideoError(
-            f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
-            "the folder to start anew"
+    def _refuse(self, file: FileRun, error: Exception) -> None:
+        self._end(file)
+        self._observe(FileRefused(str(file.job.source), str(file.job.target), error))
+
+    def _fail(self, file: FileRun, error: Exception) -> None:
+        self._end(file)
+        self._observe(FileFailed(str(file.job.source), str(file.job.target), error))
+
+    def _end(self, file: FileRun) -> None:
+        file.has_ended = True
+        self._done += file.done
+        self._frames += file.frames
+        if file in self._queue:
+            self._queue.remove(file)
+
+    def _close_unless_busy(self, file: FileRun) -> None:
+        """Gives up the lock of a file that has ended, once no worker is at it."""
+        if not file.has_ended or file not in self._open:
+            return
+        if all(given.file is not file for given in self._given.values()):
+            self._open.remove(file)
+            file.close()
+
+    def _tell_progress(self, file: FileRun) -> None:
+        alive = [each for each in self._open if not each.has_ended]
+        self._observe(
+            Advanced(
+                source=str(file.job.source),
+                done=file.done,
+                frames=file.frames,
+                all_done=self._done + sum(each.done for each in alive),
+                all_frames=self._all_frames(self._frames + sum(each.frames for each in alive)),
+                workers=self._executor.workers,
+            )
         )
 
-
-def rehearse(session: EnhanceSession) -> None:
-    """Refuses what cannot be written, before any work.
-
-    Raises:
-        VideoError: it cannot.
-    """
-    with (
-        session.qp_provider(),
-        session.open() as video,
-        VideoWriter(session.target, video, session.settings(video), with_chapters=True),
-    ):
-        pass
+    def _all_frames(self, planned: int) -> int:
+        """Frames of all files, of those not planned by their bytes."""
+        unplanned = sum(self._bytes[job] for job in self._waiting)
+        unplanned += sum(self._bytes[file.job] for file in self._open if not file.is_planned)
+        known = sum(self._bytes.values()) - unplanned
+        return planned + round(planned * unplanned / known) if known else planned
 
 
-def _begin(
-    session: EnhanceSession, options: SegmentOptions
-) -> tuple[EnhanceSession, Enhancer, State]:
-    """The plan, and all choices that are to be the same for every segment."""
-    workers = options.workers
-    seconds = DEFAULT_SECONDS if options.segment_seconds is None else options.segment_seconds
-    shared = session.adjusted(processes=_on_one_device(session, options))
-    with shared.open() as video:
-        segments = plan_segments(session.source, seconds, video.pictures_a_frame)
-        request = request_of(session, replace(options, segment_seconds=seconds))
-        enhancer = shared.enhancer(video)
-    chosen = {
-        "precision": "auto" if enhancer.precision == MIXED else enhancer.precision,
-        "tile": enhancer.tile,
-        "clip_frames": enhancer.clip_frames,
-        "crf": rate_factor_for_size(shared, enhancer),
-        "encoder_threads": 0 if workers == 1 else cores_of_each(workers),
-    }
-    state = State(request, chosen, segments, [None] * len(segments))
-    return _pinned(session, options, state), enhancer, state
+class _Silent:
+    """A report that nobody reads."""
+
+    def progress(self, done: int) -> None:
+        """Takes note of nothing."""
+
+    def chunk(self, data: bytes) -> None:
+        """Takes nothing."""
 
 
-def _resume(
-    session: EnhanceSession, options: SegmentOptions, folder: PartsFolder, state: State
-) -> tuple[EnhanceSession, Enhancer]:
-    """Checks that the run is the same, and keeps to the choices of the one before."""
-    if options.segment_seconds is None:
-        seconds = state.request["options"]["segment_seconds"]
-        options = replace(options, segment_seconds=seconds)
-    refuse_changes(folder.path, state.request, request_of(session, options))
-    folder.tidy(state)
-    session = _pinned(session, options, state)
-    return session, session.make_enhancer()
-
-
-def _pinned(session: EnhanceSession, options: SegmentOptions, state: State) -> EnhanceSession:
-    """The session with the choices written down in ``state``."""
-    chosen: dict[str, Any] = state.chosen
-    return session.adjusted(
-        precision=chosen["precision"],
-        encoder_threads=chosen["encoder_threads"],
-        tile=chosen["tile"],
-        clip_frames=chosen["clip_frames"],
-        crf=chosen["crf"],
-        processes=_on_one_device(session, options),
-    )
-
-
-def _on_one_device(session: EnhanceSession, options: SegmentOptions) -> int:
-    """How many workers run the model on the same device."""
-    return options.workers if session.device.type == "cpu" else 1
-
-
-def _finish(
-    session: EnhanceSession,
-    options: SegmentOptions,
-    folder: PartsFolder,
-    state: State,
-    enhancer: Enhancer,
-    on_frame: Callable[[int, int], None],
-) -> SegmentedOutcome:
-    """Enhances the segments that are missing, and joins them all."""
-    finished = [part for part in state.parts if part is not None]
-    resumed, done = len(finished), sum(part.facts.frames for part in finished)
-    frames_resumed, planned = done, sum(segment.frames for segment in state.segments)
-    orders = [
-        Order(number, segment, folder.part(number))
-        for number, segment in enumerate(state.segments)
-        if state.parts[number] is None
-    ]
-
-    def on_frames(under_way: int) -> None:
-        on_frame(done + under_way, planned)
-
-    def on_part(number: int, part: Part) -> None:
-        nonlocal done
-        done += part.facts.frames
-        state.parts[number] = part
-        folder.save(state)
-
-    if resumed:
-        on_frames(0)
-    reset_peak(session.device)
-    if options.workers == 1:
-        for order in orders:
-            part = enhance_segment(session, enhancer, order.segment, order.path, on_frames)
-            on_part(order.number, part)
-    else:
-        del enhancer
-        enhance_together(session, options.workers, orders, on_frames, on_part)
-    if not is_complete(session.target):
-        join_parts(session, folder, state)
-    folder.remove()
-    outcome = total([part.outcome for part in state.parts if part is not None])
-    assert state.joined is not None
-    outcome = replace(
-        outcome,
-        damaged_packets=outcome.damaged_packets + state.joined.damaged_packets,
-        not_kept=(*outcome.not_kept, *state.joined.not_kept),
-    )
-    crf = state.chosen["crf"]
-    return SegmentedOutcome(outcome, len(state.segments), resumed, frames_resumed, crf)
+def _bytes(job: Job) -> int:
+    try:
+        return job.source.stat().st_size
+    except OSError:  # whoever plans it says why
+        return 0

@@ -17,7 +17,8 @@ from support.modules import Blend, Pointwise
 from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments import worker_pool
+from vqe_fast.video.errors import WorkerError
+from vqe_fast.video.segments.executors import worker_devices
 
 FRAMES = 200
 
@@ -52,10 +53,10 @@ def test_one_that_dies_is_replaced(clip, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "how"), [(Dies(), "was killed by signal 9"), (TooLarge(), "ended with code 1")]
+    ("model", "how"), [(Dies(), "was killed by signal 9"), (TooLarge(), "ran out of memory")]
 )
 def test_one_that_dies_twice_ends_the_run(clip, tmp_path, model, how):
-    sentence = rf"a worker {how} twice over segment \d, .*--resume"
+    sentence = rf"a worker {how} twice over (segment \d|the plan) of .*--resume"
     with pytest.raises(VideoError, match=sentence):
         shared(clip, tmp_path / "out.mkv", model, precision="fp32")
     assert not (tmp_path / "out.mkv").exists()
@@ -64,7 +65,7 @@ def test_one_that_dies_twice_ends_the_run(clip, tmp_path, model, how):
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (RuntimeError("out of tune"), RuntimeError, "(?s)a worker failed:.*out of tune"),
+        (RuntimeError("out of tune"), WorkerError, "(?s)a worker failed:.*out of tune"),
         (VideoError("this one is refused"), VideoError, "^this one is refused$"),
     ],
     ids=["bug", "refusal"],
@@ -91,14 +92,14 @@ def test_counts_out_of_range(clip, tmp_path):
 
 
 def test_devices(monkeypatch):
-    assert worker_pool.worker_devices("cpu", 3) == ["cpu"] * 3
+    assert worker_devices("cpu", 3) == ["cpu"] * 3
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert worker_pool.worker_devices("auto", 2) == ["cuda:0", "cuda:1"]
-    assert worker_pool.worker_devices("cuda", 1) == ["cuda"]
+    assert worker_devices("auto", 2) == ["cuda:0", "cuda:1"]
+    assert worker_devices("cuda", 1) == ["cuda"]
     for device, count in (("auto", 3), ("cuda:1", 2)):
         with pytest.raises(VideoError, match="each worker gets a GPU of its own"):
-            worker_pool.worker_devices(device, count)
+            worker_devices(device, count)
 
 
 def children_of(process):

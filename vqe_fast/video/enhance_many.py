@@ -1,0 +1,60 @@
+"""``enhance_videos``: many files in one run, whose segments share all workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from vqe_fast.video.errors import SkippedError
+from vqe_fast.video.events import Observer
+from vqe_fast.video.options import parse_options, with_options
+from vqe_fast.video.segments.admission import admit
+from vqe_fast.video.segments.enhance_segmented import enhance_all
+from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.worker_setup import Job
+from vqe_fast.video.session import EnhanceSession
+
+PathLike = str | os.PathLike[str]
+
+
+@with_options
+def enhance_videos(
+    files: Iterable[tuple[PathLike, PathLike]],
+    model: str | nn.Module | None = None,
+    *,
+    overwrite: bool = False,
+    observe: Observer = lambda event: None,
+    **options: Any,
+) -> None:
+    """Enhances many files in segments, which are in one queue for all workers, large files first.
+
+    A file that cannot be enhanced does not keep others from it. What becomes of each is told as an
+    event of :mod:`vqe_fast.video.events`: the last one of a file is ``FileDone``, ``FileSkipped``,
+    ``FileRefused`` or ``FileFailed``. With ``resume`` a target that is there is skipped.
+
+    Args:
+        files: sources and targets; see :func:`vqe_fast.video.enhance_video`.
+        overwrite: replace targets that exist.
+        observe: called in the calling thread with each event.
+        {options}
+
+    Raises:
+        VideoError: the options do not allow it.
+        WorkerError: there are no workers, or not any more.
+        WeightsError: the weights are missing, unreadable, or another model's.
+    """
+    chosen, encode, segments = parse_options({"model": model, **options})
+    session = EnhanceSession(Path(), Path(), chosen, encode)
+
+    def admitted(job: Job) -> None:
+        is_there = os.path.isfile(job.target) and not os.path.exists(parts_path(job.target))
+        if segments.resume and is_there and not overwrite:
+            raise SkippedError("was there")
+        admit(job, overwrite=overwrite, resume=segments.resume)
+
+    jobs = [Job(Path(source), Path(target)) for source, target in files]
+    enhance_all(session, segments, jobs, admitted, observe)

@@ -1,0 +1,64 @@
+"""Admission of a file to an enhancement: what is refused before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vqe_fast.video.errors import VideoError
+from vqe_fast.video.segments.resume_state import is_complete, parts_path
+from vqe_fast.video.segments.worker_setup import Job
+
+
+def admit(job: Job, *, overwrite: bool, resume: bool) -> None:
+    """Checks the paths of a file, and that no interrupted run has left parts of its target.
+
+    Args:
+        job: the file.
+        overwrite: whether a target that exists may be replaced.
+        resume: whether to go on with parts; what has been joined from them may be there.
+
+    Raises:
+        VideoError: the target cannot be written, or is there; or there are parts.
+    """
+    is_there = resume and is_complete(job.target)
+    _check_paths(job.source, job.target, overwrite=overwrite or is_there)
+    path = parts_path(job.target)
+    if os.path.exists(path) and not resume:
+        raise VideoError(
+            f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
+            "the folder to start anew"
+        )
+
+
+def refuse_part(*, is_all: bool) -> None:
+    """Refuses segments for a part of a video.
+
+    Raises:
+        VideoError: it is not all of it.
+    """
+    if not is_all:
+        raise VideoError(
+            "a start or a number of frames is for one pass; leave out segments, workers, cluster "
+            "and resume"
+        )
+
+
+def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
+    if os.path.isdir(target):
+        raise VideoError(f"{target} is a directory; give the name of the file to write")
+    try:
+        os.stat(os.path.dirname(os.path.realpath(target)))
+        os.stat(target)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not os.path.isdir(os.path.dirname(os.path.realpath(target))):
+            raise VideoError(f"there is no directory {target.parent}; create it first") from error
+        return
+    except OSError as error:
+        raise VideoError(f"{target} cannot be written: {error.strerror}") from error
+    if os.path.exists(source) and os.path.samefile(source, target):
+        raise VideoError(f"{target} is the source itself; give another name to write to")
+    if not os.path.isfile(target):
+        raise VideoError(f"{target} is not a file but a device or a pipe; give the name of a file")
+    if not overwrite:
+        raise VideoError(f"{target} exists already; give another name, or ask to overwrite it")

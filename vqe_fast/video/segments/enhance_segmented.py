@@ -1,0 +1,86 @@
+"""``enhance_segmented``: the enhancement of files in segments, and what becomes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from vqe_fast.executors.executor import ExecutorError
+from vqe_fast.video.errors import HeldError, VideoError, WorkerError
+from vqe_fast.video.events import (
+    Advanced,
+    FileDone,
+    FileFailed,
+    FileRefused,
+    FileSkipped,
+    Observer,
+    RunEvent,
+)
+from vqe_fast.video.options import SegmentOptions
+from vqe_fast.video.report import EnhanceReport
+from vqe_fast.video.segments.executors import executor_for
+from vqe_fast.video.segments.scheduler import Scheduler
+from vqe_fast.video.segments.worker_setup import EnhanceSetup, Job
+from vqe_fast.video.session import EnhanceSession
+
+
+def enhance_all(
+    session: EnhanceSession,
+    options: SegmentOptions,
+    jobs: Iterable[Job],
+    admit: Callable[[Job], None],
+    observe: Observer,
+) -> None:
+    """Enhances files in segments, by whatever workers the options ask for.
+
+    Args:
+        session: whose options are those of all files.
+        options: how they are cut, and by whom they are enhanced.
+        jobs: the files.
+        admit: see :class:`.scheduler.Scheduler`.
+        observe: told what happens.
+
+    Raises:
+        VideoError: the options do not allow it.
+        WorkerError: there are no workers, or not any more.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise VideoError(f"there must be at least 1 worker, got {options.workers}")
+    here = EnhanceSetup(session, processes=1, encoder_threads=0).make(session.model.device)
+    try:
+        executor = executor_for(session, options)
+        Scheduler(executor, here, options, admit, observe).run(jobs)
+    except ExecutorError as error:
+        raise WorkerError(str(error)) from error
+
+
+def enhance_segmented(
+    session: EnhanceSession, options: SegmentOptions, on_frame: Callable[[int, int], None]
+) -> EnhanceReport:
+    """Enhances the video of ``session`` in segments, keeping those finished if interrupted.
+
+    Args:
+        session: the enhancement, which has been admitted.
+        options: how it is cut, by whom it is enhanced, and whether to go on.
+        on_frame: called with the number of frames that are enhanced, and that of all.
+
+    Raises:
+        VideoError: source, target or options do not allow it, or have changed since an earlier run.
+    """
+    reports: list[EnhanceReport] = []
+    seen = -1
+
+    def observe(event: RunEvent) -> None:
+        nonlocal seen
+        if isinstance(event, Advanced) and event.done != seen:
+            seen = event.done
+            on_frame(event.done, event.frames)
+        elif isinstance(event, FileDone):
+            reports.append(event.report)
+        elif isinstance(event, FileSkipped):
+            raise HeldError(event.why)
+        elif isinstance(event, FileRefused | FileFailed):
+            raise event.error
+
+    job = Job(session.source, session.target)
+    enhance_all(session, options, [job], lambda _: None, observe)
+    return reports[0]
