@@ -44,7 +44,7 @@ def result_of(event: RunEvent, wanted: Path | None) -> Result | None:
 
 def _not_done(event: FileRefused | FileFailed, word: str, code: ExitCode) -> Result:
     sentence = str(event.error)
-    about = {"source": event.source, "target": event.target, "error": sentence}
+    about: dict[str, object] = {"source": event.source, "target": event.target, "error": sentence}
     return Result(code, Row(event.source, word, notes=(sentence,)), about)
 
 
