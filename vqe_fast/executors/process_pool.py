@@ -17,7 +17,7 @@ from typing import Self
 import torch
 
 from vqe_fast.executors.executor import Chunk, Event, Lost, Progress, Setup, Task
-from vqe_fast.executors.worker import Worker
+from vqe_fast.executors.worker import Worker, portable
 
 _END_SECONDS = 5.0
 
@@ -164,6 +164,6 @@ def _work(connection: Connection, setup: bytes, device: str, threads: int) -> No
         worker = Worker(pickle.loads(setup), device)
         while (order := connection.recv()) is not None:
             key, task = order
-            connection.send(worker.run(key, task, _Sender(key, connection)))
+            connection.send(portable(worker.run(key, task, _Sender(key, connection))))
     except (EOFError, ConnectionError):
         sys.exit(1)  # whoever started this process is gone

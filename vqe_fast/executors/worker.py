@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import platform
 import time
 import traceback
@@ -42,3 +43,16 @@ class Worker:
 def worker_name() -> str:
     """The name of this process among workers: ``HOST:PROCESS``."""
     return f"{platform.node()}:{os.getpid()}"
+
+
+def portable(
+    end: Finished | Refused | Failed | Lost,
+) -> Finished | Refused | Failed | Lost:
+    """The event itself, or ``Failed`` if its result or exception does not survive pickling."""
+    if not isinstance(end, Finished | Refused):
+        return end
+    try:
+        pickle.loads(pickle.dumps(end))
+    except Exception:  # whatever the methods of these objects raise
+        return Failed(end.key, traceback.format_exc(), end.worker)
+    return end

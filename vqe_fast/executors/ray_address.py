@@ -1,0 +1,156 @@
+"""Connecting to a Ray cluster by its address, with a sentence where nothing answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from vqe_fast.executors.executor import ExecutorError
+
+_ANSWER_SECONDS = 10.0
+_STORE_BYTES = 256 * 2**20
+
+
+@contextmanager
+def connected(address: str) -> Iterator[ModuleType]:
+    """A connection of this process to a Ray cluster, and the module ``ray``.
+
+    Args:
+        address: ``auto`` for the cluster of ``RAY_ADDRESS`` or, without that, one that runs on this
+            machine; where this process is connected already, as the driver of a job may be, that
+            connection, which stays. ``local`` for a cluster of its own on this machine, which ends
+            with the context. ``ray://HOST:10001`` for a cluster that this machine is no part of,
+            by Ray Client. ``HOST:PORT`` for the one of which this machine is a node.
+
+    Raises:
+        ExecutorError: Ray is not installed, or no cluster answers within 20 seconds.
+    """
+    ray = _imported()
+    if ray.is_initialized():
+        if address != "auto":
+            raise ExecutorError(
+                f"this process is connected to a Ray cluster already and cannot use {address}: "
+                "call ray.shutdown() before, or take the address auto for that cluster"
+            )
+        yield ray
+        return
+    # Where Ray would, as the name of a socket has no more than 107 characters; but not its default
+    # folder, which names the cluster that auto leads to.
+    parent = os.environ.get("RAY_TMPDIR", "/tmp")
+    with tempfile.TemporaryDirectory("", "vqe-ray-", parent, ignore_cleanup_errors=True) as folder:
+        try:
+            with _signals_kept():
+                _connect(ray, address, folder)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _imported() -> ModuleType:
+    """The module ``ray``, set to say nothing and to ask nothing of the outside."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    for name, value in (
+        ("RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S", "5"),
+        ("RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S", "5"),
+        ("RAY_NUM_REDIS_GET_RETRIES", "5"),
+        ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
+    ):
+        os.environ.setdefault(name, value)
+    try:
+        import grpc  # noqa: F401  # of ray[client], asked for before anything is started
+        import ray
+    except ModuleNotFoundError as error:
+        raise ExecutorError(
+            f"a cluster needs {error.name}: pip install 'vqe_fast[cluster]'"
+        ) from error
+    # Ray prints to stdout that a worker has died, whatever log_to_driver says.
+    ray._private.worker._worker_logs_enabled = False
+    return ray
+
+
+def _connect(ray: ModuleType, address: str, folder: str) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    try:
+        if address == "local":
+            ray.init(
+                "local",
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _temp_dir=folder,
+                **quiet,
+            )
+        else:
+            found = _resolved(address)
+            _await_answer(found.removeprefix("ray://"))
+            ray.init(found, **quiet)
+    except ExecutorError:
+        raise
+    except Exception as error:  # Ray raises what its layers do: of gRPC, of the system, its own
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ExecutorError(f"the Ray cluster {address} cannot be used: {said}") from error
+
+
+def _resolved(address: str) -> str:
+    """``HOST:PORT`` or ``ray://HOST:PORT`` of an address."""
+    from ray._private.services import get_ray_address_from_environment
+
+    if address != "auto":
+        found = address
+    else:
+        try:
+            found = str(get_ray_address_from_environment(address, None))
+        except ConnectionError as error:
+            raise ExecutorError(
+                "no Ray cluster runs on this machine: start one with ray start --head, name one "
+                "in RAY_ADDRESS, or take the address local"
+            ) from error
+    host, colon, port = found.removeprefix("ray://").rpartition(":")
+    if not (host and colon and port.isdecimal()) or "://" in host:
+        raise ExecutorError(
+            f"{found!r} is no address of a Ray cluster: give auto, local, HOST:PORT or "
+            "ray://HOST:10001"
+        )
+    return found
+
+
+def _await_answer(address: str) -> None:
+    """Waits until something there speaks gRPC: Ray itself would try for minutes."""
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+
+    channel = init_grpc_channel(address, options=[("grpc.enable_http_proxy", 0)])
+    try:
+        grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
+    except grpc.FutureTimeoutError as error:
+        raise ExecutorError(
+            f"no Ray cluster answers at {address}: check with ray status on that machine that it "
+            "runs, and that its port is reached from here"
+        ) from error
+    finally:
+        channel.close()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Puts back the handlers of signals that Ray replaces, SIGTERM's, which it turns into an exit.
+
+    A SIGTERM that comes meanwhile goes to the handler from before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ray replaces none there
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        signal.signal(signal.SIGTERM, before)
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
