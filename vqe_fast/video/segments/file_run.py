@@ -50,6 +50,7 @@ class FileRun:
         self._planned: Planned | None = None
         self._left = self._frames = 0
         self._done = self._resumed = self._frames_resumed = 0
+        self._moving = 0
         self._under_way: dict[int, int] = {}
         self._drafts: dict[int, BinaryIO] = {}
         self._lock = ExitStack()
@@ -67,11 +68,6 @@ class FileRun:
         return self._planned.state
 
     @property
-    def is_planned(self) -> bool:
-        """Whether there is a plan."""
-        return self._planned is not None
-
-    @property
     def is_enhanced(self) -> bool:
         """Whether all segments are finished."""
         return self._planned is not None and self._left == 0
@@ -79,7 +75,7 @@ class FileRun:
     @property
     def done(self) -> int:
         """Frames that are done, with those of segments under way and of an earlier run."""
-        return self._done + sum(self._under_way.values())
+        return self._done + self._moving
 
     @property
     def frames(self) -> int:
@@ -105,6 +101,7 @@ class FileRun:
 
     def progress(self, number: int, frames: int) -> None:
         """Notes how many frames of a segment are done."""
+        self._moving += frames - self._under_way.get(number, 0)
         self._under_way[number] = frames
 
     def receive(self, number: int, data: bytes) -> None:
@@ -130,13 +127,13 @@ class FileRun:
                 )
             os.replace(self._draft(number), self.folder.packets(number))
             self.folder.put(number, part)
-        self._under_way.pop(number, None)
+        self._moving -= self._under_way.pop(number, 0)
         self._done += part.facts.frames
         self._left -= 1
 
     def drop(self, number: int) -> None:
         """Forgets what has come of a segment."""
-        self._under_way.pop(number, None)
+        self._moving -= self._under_way.pop(number, 0)
         draft = self._drafts.pop(number, None)
         if draft is not None:
             draft.close()

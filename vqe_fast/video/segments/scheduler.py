@@ -88,7 +88,8 @@ class Scheduler:
         self._given: dict[int, _Given] = {}
         self._key = 0
         self._done = self._frames = 0
-        self._bytes: dict[Job, int] = {}
+        self._sizes: dict[Job, int] = {}
+        self._planned = self._unplanned = 0
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Enhances all files; what becomes of each is told as an event.
@@ -96,10 +97,12 @@ class Scheduler:
         Raises:
             ExecutorError: there are no workers any more.
         """
-        self._bytes = {job: _bytes(job) for job in jobs}
-        self._waiting.extend(self._bytes)
+        self._sizes = {job: _bytes(job) for job in jobs}
+        self._unplanned = sum(self._sizes.values())
+        self._waiting.extend(self._sizes)
         if self._executor.workers != 1:
-            self._waiting = deque(sorted(self._waiting, key=self._bytes.__getitem__, reverse=True))
+            by_size = sorted(self._sizes, key=self._sizes.__getitem__, reverse=True)
+            self._waiting = deque(by_size)
         try:
             with self._executor:
                 while self._has_work():
@@ -145,9 +148,11 @@ class Scheduler:
             self._admit(job)
             file = FileRun(job)
         except SkippedError as error:
+            self._count_off(job)
             was_there = not isinstance(error, HeldError)
             self._observe(FileSkipped(str(job.source), str(job.target), was_there, str(error)))
         except VideoError as error:
+            self._count_off(job)
             self._observe(FileRefused(str(job.source), str(job.target), error))
         else:
             self._open.append(file)
@@ -220,6 +225,9 @@ class Scheduler:
 
     def _plan(self, file: FileRun, planned: Planned, worker: str) -> None:
         file.plan(planned)
+        size = self._sizes.pop(file.job)
+        self._planned += size
+        self._unplanned -= size
         self._observe(
             FileStarted(
                 source=str(file.job.source),
@@ -286,6 +294,7 @@ class Scheduler:
 
     def _end(self, file: FileRun) -> None:
         file.has_ended = True
+        self._count_off(file.job)
         self._done += file.done
         self._frames += file.frames
         if file in self._queue:
@@ -312,12 +321,14 @@ class Scheduler:
             )
         )
 
+    def _count_off(self, job: Job) -> None:
+        """Takes a file that there is no plan of out of the frames to expect."""
+        self._unplanned -= self._sizes.pop(job, 0)
+
     def _all_frames(self, planned: int) -> int:
         """Frames of all files, of those not planned by their bytes."""
-        unplanned = sum(self._bytes[job] for job in self._waiting)
-        unplanned += sum(self._bytes[file.job] for file in self._open if not file.is_planned)
-        known = sum(self._bytes.values()) - unplanned
-        return planned + round(planned * unplanned / known) if known else planned
+        known = self._planned
+        return planned + round(planned * self._unplanned / known) if known else planned
 
 
 class _Silent:

@@ -22,7 +22,7 @@ _FEWEST_FRAMES = 16
 _REMEMBERED = 64  # timestamps: as far as frames are reordered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A run of frames in display order, by timestamps.
 

@@ -1,0 +1,97 @@
+"""What the scheduler keeps in memory: little of each segment, and nothing of a finished file."""
+
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from support.scripted import Scripted
+from vqe_fast.video.events import FileDone, SegmentDone
+from vqe_fast.video.options import SegmentOptions
+from vqe_fast.video.report import Outcome, Particulars
+from vqe_fast.video.segments.enhance_task import EnhanceTask
+from vqe_fast.video.segments.packet_file import PartFacts
+from vqe_fast.video.segments.plan_task import Planned, PlanTask
+from vqe_fast.video.segments.resume_state import Part, State
+from vqe_fast.video.segments.scheduler import Scheduler
+from vqe_fast.video.segments.split import Segment
+from vqe_fast.video.segments.worker_setup import Job
+
+OUTCOME = Outcome(
+    frames_in=750,
+    frames_out=750,
+    frames_damaged=0,
+    frames_scaled=0,
+    damaged_packets=0,
+    not_kept=(),
+    precision="fp32",
+    qp_sources={"stream": 750},
+    applied={"whole": 750},
+    duplicated=0,
+    scene_cuts=None,
+    tile=None,
+    tiles_exact=True,
+    clip_frames=None,
+    timings={"decode": 1.0, "model": 2.0, "encode": 3.0, "waiting": 0.0},
+    peak_memory=1 << 30,
+)
+PARTICULARS = Particulars(
+    width=32,
+    height=32,
+    model="identity",
+    device="cpu",
+    codec="ffv1",
+    pixel_format="yuv420p",
+    crf=None,
+    preset=None,
+    options={},
+    source_bytes=1,
+    weights=None,
+    versions={},
+    enhanced_before=None,
+)
+CHOSEN = {"precision": "fp32", "tile": None, "clip_frames": None, "crf": None}
+
+
+def answered(segments):
+    """Results of tasks for files of so many segments."""
+
+    def answer(task):
+        if isinstance(task, PlanTask):
+            plan = [Segment(number * 30, number * 30 + 30, 750) for number in range(segments)]
+            return Planned(State({}, {**CHOSEN, "encoder_threads": 1}, plan), PARTICULARS)
+        if isinstance(task, EnhanceTask):
+            facts = PartFacts(750, 0, "0" * 64, "1" * 64)
+            return Part(facts, (0, 1), (30, 2), replace(OUTCOME, timings=dict(OUTCOME.timings)))
+        task.job.target.write_bytes(b"joined")
+        return OUTCOME
+
+    return answer
+
+
+def peak_of(tmp_path, segments, files=1):
+    """Bytes that Python takes at most, and events of files and segments."""
+    jobs = [Job(tmp_path / "in.mkv", tmp_path / f"{segments}_{n}.mkv") for n in range(files)]
+    seen = []
+    executor = Scripted(answered(segments), workers=8)
+
+    def observe(event):
+        if isinstance(event, FileDone | SegmentDone):
+            seen.append(type(event).__name__)
+
+    tracemalloc.start()
+    try:
+        Scheduler(executor, None, SegmentOptions(), lambda _: None, observe).run(jobs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert seen.count("SegmentDone") == segments * files and seen.count("FileDone") == files
+    return peak
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_hundred_times_the_segments(tmp_path, files):
+    """A film of 33 hours takes some bytes a segment more than one of 20 minutes."""
+    few, many = peak_of(tmp_path, 40, files), peak_of(tmp_path, 4000, files)
+    assert many - few < files * 3960 * 1200
+    assert not list(tmp_path.glob("*.parts"))
