@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.video import EnhanceReport, VideoError, enhance_video
+from vqe_fast.video.errors import SkippedError
 
 
 def enhance_one(
@@ -43,6 +45,24 @@ def enhance_one(
         VideoError: source, target or options do not allow it.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
+    try:
+        return _enhance(source, target, format_of_pipe, options, report_path, quiet)
+    except SkippedError as error:
+        if not options["resume"]:
+            raise
+        about = {"source": str(source), "target": str(target), "skipped": str(error)}
+        return _skip(about, report_path, quiet)
+
+
+def _enhance(
+    source: Path,
+    target: Path,
+    format_of_pipe: str | None,
+    options: dict[str, Any],
+    report_path: Path | None,
+    quiet: bool,
+) -> ExitCode:
+    """Enhances a file for which there is something to do."""
     if keeps_parts(options):
         refuse_segments(source, target)
     if target == PIPE and options["container"] != "given":
@@ -72,6 +92,15 @@ def enhance_one(
     if report_path is not None:
         write_report(report_path, report.to_dict())
     return code_of_report(report)
+
+
+def _skip(about: Mapping[str, str], report_path: Path | None, quiet: bool) -> ExitCode:
+    """Says that there is nothing to do for a file, which is no failure."""
+    if not quiet:
+        typer.echo(f"{about['source']}: skipped, {about['skipped']}", err=report_path == PIPE)
+    if report_path is not None:
+        write_report(report_path, about)
+    return ExitCode.DONE
 
 
 def code_of_report(report: EnhanceReport) -> ExitCode:

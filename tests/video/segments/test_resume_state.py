@@ -2,7 +2,9 @@
 
 import json
 import os
+import platform
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +20,9 @@ from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
 from vqe_fast.video import VideoError, enhance_video
-from vqe_fast.video.segments import enhance_task, join_task
-from vqe_fast.video.segments.resume_state import PartsFolder
+from vqe_fast.video.errors import HeldError
+from vqe_fast.video.segments import enhance_task, join_task, resume_state
+from vqe_fast.video.segments.resume_state import PartsFolder, hold_parts
 
 FRAMES = 200
 SEGMENTS = 8
@@ -323,18 +326,37 @@ def test_two_runs_do_not_share_a_folder(clip, tmp_path):
 
     def meanwhile(done, _):
         if done == 40:
-            with pytest.raises(VideoError) as refusal:
+            with pytest.raises(HeldError) as refusal:
                 resumed(clip, target)
             sentences.append(str(refusal.value))
 
     enhance_video(clip, target, "identity", segment_seconds=1, progress=meanwhile)
-    assert len(sentences) == 1 and f":{os.getpid()} is working in" in sentences[0]
+    holder = f"process {os.getpid()} on {platform.node()}"
+    assert sentences == [f"{holder} is working in {target}.parts; wait for its end"]
 
 
 def test_the_lock_of_a_dead_process_is_no_hindrance(clip, tmp_path):
     folder = interrupted(clip, tmp_path / "out.mkv")
     (folder / "lock").write_text("1")
     assert resumed(clip, tmp_path / "out.mkv").resumed == 2
+
+
+def test_a_folder_that_was_deleted_while_it_was_locked(tmp_path, monkeypatch):
+    """Whoever had it was done: the lock is that of the new folder, which keeps others out."""
+    folder, lock = tmp_path / "out.mkv.parts", resume_state.fcntl.flock
+    locked = []
+
+    def deleted_before(*arguments):
+        if not locked:
+            shutil.rmtree(folder)
+        locked.append(lock(*arguments))
+
+    monkeypatch.setattr(resume_state.fcntl, "flock", deleted_before)
+    with hold_parts(tmp_path / "out.mkv"):
+        assert len(locked) == 2
+        assert (folder / "lock").read_text() == f"{platform.node()}:{os.getpid()}"
+        with pytest.raises(HeldError), hold_parts(tmp_path / "out.mkv"):
+            pass
 
 
 @pytest.mark.parametrize("moment", ["part", "join"])

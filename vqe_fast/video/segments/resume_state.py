@@ -24,6 +24,7 @@ from vqe_fast.video.segments.split import Segment
 T = TypeVar("T")
 
 _STATE, _LOCK = "state.json", "lock"
+_NAME_OF_A_WORKER = 300  # bytes, more than it has
 _ABOUT = (
     "Finished segments of a video that vqe-fast is enhancing. To go on, give the same command "
     "again with --resume; to start anew, delete this folder."
@@ -247,20 +248,40 @@ def hold_parts(target: Path) -> Iterator[PartsFolder]:
     """
     path = parts_path(target)
     try:
-        path.mkdir(exist_ok=True)
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = _lock(path)
+        while not _is_of(lock, path):  # whoever had it was done meanwhile, and deleted the folder
+            os.close(lock)
+            lock = _lock(path)
     except OSError as error:
         raise VideoError(f"{target} cannot be written: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise HeldError(
-                f"process {os.read(lock, 300).decode() or 'unknown'} is working in {path}; "
-                "wait for its end"
-            ) from error
         os.ftruncate(lock, 0)
         os.pwrite(lock, worker_name().encode(), 0)
         yield PartsFolder(path)
     finally:
         os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    """The lock file of a folder, opened and locked; it may be one that was deleted meanwhile."""
+    path.mkdir(exist_ok=True)
+    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        host, _, process = os.read(lock, _NAME_OF_A_WORKER).decode().rpartition(":")
+        os.close(lock)
+        holder = f"process {process} on {host}" if host else "another process"
+        raise HeldError(f"{holder} is working in {path}; wait for its end") from error
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _is_of(lock: int, path: Path) -> bool:
+    """Whether a lock file is the one that the folder has."""
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(path / _LOCK))
+    except FileNotFoundError:
+        return False
