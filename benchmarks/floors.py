@@ -15,6 +15,7 @@ PACKAGES = [
         "_whole_number",
         "reference",
     },
+    {"storage"},
     {"kernels"},
     {"ops"},
     {"_info", "nn", "weights"},

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from vqe_fast.cli.pipes import PIPE
+from vqe_fast.storage.errors import StorageError
+from vqe_fast.storage.location import Location, RemotePath, exists, is_folder, location
 from vqe_fast.video import SourceError, VideoError
+from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.media.output_name import holds
 
 _SUFFIXES = frozenset(
@@ -26,11 +29,11 @@ _SUFFIXES = frozenset(
 class Task:
     """A file to read, and the file to write."""
 
-    source: Path
-    target: Path
+    source: Location
+    target: Location
 
 
-def split_output(paths: Sequence[str]) -> tuple[list[Path], str | None]:
+def split_output(paths: Sequence[str]) -> tuple[list[Location], str | None]:
     """Inputs and OUTPUT among the arguments of a command; None for an output beside the input.
 
     Raises:
@@ -41,27 +44,28 @@ def split_output(paths: Sequence[str]) -> tuple[list[Path], str | None]:
     if len(paths) == 1:
         if paths[0] == str(PIPE):
             raise VideoError("OUTPUT is missing: name the file to write, or - for standard output")
-        if os.path.isdir(paths[0]):
+        only = location(paths[0])
+        if is_folder(only):
             raise VideoError(f"OUTPUT is missing: name the directory to write to, after {paths[0]}")
-        return [Path(paths[0])], None
+        return [only], None
     *sources, output = paths
-    if len(sources) > 1 and not os.path.isdir(output):
+    if len(sources) > 1 and not is_folder(location(output)):
         looks_like_video = Path(output).suffix.lower() in _SUFFIXES and not output.endswith(os.sep)
-        if os.path.exists(output) or looks_like_video:
+        if exists(location(output)) or looks_like_video:
             raise VideoError(
                 f"OUTPUT has to be a directory for {len(sources)} inputs, and {output} looks like "
                 "a file; name a directory behind the inputs"
             )
-    return [Path(each) for each in sources], output
+    return [location(each) for each in sources], output
 
 
-def is_several(sources: Sequence[Path], target: str) -> bool:
+def is_several(sources: Sequence[Location], target: str) -> bool:
     """Whether ``target`` names a directory for any number of outputs."""
     return (
         len(sources) > 1
-        or os.path.isdir(sources[0])
+        or is_folder(sources[0])
         or target.endswith(os.sep)
-        or os.path.isdir(target)
+        or is_folder(location(target))
     )
 
 
@@ -77,11 +81,11 @@ class Batch:
     """
 
     tasks: list[Task] = field(default_factory=list)
-    passed_over: list[Path] = field(default_factory=list)
-    unread: dict[Path, str] = field(default_factory=dict)
-    claimed: dict[Path, Path] = field(default_factory=dict)
+    passed_over: list[Location] = field(default_factory=list)
+    unread: dict[Location, str] = field(default_factory=dict)
+    claimed: dict[Location, Location] = field(default_factory=dict)
 
-    def claim(self, source: Path, target: Path) -> None:
+    def claim(self, source: Location, target: Location) -> None:
         """Notes that ``target`` is the output of ``source``.
 
         Raises:
@@ -95,7 +99,7 @@ class Batch:
             )
 
 
-def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
+def batch_of(sources: Iterable[Location], target: Location, codec: str) -> Batch:
     """The files to enhance, those to pass over, and the directories that cannot be listed.
 
     A directory stands for the files in it and in its sub-directories, which the outputs keep. A
@@ -107,13 +111,13 @@ def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
     """
     batch = Batch()
     for source in sources:
-        if not os.path.isdir(source):
-            batch.tasks.append(Task(source, target / _output_name(Path(source.name), codec)))
+        if not is_folder(source):
+            name = _output_name(PurePath(source.name), codec)
+            batch.tasks.append(Task(source, target / name))
             continue
-        for path in _files_in(source, target, batch.unread):
+        for path, below in _files_in(source, target, batch.unread):
             if path.suffix.lower() in _SUFFIXES:
-                name = _output_name(path.relative_to(source), codec)
-                batch.tasks.append(Task(path, target / name))
+                batch.tasks.append(Task(path, target / _output_name(below, codec)))
             else:
                 batch.passed_over.append(path)
     for task in batch.tasks:
@@ -125,20 +129,49 @@ def batch_of(sources: Iterable[Path], target: Path, codec: str) -> Batch:
     return batch
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Location) -> None:
     """Creates a directory, and those above it.
 
     Raises:
         VideoError: that cannot be done.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        with storage_refusals():
+            path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VideoError(f"the directory {path} cannot be created: {error.strerror}") from error
 
 
-def _files_in(folder: Path, target: Path, unread: dict[Path, str]) -> Iterator[Path]:
-    """Files below ``folder`` by name; not hidden ones, outputs, or parts of unfinished ones."""
+def _files_in(
+    folder: Location, target: Location, unread: dict[Location, str]
+) -> Iterator[tuple[Location, PurePath]]:
+    """Files below ``folder`` by name; not hidden ones, outputs, or parts of unfinished ones.
+
+    Each comes with its path from ``folder`` on.
+    """
+    if isinstance(folder, RemotePath):
+        for file in _remote_files_in(folder, target, unread):
+            yield file, file.relative_to(folder)
+    else:
+        for path in _local_files_in(folder, target, unread):
+            yield path, path.relative_to(folder)
+
+
+def _remote_files_in(
+    folder: RemotePath, target: Location, unread: dict[Location, str]
+) -> Iterator[RemotePath]:
+    try:
+        found = [each for each in folder.scan() if not each[0].name.startswith(".")]
+    except StorageError as error:
+        unread[folder] = str(error)
+        return
+    yield from (path for path, is_one in found if not is_one)
+    for path, is_one in found:
+        if is_one and path.suffix != ".parts" and path != target:
+            yield from _remote_files_in(path, target, unread)
+
+
+def _local_files_in(folder: Path, target: Location, unread: dict[Location, str]) -> Iterator[Path]:
     outputs = target.resolve()
 
     def cannot(error: OSError) -> None:
@@ -155,5 +188,5 @@ def _files_in(folder: Path, target: Path, unread: dict[Path, str]) -> Iterator[P
         yield from (Path(here, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _output_name(name: Path, codec: str) -> Path:
+def _output_name(name: PurePath, codec: str) -> PurePath:
     return name if holds(name.suffix, codec) else name.with_name(f"{name.name}.mkv")

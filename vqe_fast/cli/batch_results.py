@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from vqe_fast.cli.batch_table import Row
 from vqe_fast.cli.enhance_file import code_of_report, remarks
 from vqe_fast.cli.exit_codes import ExitCode, code_of
+from vqe_fast.storage.location import Location
 from vqe_fast.video.events import FileDone, FileFailed, FileRefused, FileSkipped, RunEvent
 
 
@@ -20,7 +20,7 @@ class Result:
     report: dict[str, object]
 
 
-def result_of(event: RunEvent, wanted: Path | None) -> Result | None:
+def result_of(event: RunEvent, wanted: Location | None) -> Result | None:
     """The result that an event tells; None if it is none about a whole file.
 
     Args:
@@ -48,7 +48,7 @@ def _not_done(event: FileRefused | FileFailed, word: str, code: ExitCode) -> Res
     return Result(code, Row(event.source, word, notes=(sentence,)), about)
 
 
-def _done(event: FileDone, wanted: Path | None) -> Result:
+def _done(event: FileDone, wanted: Location | None) -> Result:
     report = event.report
     word = "damaged" if report.is_damaged else "done"
     notes = remarks(report)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vqe_fast.cli.in_words import rate_in_words
+from vqe_fast.storage.location import Location
 
 _WIDTH = 80
 _NAME = 40
@@ -33,7 +33,7 @@ class Row:
     notes: tuple[str, ...] = ()
 
 
-def table(rows: Iterable[Row], passed_over: Sequence[Path]) -> str:
+def table(rows: Iterable[Row], passed_over: Sequence[Location]) -> str:
     """The rows, each with its notes below it; then the files that were passed over."""
     lines = [_line("file", "frames", "rate", "result")]
     for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +35,8 @@ def enhance(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="The video to enhance, several, or a directory; - for standard input.",
+            help="The video to enhance, several, or a directory; a path or a URL; "
+            "- for standard input.",
             show_default=False,
         ),
     ] = None,
@@ -110,24 +110,26 @@ def enhance(
     from vqe_fast.cli.going_on import after_one, after_several
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.cli.shards import Shard
+    from vqe_fast.storage.location import is_folder, location
     from vqe_fast.video import VideoError
+    from vqe_fast.video.errors import storage_refusals
     from vqe_fast.video.media.output_name import beside
     from vqe_fast.weights import WeightsError
 
     options |= {"start": start, "frames": frames, "overwrite": overwrite}
-    with refusal(VideoError):
+    with refusal(VideoError), storage_refusals():
         sources, wanted = split_output([*(inputs or ()), *(() if output is None else (output,))])
-    target = beside(sources[0], options["codec"]) if wanted is None else Path(wanted)
-    is_one = wanted is None or not is_several(sources, wanted)
+        target = beside(sources[0], options["codec"]) if wanted is None else location(wanted)
+        is_one = wanted is None or not is_several(sources, wanted)
 
     def left() -> str:
         return after_one(sources[0], target, options) if is_one else after_several(target, options)
 
-    with interruption(left), refusal(VideoError, WeightsError):
+    with interruption(left), refusal(VideoError, WeightsError), storage_refusals():
         options["model"] = chosen_model(options["model"], quality, options["weights"])
         options["model_options"] = values_by_name(options["model_options"])
         part = None if shard is None else Shard.parse(shard)
-        if part is not None and len(sources) == 1 and not os.path.isdir(sources[0]):
+        if part is not None and len(sources) == 1 and not is_folder(sources[0]):
             raise VideoError(
                 "a shard is of the files of a directory; name a directory, or leave out --shard"
             )

@@ -19,6 +19,7 @@ from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.cli.shards import Shard
+from vqe_fast.storage.location import Location
 from vqe_fast.video import VideoError, enhance_video, enhance_videos
 from vqe_fast.video.enhance import target_of
 from vqe_fast.video.events import Advanced, FileDone, FileRefused, Observer, RunEvent
@@ -28,8 +29,8 @@ from vqe_fast.weights import WeightsError
 
 
 def enhance_several(
-    sources: Sequence[Path],
-    target: Path,
+    sources: Sequence[Location],
+    target: Location,
     options: dict[str, Any],
     report_path: Path | None,
     quiet: bool,
@@ -85,7 +86,7 @@ def enhance_several(
     return max((result.code for result in results), default=ExitCode.DONE)
 
 
-def _of_unread(unread: Mapping[Path, str]) -> list[Result]:
+def _of_unread(unread: Mapping[Location, str]) -> list[Result]:
     """Results of directories that cannot be listed."""
     results = []
     for folder, reason in unread.items():
@@ -138,7 +139,7 @@ def _in_segments(batch: Batch, options: dict[str, Any], quiet: bool, observe: Ob
         enhance_videos(files, observe=show, **asked)
 
 
-def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:
+def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Location:
     """The output of a file, in another container if that is asked for and need be."""
     if options["container"] == "given":
         return task.target
@@ -151,7 +152,7 @@ def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Path:
 
 def _say(
     rows: Sequence[Row],
-    passed_over: Sequence[Path],
+    passed_over: Sequence[Location],
     quiet: bool,
     *,
     to_stderr: bool,

@@ -16,13 +16,14 @@ from vqe_fast.cli.in_words import rate_in_words, size_in_words
 from vqe_fast.cli.pipes import PIPE, readable, refuse_segments, writable
 from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
+from vqe_fast.storage.location import Location
 from vqe_fast.video import EnhanceReport, VideoError, enhance_video
 from vqe_fast.video.errors import SkippedError
 
 
 def enhance_one(
-    source: Path,
-    target: Path,
+    source: Location,
+    target: Location,
     format_of_pipe: str | None,
     options: dict[str, Any],
     report_path: Path | None,

@@ -15,6 +15,7 @@ from vqe_fast.cli.in_words import rate_in_words, size_in_words, time_in_words
 from vqe_fast.cli.pipes import PIPE
 from vqe_fast.cli.report_file import write_report
 from vqe_fast.cli.shards import Shard
+from vqe_fast.storage.location import Location
 from vqe_fast.video import Estimate, VideoError, estimate_video
 from vqe_fast.weights import WeightsError
 
@@ -22,8 +23,8 @@ _NAME = 29
 
 
 def tell_estimates(
-    sources: Sequence[Path],
-    target: Path,
+    sources: Sequence[Location],
+    target: Location,
     is_one: bool,
     options: dict[str, Any],
     report_path: Path | None,

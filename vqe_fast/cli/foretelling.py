@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from vqe_fast.cli.going_on import keeps_parts, may_keep_parts
 from vqe_fast.cli.in_words import time_in_words
 from vqe_fast.cli.progress_bar import Progress
+from vqe_fast.storage.errors import StorageError
+from vqe_fast.storage.location import Location
 from vqe_fast.video import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
 
@@ -18,7 +19,7 @@ _WORTH_TELLING = 60.0
 
 
 def foretelling(
-    progress: Progress | None, source: Path, options: Mapping[str, Any]
+    progress: Progress | None, source: Location, options: Mapping[str, Any]
 ) -> Callable[[int, int | None], None] | None:
     """Progress that also says, after some seconds, how long all will take if that is long.
 
@@ -50,7 +51,7 @@ def foretelling(
     return show
 
 
-def _sentence(seconds: float, frames: int, source: Path, options: Mapping[str, Any]) -> str:
+def _sentence(seconds: float, frames: int, source: Location, options: Mapping[str, Any]) -> str:
     model = options["model"]
     if keeps_parts(options):
         advice = "; Ctrl-C keeps finished segments"
@@ -63,10 +64,10 @@ def _sentence(seconds: float, frames: int, source: Path, options: Mapping[str, A
     )
 
 
-def _size_of(source: Path) -> str:
+def _size_of(source: Location) -> str:
     try:
         with open_video(source) as container:
             stream = pick_stream(container, source)
             return f" of {stream.codec_context.width}x{stream.codec_context.height}"
-    except VideoError:  # it is gone meanwhile; who reads it says so
+    except (VideoError, StorageError):  # it is gone meanwhile; who reads it says so
         return ""

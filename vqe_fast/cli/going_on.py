@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from vqe_fast.cli.pipes import PIPE
+from vqe_fast.storage.location import Location, exists
 from vqe_fast.video.media.output_name import in_each_container
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.segments.resume_state import parts_path
 
 
-def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
+def after_one(source: Location, target: Location, options: Mapping[str, Any]) -> str:
     """The sentence after an interruption of the enhancement of one file.
 
     Args:
@@ -25,7 +24,7 @@ def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
     if PIPE in (source, target):
         return f"interrupted, {target} was not written"
     names = [target] if options["container"] == "given" else in_each_container(target)
-    kept = next((path for path in map(parts_path, names) if os.path.exists(path)), None)
+    kept = next((path for path in map(parts_path, names) if exists(path)), None)
     if kept is not None:
         return (
             f"interrupted, {kept.name} holds what is finished; the same command {_again(options)}"
@@ -36,7 +35,7 @@ def after_one(source: Path, target: Path, options: Mapping[str, Any]) -> str:
     return f"interrupted, {target} was not written{hint if may_keep_parts(options) else ''}"
 
 
-def after_several(target: Path, options: Mapping[str, Any]) -> str:
+def after_several(target: Location, options: Mapping[str, Any]) -> str:
     """The sentence after an interruption of the enhancement of several files into ``target``."""
     if not may_keep_parts(options):
         return f"interrupted, {target} lacks files"

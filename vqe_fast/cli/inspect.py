@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from vqe_fast.cli.exit_codes import interruption, refusal
+from vqe_fast.storage.location import Location
 
 
 def inspect(
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The video to look at.", readable=False)
+        str, typer.Argument(metavar="FILE", help="The video to look at; a path or a URL.")
     ],
     json: Annotated[
         Path | None,
@@ -34,13 +35,15 @@ def inspect(
     Exit codes: 0 done, 2 refused options, 3 refused FILE, 130 interrupted.
     """
     from vqe_fast.inspection.inspect import CannotInspect
+    from vqe_fast.storage.location import location
     from vqe_fast.video import VideoError
+    from vqe_fast.video.errors import storage_refusals
 
-    with interruption("interrupted"), refusal(VideoError, CannotInspect):
-        _inspect(source, json, picture, frame)
+    with interruption("interrupted"), refusal(VideoError, CannotInspect), storage_refusals():
+        _inspect(location(source), json, picture, frame)
 
 
-def _inspect(source: Path, json: Path | None, picture: Path | None, frame: int | None) -> None:
+def _inspect(source: Location, json: Path | None, picture: Path | None, frame: int | None) -> None:
     from vqe_fast.inspection.inspect import (
         STDOUT,
         CannotInspect,

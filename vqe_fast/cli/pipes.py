@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video import SourceError, VideoError
 from vqe_fast.video.media.containers import FORMATS
 
@@ -17,7 +18,7 @@ PIPE = Path("-")
 
 
 @contextmanager
-def readable(source: Path) -> Iterator[Path]:
+def readable(source: Location) -> Iterator[Location]:
     """Yields ``source``, or for ``-`` a temporary file with all of standard input.
 
     Raises:
@@ -43,7 +44,7 @@ def readable(source: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writable(target: Path, container: str | None) -> Iterator[Path]:
+def writable(target: Location, container: str | None) -> Iterator[Location]:
     """Yields ``target``, or for ``-`` a temporary file that goes to standard output if all is well.
 
     Args:
@@ -82,7 +83,7 @@ def writable(target: Path, container: str | None) -> Iterator[Path]:
             raise VideoError(f"standard output cannot be written: {error.strerror}") from error
 
 
-def refuse_segments(source: Path, target: Path) -> None:
+def refuse_segments(source: Location, target: Location) -> None:
     """Refuses standard input and output for an enhancement in segments.
 
     Raises:

@@ -10,10 +10,11 @@ from tempfile import TemporaryFile
 
 from vqe_fast._atomic_write import atomic_write
 from vqe_fast.cli.pipes import PIPE
+from vqe_fast.storage.location import Location
 from vqe_fast.video import VideoError
 
 
-def refuse_report(path: Path, target: Path) -> None:
+def refuse_report(path: Path, target: Location) -> None:
     """Checks, before any work, that a report can be written.
 
     Raises:

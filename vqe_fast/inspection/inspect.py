@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vqe_fast._atomic_write import atomic_write
+from vqe_fast.storage.location import Location
 from vqe_fast.video import FrameQP, iterate_qp
 from vqe_fast.video.frames.planes import luma_view
 from vqe_fast.video.media.open import open_video, pick_stream
@@ -51,7 +52,7 @@ class Inspection:
     frames: list[FrameQP]
 
 
-def inspect_video(source: Path, json_to: Path | None = None) -> Inspection:
+def inspect_video(source: Location, json_to: Path | None = None) -> Inspection:
     """Reads the QPs of a video in one pass.
 
     Args:
@@ -70,7 +71,7 @@ def inspect_video(source: Path, json_to: Path | None = None) -> Inspection:
         return Inspection(facts, [replace(f, blocks=None, block_size=None) for f in everything])
 
 
-def read_frame(source: Path, number: int) -> tuple[FrameQP, npt.NDArray[np.uint8]]:
+def read_frame(source: Location, number: int) -> tuple[FrameQP, npt.NDArray[np.uint8]]:
     """QPs of one frame, blocks included, and its luma, (H, W) uint8.
 
     Args:
@@ -94,13 +95,14 @@ def read_frame(source: Path, number: int) -> tuple[FrameQP, npt.NDArray[np.uint8
 
 
 @contextmanager
-def writing(target: Path, source: Path) -> Iterator[Path]:
+def writing(target: Path, source: Location) -> Iterator[Path]:
     """Yields the path to write in the place of ``target``, which it replaces if all is well.
 
     Raises:
         CannotInspect: that fails, or it is the source.
     """
-    if os.path.exists(target) and os.path.samefile(target, source):
+    is_here = isinstance(source, Path) and os.path.exists(target)
+    if is_here and os.path.samefile(target, str(source)):
         raise CannotInspect(f"{target} is the video itself; give another name to write to")
     try:
         with atomic_write(target) as draft:
@@ -109,7 +111,7 @@ def writing(target: Path, source: Path) -> Iterator[Path]:
         raise CannotInspect(f"{target} cannot be written: {error.strerror}") from error
 
 
-def _read_facts(source: Path) -> StreamFacts:
+def _read_facts(source: Location) -> StreamFacts:
     with open_video(source) as container:
         stream = pick_stream(container, source)
         context = stream.codec_context
@@ -125,7 +127,7 @@ def _read_facts(source: Path) -> StreamFacts:
 
 
 def _write_json(
-    target: Path, source: Path, facts: StreamFacts, frames: Iterable[FrameQP]
+    target: Path, source: Location, facts: StreamFacts, frames: Iterable[FrameQP]
 ) -> Iterator[FrameQP]:
     """Passes frames on, and writes each into ``target`` as it goes by, a line for each."""
     with _written(target, source) as text:
@@ -138,7 +140,7 @@ def _write_json(
 
 
 @contextmanager
-def _written(target: Path, source: Path) -> Iterator[TextIO]:
+def _written(target: Path, source: Location) -> Iterator[TextIO]:
     if target == STDOUT:
         if sys.stdout is None:
             raise CannotInspect("standard output is closed; give the JSON the name of a file")

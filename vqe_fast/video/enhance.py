@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.storage.location import Locatable, Location, location
+from vqe_fast.video.errors import VideoError, storage_refusals
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.output_name import beside
@@ -38,9 +37,10 @@ Progress = Callable[[int, int | None], None]
 
 
 @with_options
+@storage_refusals()
 def enhance_video(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str] | None = None,
+    source: Locatable,
+    target: Locatable | None = None,
     model: str | nn.Module | None = None,
     *,
     start: float = 0.0,
@@ -60,10 +60,10 @@ def enhance_video(
     enhanced again in smaller tiles.
 
     Args:
-        source: the file to read.
-        target: the file to write; its suffix chooses the container (mp4, mov, mkv, webm). None for
-            ``a.enhanced.mp4`` beside ``a.mp4``, or ``.mkv`` where the source's does not hold the
-            codec. See ``container``.
+        source: the file to read: a path, or a URL such as ``s3://bucket/a.mp4``.
+        target: the file to write, a path or a URL too; its suffix chooses the container (mp4, mov,
+            mkv, webm). None for ``a.enhanced.mp4`` beside ``a.mp4``, or ``.mkv`` where the source's
+            does not hold the codec. See ``container``.
         start: begin with the first frame so many seconds after the first one, all streams at the
             same time, which becomes 0, and without chapters. What is before is decoded, too.
         frames: stop after so many frames, all streams at the same time and without chapters.
@@ -80,9 +80,9 @@ def enhance_video(
         WeightsError: the weights are missing, unreadable, or another model's.
     """
     began = time.perf_counter()
-    source = Path(source)
+    source = location(source)
     chosen, encode, segments = parse_options({"model": model, **options})
-    target = beside(source, encode.codec) if target is None else Path(target)
+    target = beside(source, encode.codec) if target is None else location(target)
     session = EnhanceSession(source, target, chosen, encode).in_container()
     admit(Job(source, session.target), overwrite=overwrite, resume=segments.resume)
     part = _Part(_seconds(start), count_of_frames(frames))
@@ -115,7 +115,8 @@ def enhance_video(
         )
 
 
-def target_of(source: Path, target: Path, **options: Any) -> Path:
+@storage_refusals()
+def target_of(source: Location, target: Location, **options: Any) -> Location:
     """The file that :func:`enhance_video` writes if it is asked for ``target``.
 
     Raises:

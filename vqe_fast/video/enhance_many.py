@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from vqe_fast.video.errors import SkippedError
+from vqe_fast.storage.location import Locatable, exists, is_file, location
+from vqe_fast.video.errors import SkippedError, storage_refusals
 from vqe_fast.video.events import Observer
 from vqe_fast.video.options import parse_options, with_options
 from vqe_fast.video.segments.admission import admit
@@ -18,12 +18,10 @@ from vqe_fast.video.segments.resume_state import parts_path
 from vqe_fast.video.segments.worker_setup import Job
 from vqe_fast.video.session import EnhanceSession
 
-PathLike = str | os.PathLike[str]
-
 
 @with_options
 def enhance_videos(
-    files: Iterable[tuple[PathLike, PathLike]],
+    files: Iterable[tuple[Locatable, Locatable]],
     model: str | nn.Module | None = None,
     *,
     overwrite: bool = False,
@@ -51,10 +49,11 @@ def enhance_videos(
     session = EnhanceSession(Path(), Path(), chosen, encode)
 
     def admitted(job: Job) -> None:
-        is_there = os.path.isfile(job.target) and not os.path.exists(parts_path(job.target))
+        with storage_refusals():
+            is_there = is_file(job.target) and not exists(parts_path(job.target))
         if segments.resume and is_there and not overwrite:
             raise SkippedError("was there")
         admit(job, overwrite=overwrite, resume=segments.resume)
 
-    jobs = [Job(Path(source), Path(target)) for source, target in files]
+    jobs = [Job(location(source), location(target)) for source, target in files]
     enhance_all(session, segments, jobs, admitted, observe)

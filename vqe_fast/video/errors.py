@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vqe_fast.storage.errors import StorageError
+
 
 class VideoError(ValueError):
     """An error in source, target or options: one sentence for the user, and what to do about it.
@@ -25,3 +30,17 @@ class HeldError(SkippedError):
 
 class WorkerError(VideoError):
     """A failure of workers, which did not finish what they were given."""
+
+
+@contextmanager
+def storage_refusals() -> Iterator[None]:
+    """Turns a :class:`StorageError` into a :class:`VideoError`, where a call of a user ends.
+
+    Within, they stay apart: what is damaged is worked on as far as it goes, what cannot be read
+    ends the work.
+    """
+    try:
+        yield
+    except StorageError as error:
+        kind = SourceError if error.is_of_reading else VideoError
+        raise kind(str(error)) from None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -17,7 +15,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from torch import nn
 
-from vqe_fast.video.errors import SourceError
+from vqe_fast.storage.location import Locatable, Location, location
+from vqe_fast.video.errors import SourceError, storage_refusals
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
@@ -79,9 +78,10 @@ class Estimate:
 
 
 @with_options
+@storage_refusals()
 def estimate_video(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str] | None = None,
+    source: Locatable,
+    target: Locatable | None = None,
     model: str | nn.Module = DEFAULT_MODEL,
     *,
     start: float = 0.0,
@@ -107,9 +107,9 @@ def estimate_video(
         VideoError: source, target or options do not allow it; the text says what to do.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
-    source, limit = Path(source), count_of_frames(frames)
+    source, limit = location(source), count_of_frames(frames)
     chosen, encode, _ = parse_options({"model": model, **options})
-    target = beside(source, encode.codec) if target is None else Path(target)
+    target = beside(source, encode.codec) if target is None else location(target)
     session = EnhanceSession(source, target, chosen, encode).in_container()
     with session.open() as video:
         session.view(video)
@@ -212,7 +212,7 @@ class _SizeWriter:
 
     def __init__(
         self,
-        target: Path,
+        target: Location,
         source: VideoReader,
         settings: EncoderSettings,
         sizes: list[tuple[int, bool]],

@@ -17,6 +17,7 @@ from vqe_fast._version import __version__
 from vqe_fast.models import spec_of
 from vqe_fast.models.coding import codec_code
 from vqe_fast.models.model_hash import weights_hash
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View, view_for
 from vqe_fast.video.frames.tensors import load_planes
@@ -68,8 +69,8 @@ class EnhanceSession:
 
     def __init__(
         self,
-        source: Path,
-        target: Path,
+        source: Location,
+        target: Location,
         model: ModelOptions,
         encode: EncodeOptions,
         processes: int = 1,
@@ -119,15 +120,24 @@ class EnhanceSession:
             return None
         return self.source.stat().st_size if size == SOURCE else parse_bytes(size)
 
-    def open(self) -> VideoReader:
+    def open(self, *, without_payload_of_video: bool = False) -> VideoReader:
         """Opens the source, with frames converted to the pixel format to encode.
+
+        Args:
+            without_payload_of_video: only packets are wanted, and none of what is in those of the
+                video, see :class:`VideoReader`.
 
         Raises:
             VideoError: source or options do not allow it.
+            StorageError: the source is remote, and cannot be read.
         """
         threads, hwaccel = _decoder_threads(self.device), self.model.hwaccel
         video = VideoReader(
-            self.source, threads=threads, hwaccel=hwaccel, on_change=self.model.on_change
+            self.source,
+            threads=threads,
+            hwaccel=hwaccel,
+            on_change=self.model.on_change,
+            without_payload_of_video=without_payload_of_video,
         )
         try:
             settings = self.settings(video)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 from av.video.frame import VideoFrame
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.reformat import Scaler
 from vqe_fast.video.options import OnChange
@@ -30,7 +30,7 @@ class Changes:
         VideoError: another ``on_change``.
     """
 
-    def __init__(self, path: Path, on_change: OnChange) -> None:
+    def __init__(self, path: Location, on_change: OnChange) -> None:
         if on_change not in _WAYS:
             raise VideoError(f"a change of size can be {' or '.join(_WAYS)}, not {on_change}")
         self.lost: set[str] = set()

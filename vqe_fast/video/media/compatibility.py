@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.media.containers import FORMATS, format_of, streams_to_copy
@@ -20,7 +21,7 @@ from vqe_fast.video.media.trial import lost_tags
 _MATROSKA = {".mkv", ".webm"}
 
 
-def refuse_misfits(target: Path, source: VideoReader, settings: EncoderSettings) -> None:
+def refuse_misfits(target: Location, source: VideoReader, settings: EncoderSettings) -> None:
     """Checks that container and encoder of ``target`` can hold the video of ``source``.
 
     Raises:
@@ -42,7 +43,7 @@ def fits(suffix: str, facts: VideoFacts, settings: EncoderSettings) -> bool:
     return takes and _misfit(suffix, facts, settings) is None
 
 
-def fitting_target(target: Path, source: VideoReader, settings: EncoderSettings) -> Path:
+def fitting_target(target: Location, source: VideoReader, settings: EncoderSettings) -> Location:
     """``target``, with another suffix where its own container cannot hold all of ``source``.
 
     It stays as it is where none can, to be refused with the reason.

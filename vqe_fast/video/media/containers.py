@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 
 from av.stream import Discard, Stream
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.open import first_packets, is_picture
 from vqe_fast.video.media.reader import VideoReader
@@ -19,7 +19,7 @@ FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """File suffix → FFmpeg's name of the muxer."""
 
 
-def format_of(target: Path) -> str:
+def format_of(target: Location) -> str:
     """FFmpeg's name of the muxer for the suffix of ``target``.
 
     Raises:
@@ -35,7 +35,7 @@ def format_of(target: Path) -> str:
 
 
 def streams_to_copy(
-    source: VideoReader, target: Path, holds_video: Callable[[str], bool]
+    source: VideoReader, target: Location, holds_video: Callable[[str], bool]
 ) -> list[Transfer]:
     """The streams of ``source`` to write beside the video, and how.
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Bytes: TypeAlias = bytes | mmap.mmap
+from vqe_fast.storage.reader import RemoteBytes
+
+Bytes: TypeAlias = bytes | mmap.mmap | RemoteBytes
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.open import open_video, pick_stream
 
@@ -15,7 +14,7 @@ AUTO = "auto"
 """The name that stands for any device that is there, or for none."""
 
 
-def open_on_device(source: Path, device: str) -> InputContainer:
+def open_on_device(source: Location, device: str) -> InputContainer:
     """Opens ``source`` for decoding on a device; frames come back into system memory.
 
     What the device cannot decode of a codec that it knows, FFmpeg decodes without it.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+from vqe_fast.storage.location import Location, RemotePath
+from vqe_fast.storage.reader import RemoteBytes
 from vqe_fast.video.media.ebml import Bytes, Element, elements
 
 _SEGMENT, _INFO, _TRACKS, _CHAPTERS = 0x18538067, 0x1549A966, 0x1654AE6B, 0x1043A770
@@ -15,20 +16,28 @@ _EDITION, _ORDERED, _ATOM, _DISPLAY = 0x45B9, 0x45DD, 0xB6, 0x80
 _PREVIOUS_FILE, _NEXT_FILE, _CHAPTER_FILE = 0x3CB923, 0x3EB923, 0x6E67
 
 
-def unread_features(path: Path) -> tuple[str, ...]:
+def unread_features(path: Location) -> tuple[str, ...]:
     """What of a Matroska file is lost when FFmpeg copies it, in words.
 
     Raises:
         OSError: the file cannot be read.
+        StorageError: it is remote, and cannot be read.
     """
+    if isinstance(path, RemotePath):
+        with path.open() as remote:
+            return _found_in(RemoteBytes(remote))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return tuple(
-            found
-            for segment in elements(data, 0, len(data))
-            if segment.id == _SEGMENT
-            for part in elements(data, segment.content, segment.end)
-            for found in _lost_of(data, part)
-        )
+        return _found_in(data)
+
+
+def _found_in(data: Bytes) -> tuple[str, ...]:
+    return tuple(
+        found
+        for segment in elements(data, 0, len(data))
+        if segment.id == _SEGMENT
+        for part in elements(data, segment.content, segment.end)
+        for found in _lost_of(data, part)
+    )
 
 
 def _lost_of(data: Bytes, part: Element) -> Iterator[str]:

@@ -15,7 +15,11 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vqe_fast.storage.block_cache import BLOCK
+from vqe_fast.storage.location import Location, RemotePath
+from vqe_fast.storage.reader import RemoteReader
 from vqe_fast.video.errors import SourceError
+from vqe_fast.video.media.payload import leave_out_payload, opened_for_payload
 from vqe_fast.video.media.timeline import Timeline, timeline_of
 
 DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
@@ -23,8 +27,11 @@ DECODER_OPTIONS = {"max_pixels": str(16384 * 16384)}
 
 _SAMPLE_PACKETS, _SAMPLE_BYTES = 4, 64 << 20
 
-VideoInput: TypeAlias = "Path | BinaryIO"
-"""What can be opened: the path of a file, or a file opened for reading bytes."""
+VideoInput: TypeAlias = "Location | BinaryIO | RemoteReader"
+"""What can be opened: the path of a file, here or remote, or a file opened for reading bytes."""
+
+_BUFFER, _REMOTE_BUFFER = 32 << 10, BLOCK
+"""Bytes that FFmpeg asks a file object for at once."""
 
 
 def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputContainer:
@@ -36,14 +43,19 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
 
     Raises:
         SourceError: missing, or not a video.
+        StorageError: remote, and cannot be read.
     """
+    target: str | BinaryIO | RemoteReader
     if isinstance(source, Path):
         _refuse_unopenable(source)
-    target = f"file:{source}" if isinstance(source, Path) else source
+        target = f"file:{source}"
+    else:
+        target = source.open() if isinstance(source, RemotePath) else source
     try:
         return av.open(
             target,
             "r",
+            buffer_size=_REMOTE_BUFFER if isinstance(target, RemoteReader) else _BUFFER,
             options=DECODER_OPTIONS,
             metadata_errors="surrogateescape",
             hwaccel=hwaccel,
@@ -71,7 +83,9 @@ def _refuse_unopenable(path: Path) -> None:
 
 def name_of(source: VideoInput) -> str:
     """The name of ``source`` in messages."""
-    return str(source) if isinstance(source, Path) else str(getattr(source, "name", "the video"))
+    if isinstance(source, (Path, RemotePath)):
+        return str(source)
+    return str(getattr(source, "name", "the video"))
 
 
 def pick_stream(container: InputContainer, source: VideoInput) -> VideoStream:
@@ -121,6 +135,7 @@ def read_packets(
 
     Raises:
         SourceError: the file cannot be read on.
+        StorageError: a remote file cannot, or has changed.
     """
     try:
         yield from _placed(container, streams, timeline or timeline_of(container))
@@ -128,7 +143,18 @@ def read_packets(
         return True
     except av.error.FFmpegError as error:
         raise SourceError(f"{name_of(source)} cannot be read on: {error.strerror}") from error
+    refuse_changed(source)
     return False
+
+
+def refuse_changed(source: VideoInput) -> None:
+    """Makes sure that a remote file is still the one that it was when reading began.
+
+    Raises:
+        StorageError: it is not.
+    """
+    if isinstance(source, (RemotePath, RemoteReader)):
+        source.verify()
 
 
 def _placed(
@@ -155,8 +181,10 @@ def first_packets(source: VideoInput, indices: Collection[int]) -> dict[int, lis
     """
     found: dict[int, list[Packet[Any]]] = {index: [] for index in indices}
     waited_for, budget = set(found), _SAMPLE_BYTES
-    with open_video(source) as container:
-        for packet in read_packets(container, source) if found else ():
+    file = opened_for_payload(source) if isinstance(source, (Path, RemotePath)) else source
+    with open_video(file) as container:
+        leave_out_payload(file, container, [s for s in container.streams if s.index not in found])
+        for packet in read_packets(container, file) if found else ():
             packets = found.get(packet.stream.index, [])
             is_shown = packet.size > 0 and not packet.is_discard
             if is_shown and packet.stream.index in waited_for:

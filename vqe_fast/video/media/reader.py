@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -17,6 +16,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.frames.pixel_formats import has_alpha
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.frames.reformat import Converter
@@ -30,7 +30,9 @@ from vqe_fast.video.media.open import (
     open_video,
     pick_stream,
     read_packets,
+    refuse_changed,
 )
+from vqe_fast.video.media.payload import leave_out_payload, opened_for_payload
 from vqe_fast.video.media.side_data import SideDataSieve
 from vqe_fast.video.media.stream_info import (
     VideoFacts,
@@ -65,11 +67,12 @@ class VideoReader:
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         *,
         threads: int,
         hwaccel: str | None = None,
         on_change: OnChange = "refuse",
+        without_payload_of_video: bool = False,
     ) -> None:
         """Opens ``path`` and decodes the first frames.
 
@@ -78,9 +81,12 @@ class VideoReader:
             threads: threads of the decoder; 0 for as many as there are cores.
             hwaccel: the device to decode on, see :func:`.hwaccel.open_on_device`; None for none.
             on_change: what to do with frames of another size or pixel format than the first.
+            without_payload_of_video: only :meth:`packets` is wanted, and of those of the video
+                how many there are and when: what is in them need not be fetched of a remote file.
 
         Raises:
             VideoError: missing, not a video, or nothing in it decodes; or no such device.
+            StorageError: a remote file cannot be read.
         """
         self.path = path
         self.damaged_packets = 0
@@ -90,7 +96,10 @@ class VideoReader:
         self._changes = Changes(path, on_change)
         self._on_change: OnChange = on_change
         self.pictures_a_frame = 1
-        self._container = open_video(path) if hwaccel is None else open_on_device(path, hwaccel)
+        self._file = opened_for_payload(path)
+        self._container = (
+            open_video(self._file) if hwaccel is None else open_on_device(path, hwaccel)
+        )
         try:
             self._stream = pick_stream(self._container, path)
             if self._stream.codec_context.is_hwaccel:
@@ -114,6 +123,8 @@ class VideoReader:
             self._reader = self._read()
             self._look_ahead()
             self.facts: VideoFacts = read_facts(self._container, self._stream, self.first_frame)
+            if without_payload_of_video:
+                leave_out_payload(self._file, self._container, [self._stream])
         except BaseException:
             self._container.close()
             raise
@@ -130,6 +141,8 @@ class VideoReader:
         self._ahead.clear()
         self._reader = iter(())  # it refers to this object, and so would keep frames and decoder
         self._container.close()
+        if kind is None:
+            refuse_changed(self.path)
 
     @property
     def container(self) -> InputContainer:

@@ -17,6 +17,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vqe_fast._atomic_write import draft_name
+from vqe_fast.storage.location import Location, RemotePath, drafts_folder, upload
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.compatibility import fits, refuse_misfits
 from vqe_fast.video.media.containers import (
@@ -39,6 +40,8 @@ from vqe_fast.video.media.video_encoder import FrameEncoder, add_video, paramete
 class VideoWriter:
     """Encoder and muxer of a video file, under a temporary name beside its target.
 
+    A remote target is uploaded when it is complete.
+
     Leaving the ``with`` block without :meth:`commit` removes what was written. Until then
     a file that has the target's name already is not touched.
 
@@ -49,7 +52,7 @@ class VideoWriter:
 
     def __init__(
         self,
-        target: Path,
+        target: Location,
         source: VideoReader,
         settings: EncoderSettings,
         *,
@@ -65,11 +68,13 @@ class VideoWriter:
             settings: the encoder.
             with_chapters: copy the chapters, which only fit a video of full length.
             tag: by what and how the video is enhanced; None to write nothing of it.
-            folder: for the temporary file, on the same disk; None for that of the target.
+            folder: for the temporary file, on the same disk; None for that of the target, or, if
+                it is remote, the one of the system (TMPDIR).
 
         Raises:
             VideoError: the target's container or the encoder cannot hold what the source has, or
                 the file cannot be written.
+            StorageError: the source is remote, and cannot be read.
         """
         self.damaged_packets = 0
         self._target = target
@@ -78,7 +83,7 @@ class VideoWriter:
         copies = streams_to_copy(source, target, lambda each: fits(each, source.facts, settings))
         self.not_kept = (*streams_not_kept(source, copies), *_unread(source))
         copied = {copy.stream.index: copy for copy in copies}
-        self._partial = (folder or target.parent) / draft_name(target)
+        self._partial = (folder or drafts_folder(target)) / draft_name(Path(target.name))
         chapters = source.container.chapters() if with_chapters else []
         self._output: OutputContainer = av.open(
             str(self._partial),
@@ -214,8 +219,12 @@ class VideoWriter:
 
         Raises:
             VideoError: frames are missing, or the file cannot be renamed.
+            StorageError: the target is remote, and cannot be written.
         """
         self._encoder.refuse_losses()
+        if isinstance(self._target, RemotePath):
+            upload(self._partial, self._target)
+            return
         with self._reporting_writes():
             os.replace(self._partial, self._target)
 

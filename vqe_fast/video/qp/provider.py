@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor
 
 from vqe_fast.models.coding import UNKNOWN, frame_type_code
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.inference.frame_coding import BLOCK, FrameCoding
 from vqe_fast.video.qp.estimate import Estimator
 from vqe_fast.video.qp.frame import FrameQP
-from vqe_fast.video.qp.reader import iterate_qp
+from vqe_fast.video.qp.reader import read_frames
 from vqe_fast.video.qp.synced_reader import SyncedQPs
 from vqe_fast.video.threads.stage import Ahead
 
@@ -47,7 +47,7 @@ class QPProvider:
 
     def __init__(
         self,
-        source: Path,
+        source: Location,
         given: float | None = None,
         estimate: Estimator | None = None,
     ) -> None:
@@ -97,7 +97,7 @@ class QPProvider:
         return coding
 
     def _read_from(self, ticks: int | None) -> None:
-        self._ahead = Ahead("vqe-fast QPs", iterate_qp(self._source, ticks), _AHEAD)
+        self._ahead = Ahead("vqe-fast QPs", read_frames(self._source, ticks), _AHEAD)
         self._stream = SyncedQPs(self._ahead)
 
     def _found(

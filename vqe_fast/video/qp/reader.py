@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
-from typing import BinaryIO
 
-from vqe_fast.video.media.open import nothing_decodes, open_video, pick_stream
+from vqe_fast.storage.location import location
+from vqe_fast.video.errors import storage_refusals
+from vqe_fast.video.media.open import VideoInput, nothing_decodes, open_video, pick_stream
 from vqe_fast.video.qp.av1 import av1_qp
 from vqe_fast.video.qp.frame import FrameQP
 from vqe_fast.video.qp.h264_vp9 import decoded_qp
@@ -20,7 +20,7 @@ _WITHOUT_DECODING: dict[str, Callable[[VideoPackets], Iterator[FrameQP]]] = {
 }
 
 
-def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
+def read_qp(source: str | os.PathLike[str] | VideoInput) -> list[FrameQP]:
     """Reads the QP of every frame that a decoder shows, in display order.
 
     H.264 and VP9 are decoded, and have a QP for each block. HEVC and AV1 are not decoded: the QP is
@@ -28,7 +28,7 @@ def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
     samples may look like. Frames of other codecs are listed with their types and sizes only.
 
     Args:
-        source: a file, or its bytes: a binary file opened for reading.
+        source: a file, by path or URL, or its bytes: a binary file opened for reading.
 
     Returns:
         The frames of the video stream. What does not decode is left out.
@@ -40,7 +40,7 @@ def read_qp(source: str | os.PathLike[str] | BinaryIO) -> list[FrameQP]:
 
 
 def iterate_qp(
-    source: str | os.PathLike[str] | BinaryIO, start: int | None = None
+    source: str | os.PathLike[str] | VideoInput, start: int | None = None
 ) -> Generator[FrameQP, None, None]:
     """Yields the frames of :func:`read_qp` one by one; memory does not grow with the length.
 
@@ -55,7 +55,24 @@ def iterate_qp(
     Raises:
         VideoError: missing, not a video, cannot be read on, or no frame of it can be shown.
     """
-    origin = Path(source) if isinstance(source, (str, os.PathLike)) else source
+    with storage_refusals():
+        yield from read_frames(source, start)
+
+
+def read_frames(
+    source: str | os.PathLike[str] | VideoInput, start: int | None = None
+) -> Generator[FrameQP, None, None]:
+    """The same within the work of a call, which tells damage from what cannot be read.
+
+    Args:
+        source: as for :func:`read_qp`.
+        start: as for :func:`iterate_qp`.
+
+    Raises:
+        VideoError: as :func:`iterate_qp`.
+        StorageError: a remote file cannot be read.
+    """
+    origin = location(source) if isinstance(source, (str, os.PathLike)) else source
     with open_video(origin) as container:
         stream = pick_stream(container, origin)
         if start is not None:

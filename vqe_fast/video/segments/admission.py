@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vqe_fast.video.errors import VideoError
+from vqe_fast.storage.errors import StorageError
+from vqe_fast.storage.location import Location, RemotePath, exists
+from vqe_fast.video.errors import VideoError, storage_refusals
 from vqe_fast.video.segments.resume_state import is_complete, parts_path
 from vqe_fast.video.segments.worker_setup import Job
 
 
+@storage_refusals()
 def admit(job: Job, *, overwrite: bool, resume: bool) -> None:
     """Checks the paths of a file, and that no interrupted run has left parts of its target.
 
@@ -24,7 +27,7 @@ def admit(job: Job, *, overwrite: bool, resume: bool) -> None:
     is_there = resume and is_complete(job.target)
     _check_paths(job.source, job.target, overwrite=overwrite or is_there)
     path = parts_path(job.target)
-    if os.path.exists(path) and not resume:
+    if exists(path) and not resume:
         raise VideoError(
             f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
             "the folder to start anew"
@@ -44,7 +47,10 @@ def refuse_part(*, is_all: bool) -> None:
         )
 
 
-def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
+def _check_paths(source: Location, target: Location, *, overwrite: bool) -> None:
+    if isinstance(target, RemotePath):
+        _check_remote(source, target, overwrite=overwrite)
+        return
     if os.path.isdir(target):
         raise VideoError(f"{target} is a directory; give the name of the file to write")
     try:
@@ -56,9 +62,30 @@ def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
         return
     except OSError as error:
         raise VideoError(f"{target} cannot be written: {error.strerror}") from error
-    if os.path.exists(source) and os.path.samefile(source, target):
-        raise VideoError(f"{target} is the source itself; give another name to write to")
+    if isinstance(source, Path) and os.path.exists(source) and os.path.samefile(source, target):
+        raise _is_source(target)
     if not os.path.isfile(target):
         raise VideoError(f"{target} is not a file but a device or a pipe; give the name of a file")
     if not overwrite:
-        raise VideoError(f"{target} exists already; give another name, or ask to overwrite it")
+        raise _is_there(target)
+
+
+def _check_remote(source: Location, target: RemotePath, *, overwrite: bool) -> None:
+    if target == source:
+        raise _is_source(target)
+    try:
+        target.refuse_unwritable()
+        if target.is_dir():
+            raise VideoError(f"{target} is a folder; give the name of the file to write")
+        if not overwrite and target.exists():
+            raise _is_there(target)
+    except StorageError as error:
+        raise VideoError(str(error)) from None
+
+
+def _is_source(target: Location) -> VideoError:
+    return VideoError(f"{target} is the source itself; give another name to write to")
+
+
+def _is_there(target: Location) -> VideoError:
+    return VideoError(f"{target} exists already; give another name, or ask to overwrite it")

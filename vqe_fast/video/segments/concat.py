@@ -25,7 +25,7 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.
     """
-    with session.open() as video:
+    with session.open(without_payload_of_video=True) as video:
         settings = session.settings(video)
         numbers = range(len(state.segments))
         _refuse_gaps(video, (folder.part(number) for number in numbers))

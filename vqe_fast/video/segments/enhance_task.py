@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vqe_fast.executors.executor import Report
+from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.segments.enhance_segment import enhance_segment
 from vqe_fast.video.segments.resume_state import Part, PartsFolder
 from vqe_fast.video.segments.split import Segment
@@ -39,6 +40,7 @@ class EnhanceTask:
     folder: PartsFolder
     holder: str
 
+    @storage_refusals()
     def run(self, context: EnhanceContext, report: Report) -> Part:
         """Makes the part.
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from vqe_fast._version import __version__
 from vqe_fast.models.model_hash import model_hash
+from vqe_fast.storage.location import Location, RemoteStat
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.options import SegmentOptions, asked_for
 from vqe_fast.video.session import EnhanceSession
@@ -33,7 +31,7 @@ def request_of(session: EnhanceSession, segments: SegmentOptions) -> dict[str, A
     }
 
 
-def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def refuse_changes(folder: Location, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Checks that a resumed run has the fingerprint of the first one.
 
     Raises:
@@ -57,17 +55,19 @@ def refuse_changes(folder: Path, before: dict[str, Any], now: dict[str, Any]) ->
         )
 
 
-def _fingerprint(source: Path) -> dict[str, Any]:
+def _fingerprint(source: Location) -> dict[str, Any]:
     facts = source.stat()
+    tag = {"etag": facts.etag} if isinstance(facts, RemoteStat) else {}
     digest = hashlib.sha256()
     with source.open("rb") as file:
         digest.update(file.read(_END_BYTES))
-        with suppress(OSError):  # shorter than that
-            file.seek(-_END_BYTES, os.SEEK_END)
+        if facts.st_size >= _END_BYTES:
+            file.seek(facts.st_size - _END_BYTES)
         digest.update(file.read())
     return {
         "path": str(source.resolve()),
         "bytes": facts.st_size,
         "modified_ns": facts.st_mtime_ns,
         "sha256_of_ends": digest.hexdigest(),
+        **tag,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vqe_fast.executors.executor import Report
+from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.report import Outcome, total
 from vqe_fast.video.segments.concat import join_parts
 from vqe_fast.video.segments.resume_state import PartsFolder, State, is_complete
@@ -27,6 +28,7 @@ class JoinTask:
     folder: PartsFolder
     holder: str
 
+    @storage_refusals()
     def run(self, context: EnhanceContext, report: Report) -> Outcome | None:
         """Writes the output, and sums up what came of all segments.
 

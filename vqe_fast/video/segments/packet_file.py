@@ -20,6 +20,7 @@ import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
@@ -63,7 +64,7 @@ class PartWriter:
     """
 
     def __init__(
-        self, path: Path, target: Path, source: VideoReader, settings: EncoderSettings
+        self, path: Path, target: Location, source: VideoReader, settings: EncoderSettings
     ) -> None:
         self._path = path
         self._delay = 0

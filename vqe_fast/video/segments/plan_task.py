@@ -9,6 +9,8 @@ from typing import Any
 
 from vqe_fast.executors.executor import Report
 from vqe_fast.models.inference import MIXED
+from vqe_fast.storage.location import Location
+from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Particulars
@@ -44,6 +46,7 @@ class PlanTask:
     folder: PartsFolder
     begun: State | None
 
+    @storage_refusals()
     def run(self, context: EnhanceContext, report: Report) -> Planned:
         """Makes the plan; decodes a few frames.
 
@@ -101,7 +104,13 @@ def rehearse(session: EnhanceSession, options: SegmentOptions) -> Particulars:
             video,
             session.settings(video),
             with_chapters=True,
-            folder=None if session.target.parent.is_dir() else Path(elsewhere),
+            folder=_folder_for(session.target, Path(elsewhere)),
         ),
     ):
         return session.particulars(video, options)
+
+
+def _folder_for(target: Location, elsewhere: Path) -> Path | None:
+    """Where the rehearsal writes: where the target will be, unless that is not there or remote."""
+    is_here = isinstance(target, Path) and target.parent.is_dir()
+    return None if is_here else elsewhere

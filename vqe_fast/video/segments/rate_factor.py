@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vqe_fast.storage.location import drafts_folder
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.encoders import ENCODERS, Encoder
 from vqe_fast.video.media.reader import VideoReader
@@ -51,7 +52,7 @@ def rate_factor_for_size(session: EnhanceSession, enhancer: Enhancer) -> float |
     name = f".{session.target.stem[:40]}.samples"
     with (
         session.open() as video,
-        TemporaryDirectory(prefix=name, dir=session.target.parent) as folder,
+        TemporaryDirectory(prefix=name, dir=drafts_folder(session.target)) as folder,
     ):
         samples = [Path(folder) / f"{number}.nut" for number in range(len(segments))]
         for segment, path in zip(segments, samples, strict=True):

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from vqe_fast._atomic_write import NAME_BYTES, shortened
 from vqe_fast.executors.worker import worker_name
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import HeldError, VideoError
 from vqe_fast.video.report import Outcome, read_outcome
 from vqe_fast.video.segments.packet_file import PartFacts, checksum
@@ -217,15 +218,21 @@ class PartsFolder:
             raise VideoError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def is_complete(target: Path) -> bool:
+def is_complete(target: Location) -> bool:
     """Whether ``target`` has been joined from the parts that its folder still holds."""
+    if not isinstance(target, Path):
+        return False  # nothing remote is joined from parts
     folder = PartsFolder(parts_path(target))
     state = folder.load() if os.path.exists(target) else None
     joined = None if state is None else state.joined
     return joined is not None and joined.inode == target.stat().st_ino
 
 
-def parts_path(target: Path) -> Path:
+@overload
+def parts_path(target: Path) -> Path: ...
+@overload
+def parts_path(target: Location) -> Location: ...
+def parts_path(target: Location) -> Location:
     """The folder that belongs to the output ``target``."""
     target = target.resolve()
     name = f"{target.name}.parts"
@@ -237,7 +244,7 @@ def parts_path(target: Path) -> Path:
 
 
 @contextmanager
-def hold_parts(target: Path) -> Iterator[PartsFolder]:
+def hold_parts(target: Location) -> Iterator[PartsFolder]:
     """Locks the folder of ``target``, which is made if need be.
 
     The lock is one of the operating system, which ends with the process that has it.
@@ -246,6 +253,11 @@ def hold_parts(target: Path) -> Iterator[PartsFolder]:
         HeldError: another process is in it.
         VideoError: it cannot be made.
     """
+    if not isinstance(target, Path):
+        raise VideoError(
+            f"{target} cannot be written in segments; write a file of this machine, or leave out "
+            "segments, workers, cluster and resume"
+        )
     path = parts_path(target)
     try:
         lock = _lock(path)

@@ -13,11 +13,13 @@ import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.frames.planes import take_over
 from vqe_fast.video.media.containers import format_of
 from vqe_fast.video.media.encoder_settings import EncoderSettings
 from vqe_fast.video.media.encoders import ENCODERS
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
+from vqe_fast.video.media.payload import leave_out_payload, opened_for_payload
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.video_encoder import FrameEncoder, add_video
 from vqe_fast.video.segments.split import Segment
@@ -43,7 +45,7 @@ class StreamBytes:
     packets: int
 
 
-def count_bytes(source: Path, segments: Sequence[Segment]) -> StreamBytes:
+def count_bytes(source: Location, segments: Sequence[Segment]) -> StreamBytes:
     """Reads the packets of ``source`` once, without decoding.
 
     Args:
@@ -55,9 +57,11 @@ def count_bytes(source: Path, segments: Sequence[Segment]) -> StreamBytes:
     if segments[0].start is None:
         ends[0] = -(2**63)
     video, others, packets = [0] * (2 * len(segments) + 1), 0, 0
-    with open_video(source) as container:
+    file = opened_for_payload(source)
+    with open_video(file) as container:
+        leave_out_payload(file, container, container.streams)
         stream = pick_stream(container, source)
-        for packet in read_packets(container, source):
+        for packet in read_packets(container, file):
             packets += packet.size > 0
             if packet.stream.index != stream.index:
                 others += packet.size
@@ -93,7 +97,7 @@ class SampleWriter:
 
 
 def encoded_size(
-    sample: Path, target: Path, source: VideoReader, settings: EncoderSettings, *, is_all: bool
+    sample: Path, target: Location, source: VideoReader, settings: EncoderSettings, *, is_all: bool
 ) -> float:
     """Bytes that a sample takes as part of a long video.
 

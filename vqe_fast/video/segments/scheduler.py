@@ -17,6 +17,7 @@ from vqe_fast.executors.executor import (
     Refused,
     Task,
 )
+from vqe_fast.storage.errors import StorageError
 from vqe_fast.video.errors import HeldError, SkippedError, VideoError, WorkerError
 from vqe_fast.video.events import (
     Advanced,
@@ -344,5 +345,5 @@ class _Silent:
 def _bytes(job: Job) -> int:
     try:
         return job.source.stat().st_size
-    except OSError:  # whoever plans it says why
+    except (OSError, StorageError):  # whoever plans it says why
         return 0

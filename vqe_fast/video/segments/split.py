@@ -6,10 +6,11 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.open import open_video, pick_stream, read_packets
+from vqe_fast.video.media.payload import leave_out_payload, opened_for_payload
 from vqe_fast.video.media.stream_info import time_base_of
 from vqe_fast.video.media.timeline import timeline_of
 
@@ -37,10 +38,11 @@ class Segment:
     frames: int
 
 
-def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segment]:
+def plan_segments(source: Location, seconds: float, pictures: int = 1) -> list[Segment]:
     """Cuts the video into segments of about ``seconds``, by its packets' timestamps.
 
-    The file is read once, and nothing decoded. Segments with few frames join their neighbours.
+    The file is read once, and nothing decoded; of a remote one no more is fetched than need be.
+    Segments with few frames join their neighbours.
 
     Args:
         source: the file.
@@ -54,14 +56,16 @@ def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segme
         raise VideoError(f"segments must last longer than 0 seconds, got {seconds}")
     starts: dict[int, int] = {}
     counts: dict[int, int] = {}
-    with open_video(source) as container:
+    file = opened_for_payload(source)
+    with open_video(file) as container:
+        leave_out_payload(file, container, container.streams)
         stream = pick_stream(container, source)
         ticks = seconds / time_base_of(stream)
         origin: int | None = None
         last: int | None = None
         recent: deque[int] = deque(maxlen=_REMEMBERED)
         timeline = timeline_of(container)
-        for packet in read_packets(container, source, stream, timeline=timeline):
+        for packet in read_packets(container, file, stream, timeline=timeline):
             if timeline.restarts:
                 raise _uncuttable(source, "its timestamps restart")
             if packet.size == 0:
@@ -84,7 +88,7 @@ def plan_segments(source: Path, seconds: float, pictures: int = 1) -> list[Segme
     )
 
 
-def _uncuttable(source: Path, why: str) -> SourceError:
+def _uncuttable(source: Location, why: str) -> SourceError:
     return SourceError(
         f"{source} cannot be cut into segments: {why}; enhance it in one pass, "
         "without segments, workers and resume"

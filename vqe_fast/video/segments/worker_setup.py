@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vqe_fast._machine import cores
+from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import is_out_of_memory
 from vqe_fast.video.options import EncodeOptions, ModelOptions
@@ -21,8 +22,8 @@ from vqe_fast.weights import WeightsError
 class Job:
     """A file to read, and the file to write."""
 
-    source: Path
-    target: Path
+    source: Location
+    target: Location
 
 
 class EnhanceSetup:
