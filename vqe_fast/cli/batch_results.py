@@ -57,6 +57,7 @@ def _done(event: FileDone, wanted: Location | None) -> Result:
             f"{wanted.suffix} cannot hold all of {event.source}: written to {report.target}"
         )
     if event.workers_lost:
-        notes.append(f"{event.workers_lost} workers were lost over it, and others took their place")
+        lost = "a worker was" if event.workers_lost == 1 else f"{event.workers_lost} workers were"
+        notes.append(f"{lost} lost over it, and what was begun was done again")
     row = Row(event.source, word, report.frames_out, report.fps, tuple(notes))
     return Result(code_of_report(report), row, report.to_dict())
