@@ -56,8 +56,8 @@ def enhance_one(
 
 
 def _enhance(
-    source: Path,
-    target: Path,
+    source: Location,
+    target: Location,
     format_of_pipe: str | None,
     options: dict[str, Any],
     report_path: Path | None,
