@@ -15,6 +15,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def peers() -> int:
+    """How many processes with as many of PyTorch's threads as this one the cores suffice for."""
+    return max(1, cores() // torch.get_num_threads())
+
+
 def cpu_name() -> str:
     """As the system calls the processor."""
     try:

@@ -188,3 +188,7 @@ class Executor(Protocol):
 
 class ExecutorError(RuntimeError):
     """Workers cannot be had, or not any more: one sentence for the user, and what to do."""
+
+
+class UnsendableError(ValueError):
+    """A setup cannot be sent to workers; the text says why, for whoever knows what is in it."""

@@ -17,6 +17,7 @@ from typing import Self
 import torch
 
 from vqe_fast.executors.executor import Chunk, Event, Lost, Progress, Setup, Task
+from vqe_fast.executors.pickled import pickled
 from vqe_fast.executors.worker import Worker, portable
 
 _END_SECONDS = 5.0
@@ -29,10 +30,13 @@ class ProcessPool:
         setup: makes the context of each; has to be one that can be pickled.
         devices: that of each worker's model.
         threads: of PyTorch in each.
+
+    Raises:
+        UnsendableError: the setup cannot be pickled.
     """
 
     def __init__(self, setup: Setup, devices: Sequence[str], threads: int) -> None:
-        self._setup = pickle.dumps(setup)
+        self._setup = pickled(setup, pickle.dumps)
         self._threads = threads
         self._devices = deque(devices)
         self._idle: list[_Process] = []

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from vqe_fast._version import __version__
 from vqe_fast.executors.executor import Chunk, Event, ExecutorError, Lost, Progress, Setup, Task
+from vqe_fast.executors.pickled import pickled
 from vqe_fast.executors.ray_actor import RayWorker
 from vqe_fast.executors.ray_address import connected
 from vqe_fast.executors.ray_deaths import cause_of_death, why_none_starts
@@ -99,7 +100,7 @@ class RayCluster:
     def __enter__(self) -> Self:
         with ExitStack() as left:
             self._ray: ModuleType = left.enter_context(connected(self._address))
-            self._pickled = self._ray.put(self._ray.cloudpickle.dumps(self._setup))
+            self._pickled = self._ray.put(pickled(self._setup, self._ray.cloudpickle.dumps))
             self._share = share_for(self._nodes(), self._worker_cpus, self._worker_gpus)
             self._had_room = time.monotonic()
             if self._wanted is None and not self._share.fits(self._nodes()):

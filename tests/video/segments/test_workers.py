@@ -16,9 +16,9 @@ from support.media import write_clip
 from support.modules import Blend, Pointwise
 from support.processes import PATIENCE, wait_for
 from support.streams import assert_same_frames, contents
+from vqe_fast.executors.choice import worker_devices
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.errors import WorkerError
-from vqe_fast.video.segments.executors import worker_devices
 
 FRAMES = 200
 
@@ -91,6 +91,12 @@ def test_counts_out_of_range(clip, tmp_path):
         enhance_video(clip, tmp_path / "out.mkv", "identity", workers=0)
 
 
+def test_shares_without_a_cluster(clip, tmp_path):
+    with pytest.raises(VideoError, match="--cluster, or leave --worker-cpus and --worker-gpus"):
+        shared(clip, tmp_path / "out.mkv", "identity", worker_cpus=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_devices(monkeypatch):
     assert worker_devices("cpu", 3) == ["cpu"] * 3
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -98,7 +104,7 @@ def test_devices(monkeypatch):
     assert worker_devices("auto", 2) == ["cuda:0", "cuda:1"]
     assert worker_devices("cuda", 1) == ["cuda"]
     for device, count in (("auto", 3), ("cuda:1", 2)):
-        with pytest.raises(VideoError, match="each worker gets a GPU of its own"):
+        with pytest.raises(ValueError, match="each worker gets a GPU of its own"):
             worker_devices(device, count)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vqe_fast.executors.executor import ExecutorError
-from vqe_fast.video.errors import HeldError, VideoError, WorkerError
+from vqe_fast.executors.executor import ExecutorError, UnsendableError
+from vqe_fast.video.errors import HeldError, WorkerError
 from vqe_fast.video.events import (
     Advanced,
     FileDone,
@@ -17,7 +17,7 @@ from vqe_fast.video.events import (
 )
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import EnhanceReport
-from vqe_fast.video.segments.executors import executor_for
+from vqe_fast.video.segments.executors import cannot_be_sent, executor_for
 from vqe_fast.video.segments.scheduler import Scheduler
 from vqe_fast.video.segments.worker_setup import EnhanceSetup, Job
 from vqe_fast.video.session import EnhanceSession
@@ -43,14 +43,14 @@ def enhance_all(
         VideoError: the options do not allow it.
         WorkerError: there are no workers, or not any more.
     """
-    if options.workers is not None and options.workers < 1:
-        raise VideoError(f"there must be at least 1 worker, got {options.workers}")
     here = EnhanceSetup(session, processes=1, encoder_threads=0).make(session.model.device)
     try:
         executor = executor_for(session, options)
         Scheduler(executor, here, options, admit, observe).run(jobs)
     except ExecutorError as error:
         raise WorkerError(str(error)) from error
+    except UnsendableError as error:
+        raise cannot_be_sent(session, error) from error
 
 
 def enhance_segmented(

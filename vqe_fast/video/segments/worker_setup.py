@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vqe_fast._machine import cores
+from vqe_fast._machine import peers
 from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.inference.memory import is_out_of_memory
@@ -64,7 +64,7 @@ class EnhanceSetup:
         threads = self._encoder_threads
         return EnhanceContext(
             session.adjusted(
-                processes=self._share() if self._processes is None else self._processes,
+                processes=peers() if self._processes is None else self._processes,
                 encoder_threads=torch.get_num_threads() if threads is None else threads,
             )
         )
@@ -72,9 +72,6 @@ class EnhanceSetup:
     def is_out_of_memory(self, error: Exception) -> bool:
         """Whether memory ran out, of a device or of the machine."""
         return is_out_of_memory(error)
-
-    def _share(self) -> int:
-        return max(1, cores() // torch.get_num_threads())
 
 
 class EnhanceContext:
