@@ -4,7 +4,7 @@ import pytest
 
 from vqe_fast.cli.going_on import after_one, after_several
 from vqe_fast.cli.pipes import PIPE
-from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.parts_folder import parts_path
 
 ONE_PASS = {
     "segment_seconds": None,

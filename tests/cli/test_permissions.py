@@ -12,7 +12,7 @@ from support.media import write_clip
 from support.unprivileged import obeying_permissions
 from vqe_fast._atomic_write import atomic_write, draft_name
 from vqe_fast.cli.app import app
-from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.parts_folder import parts_path
 
 START = "from vqe_fast.cli.app import main; main()"
 IDENTITY = ("--model", "identity")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from support.media import write_clip
 from vqe_fast.cli.app import app
-from vqe_fast.video.segments.resume_state import hold_parts
+from vqe_fast.video.segments.parts_lock import hold_parts
 
 HOLDER = f"process {os.getpid()} on {platform.node()}"
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from vqe_fast.executors.executor import Finished
 from vqe_fast.executors.inline import InlineExecutor
-from vqe_fast.video.segments.resume_state import PartsFolder
+from vqe_fast.video.segments.parts_folder import PartsFolder
 
 
 class Elsewhere(InlineExecutor):
@@ -39,7 +39,7 @@ class Scripted:
 
     Attributes:
         workers: how many it has.
-        submitted: classes of the tasks, in order.
+        submitted: the tasks, in order.
     """
 
     def __init__(self, answer, workers=2):
@@ -52,7 +52,7 @@ class Scripted:
         return self.workers - len(self._given)
 
     def submit(self, key, task):
-        self.submitted.append(type(task).__name__)
+        self.submitted.append(task)
         self._given.append((key, task))
 
     def poll(self, handle, seconds):

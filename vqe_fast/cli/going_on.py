@@ -10,7 +10,7 @@ from vqe_fast.cli.pipes import PIPE
 from vqe_fast.storage.location import Location, exists
 from vqe_fast.video.media.output_name import in_each_container
 from vqe_fast.video.options import SegmentOptions
-from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.parts_folder import parts_path
 
 
 def after_one(source: Location, target: Location, options: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from vqe_fast.video.events import Observer
 from vqe_fast.video.options import parse_options, with_options
 from vqe_fast.video.segments.admission import admit
 from vqe_fast.video.segments.enhance_segmented import enhance_all
-from vqe_fast.video.segments.resume_state import parts_path
+from vqe_fast.video.segments.parts_folder import parts_path
 from vqe_fast.video.segments.worker_setup import Job
 from vqe_fast.video.session import EnhanceSession
 

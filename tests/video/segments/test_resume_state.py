@@ -21,8 +21,9 @@ from support.streams import assert_same_frames, contents
 from vqe_fast.cli.app import app
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.errors import HeldError
-from vqe_fast.video.segments import enhance_task, join_task, resume_state
-from vqe_fast.video.segments.resume_state import PartsFolder, hold_parts
+from vqe_fast.video.segments import enhance_task, join_task, parts_lock
+from vqe_fast.video.segments.parts_folder import PartsFolder
+from vqe_fast.video.segments.parts_lock import hold_parts
 
 FRAMES = 200
 SEGMENTS = 8
@@ -343,7 +344,7 @@ def test_the_lock_of_a_dead_process_is_no_hindrance(clip, tmp_path):
 
 def test_a_folder_that_was_deleted_while_it_was_locked(tmp_path, monkeypatch):
     """Whoever had it was done: the lock is that of the new folder, which keeps others out."""
-    folder, lock = tmp_path / "out.mkv.parts", resume_state.fcntl.flock
+    folder, lock = tmp_path / "out.mkv.parts", parts_lock.fcntl.flock
     locked = []
 
     def deleted_before(*arguments):
@@ -351,7 +352,7 @@ def test_a_folder_that_was_deleted_while_it_was_locked(tmp_path, monkeypatch):
             shutil.rmtree(folder)
         locked.append(lock(*arguments))
 
-    monkeypatch.setattr(resume_state.fcntl, "flock", deleted_before)
+    monkeypatch.setattr(parts_lock.fcntl, "flock", deleted_before)
     with hold_parts(tmp_path / "out.mkv"):
         assert len(locked) == 2
         assert (folder / "lock").read_text() == f"{platform.node()}:{os.getpid()}"

@@ -210,9 +210,10 @@ class VideoWriter:
             raise VideoError(f"{self._target} cannot be written: {error}") from error
 
     @property
-    def inode(self) -> int:
-        """The file's inode, which it has before and after :meth:`commit`."""
-        return self._partial.stat().st_ino
+    def identity(self) -> tuple[int, int]:
+        """The finished file's inode, which it keeps unless it is uploaded, and bytes."""
+        facts = self._partial.stat()
+        return facts.st_ino, facts.st_size
 
     def commit(self) -> None:
         """Gives the finished file its name, in one step.

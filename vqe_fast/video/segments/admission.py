@@ -8,7 +8,7 @@ from pathlib import Path
 from vqe_fast.storage.errors import StorageError
 from vqe_fast.storage.location import Location, RemotePath, exists
 from vqe_fast.video.errors import VideoError, storage_refusals
-from vqe_fast.video.segments.resume_state import is_complete, parts_path
+from vqe_fast.video.segments.parts_folder import is_complete, parts_path
 from vqe_fast.video.segments.worker_setup import Job
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 from av.packet import Packet
@@ -13,7 +14,8 @@ from vqe_fast.video.errors import SourceError, VideoError
 from vqe_fast.video.media.reader import VideoReader
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.segments.packet_file import read_part
-from vqe_fast.video.segments.resume_state import Joined, Part, PartsFolder, State
+from vqe_fast.video.segments.parts_folder import PartsFolder
+from vqe_fast.video.segments.resume_state import Joined, Part, State
 from vqe_fast.video.session import EnhanceSession
 
 
@@ -35,7 +37,7 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
             settings,
             with_chapters=True,
             tag=session.tag(video, folder.part(0).outcome.precision),
-            folder=folder.path,
+            folder=folder.path if isinstance(folder.path, Path) else None,
         ) as writer:
             delay = 0
             for part in map(folder.part, numbers):
@@ -47,7 +49,10 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
                         "anew"
                     )
             time_base = video.facts.time_base
-            files = (read_part(folder.packets(number), time_base) for number in numbers)
+            files = (
+                read_part(folder.packets(number), time_base, folder.part(number).facts.sha256)
+                for number in numbers
+            )
             encoded = _retimed((packet for file in files for packet in file), delay)
             pictures = 0
             for packet in video.packets():
@@ -61,7 +66,7 @@ def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> No
             for one in encoded:
                 writer.join(one)
             writer.finish()
-            state.joined = Joined(writer.inode, writer.damaged_packets, writer.not_kept)
+            state.joined = Joined(*writer.identity, writer.damaged_packets, writer.not_kept)
             folder.save(state)
             writer.commit()
 

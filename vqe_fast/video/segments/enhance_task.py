@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vqe_fast.executors.executor import Report
+from vqe_fast.storage.location import RemotePath, upload
 from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.segments.enhance_segment import enhance_segment
-from vqe_fast.video.segments.resume_state import Part, PartsFolder
+from vqe_fast.video.segments.parts_folder import PartsFolder
+from vqe_fast.video.segments.resume_state import Part
 from vqe_fast.video.segments.split import Segment
 from vqe_fast.video.segments.worker_setup import EnhanceContext, Job
 
@@ -49,15 +51,21 @@ class EnhanceTask:
                 written.
         """
         session, enhancer = context.enhancer(self.job, self.chosen)
-        if self.folder.is_seen_as(self.holder):
-            path = self.folder.packets(self.number)
-            part = enhance_segment(session, enhancer, self.segment, path, report.progress)
-            self.folder.put(self.number, part)
+        packets = self.folder.packets(self.number)
+        if not self.folder.is_seen_as(self.holder):
+            with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
+                path = Path(elsewhere, packets.name)
+                part = enhance_segment(session, enhancer, self.segment, path, report.progress)
+                with path.open("rb") as file:
+                    while data := file.read(_CHUNK_BYTES):
+                        report.chunk(data)
             return part
-        with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
-            path = Path(elsewhere, "part.packets")
-            part = enhance_segment(session, enhancer, self.segment, path, report.progress)
-            with path.open("rb") as file:
-                while data := file.read(_CHUNK_BYTES):
-                    report.chunk(data)
+        if isinstance(packets, RemotePath):
+            with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
+                path = Path(elsewhere, packets.name)
+                part = enhance_segment(session, enhancer, self.segment, path, report.progress)
+                upload(path, packets)
+        else:
+            part = enhance_segment(session, enhancer, self.segment, packets, report.progress)
+        self.folder.put(self.number, part)
         return part

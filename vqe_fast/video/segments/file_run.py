@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vqe_fast.executors.worker import worker_name
-from vqe_fast.video.errors import VideoError
+from vqe_fast.video.errors import VideoError, storage_refusals
 from vqe_fast.video.report import EnhanceReport, Outcome
 from vqe_fast.video.segments.packet_file import checksum
+from vqe_fast.video.segments.parts_folder import PartsFolder
+from vqe_fast.video.segments.parts_lock import hold_parts
 from vqe_fast.video.segments.plan_task import Planned
-from vqe_fast.video.segments.resume_state import Part, PartsFolder, State, hold_parts
+from vqe_fast.video.segments.resume_state import Part, State
 from vqe_fast.video.segments.worker_setup import Job
 
 
@@ -26,7 +28,6 @@ class FileRun:
 
     Attributes:
         job: the file.
-        folder: of its parts, which this process has locked.
         holder: the name of this process in the lock.
         begun: the state of an earlier run; None if there was none.
         todo: numbers of the segments that are not finished and not given to a worker.
@@ -54,12 +55,18 @@ class FileRun:
         self._under_way: dict[int, int] = {}
         self._drafts: dict[int, BinaryIO] = {}
         self._lock = ExitStack()
-        self.folder: PartsFolder = self._lock.enter_context(hold_parts(job.target))
-        try:
-            self.begun = self.folder.load()
-        except BaseException:
-            self._lock.close()
-            raise
+        with storage_refusals():
+            self._held = self._lock.enter_context(hold_parts(job.target))
+            try:
+                self.begun = self.folder.load()
+            except BaseException:
+                self._lock.close()
+                raise
+
+    @property
+    def folder(self) -> PartsFolder:
+        """The folder of the parts, which this process has locked."""
+        return self._held.folder
 
     @property
     def state(self) -> State:
@@ -87,8 +94,9 @@ class FileRun:
         """Segments that an earlier run had finished."""
         return self._resumed
 
+    @storage_refusals()
     def plan(self, planned: Planned) -> None:
-        """Takes the plan, and what an earlier run has finished."""
+        """Takes the plan, and what an earlier run has finished; VideoError if it is unreadable."""
         self._planned = planned
         segments = planned.state.segments
         self._frames = sum(segment.frames for segment in segments)
@@ -111,12 +119,14 @@ class FileRun:
             self._drafts[number] = self._draft(number).open("wb")
         self._drafts[number].write(data)
 
+    @storage_refusals()
     def finish(self, number: int, part: Part) -> None:
         """Notes that a segment is finished.
 
         Raises:
-            VideoError: its packets did not arrive as they were sent.
+            VideoError: its packets did not arrive as they were sent, or the lock was lost.
         """
+        self._held.check()
         draft = self._drafts.pop(number, None)
         if draft is not None:
             draft.close()
@@ -125,7 +135,7 @@ class FileRun:
                     f"a part of {self.job.source} was changed on its way from a worker; go on "
                     "with --resume"
                 )
-            os.replace(self._draft(number), self.folder.packets(number))
+            os.replace(self._draft(number), self._draft(number).with_suffix(".packets"))
             self.folder.put(number, part)
         self._moving -= self._under_way.pop(number, 0)
         self._done += part.facts.frames
@@ -139,6 +149,7 @@ class FileRun:
             draft.close()
             self._draft(number).unlink(missing_ok=True)
 
+    @storage_refusals()
     def report(self, outcome: Outcome) -> EnhanceReport:
         """The report, once the target is written."""
         assert self._planned is not None
@@ -167,4 +178,6 @@ class FileRun:
         self._lock.close()
 
     def _draft(self, number: int) -> Path:
-        return self.folder.packets(number).with_suffix(".draft")
+        packets = self.folder.packets(number)
+        assert isinstance(packets, Path)  # a storage system is seen by all workers
+        return packets.with_suffix(".draft")

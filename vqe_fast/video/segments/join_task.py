@@ -8,7 +8,8 @@ from vqe_fast.executors.executor import Report
 from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.report import Outcome, total
 from vqe_fast.video.segments.concat import join_parts
-from vqe_fast.video.segments.resume_state import PartsFolder, State, is_complete
+from vqe_fast.video.segments.parts_folder import PartsFolder, is_complete
+from vqe_fast.video.segments.resume_state import State
 from vqe_fast.video.segments.worker_setup import EnhanceContext, Job
 
 

@@ -133,20 +133,32 @@ class PartWriter:
         return VideoError(f"{self._path} cannot be written: {error.strerror}")
 
 
-def read_part(path: Path, time_base: Fraction) -> Iterator[Packet[Any]]:
+def read_part(path: Location, time_base: Fraction, sha256: str) -> Iterator[Packet[Any]]:
     """Yields the packets of a part in decoding order.
 
     Args:
         path: the file.
         time_base: seconds per tick of its timestamps.
+        sha256: what it has to be.
+
+    Raises:
+        VideoError: it is another file, after its last packet.
     """
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while head := file.read(_HEAD.size):
             pts, dts, duration, is_keyframe, size = _HEAD.unpack(head)
-            packet: Packet[Any] = Packet(file.read(size))
+            data = file.read(size)
+            digest.update(head)
+            digest.update(data)
+            packet: Packet[Any] = Packet(data)
             packet.pts, packet.dts, packet.duration = pts, dts, duration
             packet.time_base, packet.is_keyframe = time_base, bool(is_keyframe)
             yield packet
+    if digest.hexdigest() != sha256:
+        raise VideoError(
+            f"{path} is not what was written there; delete it, and go on with --resume"
+        )
 
 
 def checksum(path: Path) -> str:

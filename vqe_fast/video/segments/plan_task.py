@@ -15,8 +15,9 @@ from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Particulars
 from vqe_fast.video.segments.fingerprint import refuse_changes, request_of
+from vqe_fast.video.segments.parts_folder import PartsFolder
 from vqe_fast.video.segments.rate_factor import rate_factor_for_size
-from vqe_fast.video.segments.resume_state import PartsFolder, State
+from vqe_fast.video.segments.resume_state import State
 from vqe_fast.video.segments.split import DEFAULT_SECONDS, plan_segments
 from vqe_fast.video.segments.worker_setup import EnhanceContext, Job
 from vqe_fast.video.session import EnhanceSession

@@ -203,15 +203,18 @@ class Scheduler:
         self._close_unless_busy(file)
 
     def _finished(self, given: _Given, event: Finished) -> None:
+        try:
+            self._take(given, event)
+        except VideoError as error:
+            self._refuse(given.file, error)
+
+    def _take(self, given: _Given, event: Finished) -> None:
+        """Takes the result of a task; VideoError if that cannot be kept."""
         file, result = given.file, event.result
         if isinstance(result, Planned):
             self._plan(file, result, event.worker)
         elif isinstance(result, Part):
-            try:
-                file.finish(given.number, result)
-            except VideoError as error:
-                self._refuse(file, error)
-                return
+            file.finish(given.number, result)
             frames, seconds = result.facts.frames, event.seconds
             name = str(file.job.source)
             self._observe(SegmentDone(name, given.number + 1, frames, seconds, event.worker))

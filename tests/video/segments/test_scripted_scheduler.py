@@ -1,4 +1,4 @@
-"""What the scheduler keeps in memory: little of each segment, and nothing of a finished file."""
+"""The scheduler with workers that have done everything: its order, and what it keeps in memory."""
 
 import tracemalloc
 from dataclasses import replace
@@ -95,3 +95,17 @@ def test_a_hundred_times_the_segments(tmp_path, files):
     few, many = peak_of(tmp_path, 40, files), peak_of(tmp_path, 4000, files)
     assert many - few < files * 3960 * 1200
     assert not list(tmp_path.glob("*.parts"))
+
+
+@pytest.mark.parametrize(("workers", "first"), [(1, "small"), (2, "large")])
+def test_large_files_come_first(tmp_path, workers, first):
+    """Where there are several workers: else nobody waits for the last segment of a large file."""
+    jobs = []
+    for name, size in (("small", 10), ("large", 1000)):
+        (tmp_path / name).write_bytes(bytes(size))
+        jobs.append(Job(tmp_path / name, tmp_path / f"{name}.mkv"))
+    executor = Scripted(answered(3), workers)
+    Scheduler(executor, None, SegmentOptions(), lambda _: None, lambda _: None).run(jobs)
+    order = [task.job.source.name for task in executor.submitted if isinstance(task, EnhanceTask)]
+    other = "small" if first == "large" else "large"
+    assert order == [first] * 3 + [other] * 3
