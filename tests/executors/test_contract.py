@@ -1,6 +1,5 @@
 """What every executor promises: one suite for that of this process, of processes, and of Ray."""
 
-import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 
 from support.processes import PATIENCE
-from support.ray_clusters import ray_cluster
 from support.toy_tasks import (
     Die,
     Lonely,
@@ -55,15 +53,6 @@ class Runner:
         return events
 
 
-@pytest.fixture(scope="module")
-def ray_nodes():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with ray_cluster(2, client_port=port) as cluster:
-        yield {"ray": cluster.address, "ray client": f"ray://127.0.0.1:{port}"}
-
-
 @contextmanager
 def made(kind, request):
     if kind == "inline":
@@ -72,7 +61,8 @@ def made(kind, request):
         with ProcessPool(Toys(), ["cpu", "cpu"], 1) as pool:
             yield Runner(pool, 2)
     else:
-        address = request.getfixturevalue("ray_nodes")[kind]
+        nodes = request.getfixturevalue("cluster")
+        address = nodes.client if kind == "ray client" else nodes.address
         with RayCluster(Toys(), address, worker_cpus=1) as cluster:
             yield Runner(cluster, 2)
 

@@ -13,19 +13,13 @@ from pathlib import Path
 import pytest
 
 from support.processes import PATIENCE, wait_for
-from support.ray_clusters import add_node, ray_cluster
+from support.ray_clusters import add_node
 from support.toy_tasks import Square, Toys, WaitFor, Where
 from vqe_fast.executors import ray_address
 from vqe_fast.executors import ray_cluster as module
 from vqe_fast.executors.executor import ExecutorError, Finished, Lost
 from vqe_fast.executors.ray_address import connected
 from vqe_fast.executors.ray_cluster import RayCluster
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with ray_cluster(1) as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -54,17 +48,17 @@ def wait(executor, condition):
 
 
 def test_nodes_come_and_go(cluster, tmp_path):
+    (node,) = cluster.worker_nodes
     with RayCluster(Toys(), cluster.address, worker_cpus=1) as executor:
-        wait(executor, lambda _: executor.workers == 1)
-        node = add_node(cluster)
         wait(executor, lambda _: executor.workers == 2)
         files = [tmp_path / "0", tmp_path / "1"]
         for key, file in enumerate(files):
             executor.submit(key, WaitFor(file))
         wait(executor, lambda _: all(file.exists() for file in files))
-        children = Path(f"/proc/{raylet_of(node)}/task/{raylet_of(node)}/children").read_text()
-        key = next(key for key, file in enumerate(files) if file.read_text() in children.split())
-        os.kill(raylet_of(node), signal.SIGKILL)
+        raylet = node.all_processes["raylet"][0].process.pid
+        there = Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()
+        key = next(key for key, file in enumerate(files) if file.read_text() in there)
+        os.kill(raylet, signal.SIGKILL)
         (lost,) = wait(executor, bool)
         assert lost == Lost(key, "was lost with its node", lost.worker)
         assert lost.worker.endswith(f":{files[key].read_text()}")
@@ -73,36 +67,24 @@ def test_nodes_come_and_go(cluster, tmp_path):
         assert isinstance(other, Finished) and other.key == 1 - key
         assert (executor.free, executor.workers) == (1, 1)
         cluster.remove_node(node)
-
-
-def raylet_of(node):
-    return node.all_processes["raylet"][0].process.pid
-
-
-def test_workers_without_room_wait_for_it(cluster):
-    with RayCluster(Toys(), cluster.address, worker_cpus=1, workers=2) as executor:
-        wait(executor, lambda _: executor.workers == 1)
-        executor.submit(0, Where())
-        assert executor.free == 0
-        (first,) = wait(executor, bool)
-        assert first.result[3] == "1"
-        assert (executor.free, executor.workers) == (1, 1)
-        node = add_node(cluster)
+        add_node(cluster)
         wait(executor, lambda _: executor.workers == 2)
-    cluster.remove_node(node)
 
 
-def test_an_idle_worker_that_dies_is_replaced(cluster):
-    with RayCluster(Toys(), cluster.address, worker_cpus=1) as executor:
-        wait(executor, lambda _: executor.free)
+def test_idle_workers_that_die_are_replaced_and_those_without_room_wait(cluster):
+    with RayCluster(Toys(), cluster.address, worker_cpus=1, workers=3) as executor:
+        wait(executor, lambda _: executor.workers == 2)
         executor.submit(0, Where())
         (event,) = wait(executor, bool)
+        assert event.result[3] == "1"
         os.kill(event.result[0], signal.SIGKILL)
-        assert not wait(executor, lambda _: not executor.workers)
-        wait(executor, lambda _: executor.free)
-        executor.submit(1, Where())
-        (other,) = wait(executor, bool)
-        assert other.result[0] != event.result[0]
+        assert not wait(executor, lambda _: executor.workers == 1)
+        assert not wait(executor, lambda _: executor.workers == 2)
+        for key in (1, 2):
+            executor.submit(key, Where())
+        assert executor.free == 0
+        others = wait(executor, lambda events: len(events) == 2)
+        assert event.result[0] not in [other.result[0] for other in others]
 
 
 def test_no_node_is_large_enough(cluster):

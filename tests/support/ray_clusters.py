@@ -13,8 +13,8 @@ _MEMORY = 80 * 2**20  # bytes of each node's object store, the least that Ray ta
 
 
 @contextmanager
-def ray_cluster(nodes, client_port=None):
-    """A cluster whose head has no cores, with so many nodes beside it; sees a dead node soon."""
+def ray_cluster(client_port):
+    """A cluster of a head and another node, that soon sees that a node is dead."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'vqe_fast[cluster]'")
     from ray.cluster_utils import Cluster
 
@@ -27,7 +27,7 @@ def ray_cluster(nodes, client_port=None):
         cluster = Cluster(
             initialize_head=True,
             head_node_args={
-                "num_cpus": 0,
+                "num_cpus": 1,
                 "include_dashboard": False,
                 "object_store_memory": _MEMORY,
                 "ray_client_server_port": client_port,
@@ -42,8 +42,7 @@ def ray_cluster(nodes, client_port=None):
             },
         )
         try:
-            for _ in range(nodes):
-                add_node(cluster)
+            add_node(cluster)
             yield cluster
         finally:
             cluster.shutdown()
