@@ -29,6 +29,7 @@ def ray_cluster(client_port):
             head_node_args={
                 "num_cpus": 1,
                 "include_dashboard": False,
+                "include_log_monitor": False,
                 "object_store_memory": _MEMORY,
                 "ray_client_server_port": client_port,
                 "_system_config": {
