@@ -108,9 +108,10 @@ def enhance(
     from vqe_fast.cli.enhance_file import enhance_one
     from vqe_fast.cli.estimates import tell_estimates
     from vqe_fast.cli.going_on import after_one, after_several
+    from vqe_fast.cli.pipes import PIPE
     from vqe_fast.cli.report_file import refuse_report
     from vqe_fast.cli.shards import Shard
-    from vqe_fast.storage.location import is_folder, location
+    from vqe_fast.storage.location import absolute, is_folder, location
     from vqe_fast.video import VideoError
     from vqe_fast.video.errors import storage_refusals
     from vqe_fast.video.media.output_name import beside
@@ -121,6 +122,9 @@ def enhance(
         sources, wanted = split_output([*(inputs or ()), *(() if output is None else (output,))])
         target = beside(sources[0], options["codec"]) if wanted is None else location(wanted)
         is_one = wanted is None or not is_several(sources, wanted)
+        if options["cluster"] is not None:  # whose workers are in other folders
+            sources = [each if each == PIPE else absolute(each) for each in sources]
+            target = target if target == PIPE else absolute(target)
 
     def left() -> str:
         return after_one(sources[0], target, options) if is_one else after_several(target, options)

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from types import ModuleType
 
 from vqe_fast.executors.executor import ExecutorError
@@ -45,7 +45,9 @@ def connected(address: str) -> Iterator[ModuleType]:
     parent = os.environ.get("RAY_TMPDIR", "/tmp")
     with tempfile.TemporaryDirectory("", "vqe-ray-", parent, ignore_cleanup_errors=True) as folder:
         try:
-            with _signals_kept():
+            # Ray lets workers import from the folder in which a driver starts: that may be a
+            # checkout, whose modules are not those that are installed.
+            with _signals_kept(), chdir(folder):
                 _connect(ray, address, folder)
             yield ray
         finally:

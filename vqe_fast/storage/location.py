@@ -514,6 +514,11 @@ def location(text: Locatable) -> Location:
     return path
 
 
+def absolute(path: Location) -> Location:
+    """The same from whatever folder it is looked at."""
+    return path.absolute() if isinstance(path, Path) else path
+
+
 def exists(path: Location) -> bool:
     """Whether there is such a file or folder; of this machine also none that cannot be asked for.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from vqe_fast.storage.location import Locatable, exists, is_file, location
+from vqe_fast.storage.location import Locatable, absolute, exists, is_file, location
 from vqe_fast.video.errors import SkippedError, storage_refusals
 from vqe_fast.video.events import Observer
 from vqe_fast.video.options import parse_options, with_options
@@ -56,4 +56,6 @@ def enhance_videos(
         admit(job, overwrite=overwrite, resume=segments.resume)
 
     jobs = [Job(location(source), location(target)) for source, target in files]
+    if segments.cluster is not None:
+        jobs = [Job(absolute(job.source), absolute(job.target)) for job in jobs]
     enhance_all(session, segments, jobs, admitted, observe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ class EnhanceSetup:
         self, session: EnhanceSession, processes: int | None, encoder_threads: int | None
     ) -> None:
         self._session: EnhanceSession | None = session
-        self._model: ModelOptions = session.model
+        weights = session.model.weights
+        self._model: ModelOptions = replace(
+            session.model, weights=None if weights is None else os.path.abspath(weights)
+        )
         self._encode: EncodeOptions = session.encode
         self._processes, self._encoder_threads = processes, encoder_threads
 
