@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,39 +19,41 @@ from vqe_fast.video.segments.resume_state import Joined, Part, State
 from vqe_fast.video.session import EnhanceSession
 
 
-def join_parts(session: EnhanceSession, folder: PartsFolder, state: State) -> None:
-    """Concatenates the parts of ``state``, all finished, into the target of ``session``.
+def join_parts(
+    session: EnhanceSession, folder: PartsFolder, state: State, parts: Sequence[Part]
+) -> None:
+    """Concatenates all parts into the target of ``session``.
 
-    Parts are read one after the other: memory does not depend on how many there are.
+    Args:
+        session: the enhancement.
+        folder: of the parts.
+        state: which is saved once it tells what came of joining.
+        parts: one for each segment.
 
     Raises:
         VideoError: the parts do not fit together, or the target cannot be written.
     """
     with session.open(without_payload_of_video=True) as video:
         settings = session.settings(video)
-        numbers = range(len(state.segments))
-        _refuse_gaps(video, (folder.part(number) for number in numbers))
+        _refuse_gaps(video, parts)
         with VideoWriter(
             session.target,
             video,
             settings,
             with_chapters=True,
-            tag=session.tag(video, folder.part(0).outcome.precision),
+            tag=session.tag(video, parts[0].outcome.precision),
             folder=folder.path if isinstance(folder.path, Path) else None,
         ) as writer:
-            delay = 0
-            for part in map(folder.part, numbers):
-                delay = max(delay, part.facts.delay)
-                if part.facts.parameter_sets != writer.parameter_sets:
-                    raise VideoError(
-                        f"{settings.codec} gave its streams different headers, as it may in "
-                        f"another version or on another machine; delete {folder.path} and start "
-                        "anew"
-                    )
+            if any(part.facts.parameter_sets != writer.parameter_sets for part in parts):
+                raise VideoError(
+                    f"{settings.codec} gave its streams different headers, as it may in another "
+                    f"version or on another machine; delete {folder.path} and start anew"
+                )
+            delay = max(part.facts.delay for part in parts)
             time_base = video.facts.time_base
             files = (
-                read_part(folder.packets(number), time_base, folder.part(number).facts.sha256)
-                for number in numbers
+                read_part(folder.packets(number), time_base, part.facts.sha256)
+                for number, part in enumerate(parts)
             )
             encoded = _retimed((packet for file in files for packet in file), delay)
             pictures = 0

@@ -42,17 +42,12 @@ class JoinTask:
         if not self.folder.is_seen_as(self.holder):
             return None
         session = context.pinned(self.job, self.state.chosen)
+        parts = self.folder.parts(range(len(self.state.segments)))
         if not is_complete(session.target):
-            join_parts(session, self.folder, self.state)
-        return self._outcome()
-
-    def _outcome(self) -> Outcome:
-        numbers = range(1, len(self.state.segments))
-        outcome = self.folder.part(0).outcome
-        for part in map(self.folder.part, numbers):
-            outcome = total((outcome, part.outcome))
+            join_parts(session, self.folder, self.state, parts)
         joined = self.state.joined
         assert joined is not None
+        outcome = total([part.outcome for part in parts])
         return replace(
             outcome,
             damaged_packets=outcome.damaged_packets + joined.damaged_packets,

@@ -156,9 +156,7 @@ def read_part(path: Location, time_base: Fraction, sha256: str) -> Iterator[Pack
             packet.time_base, packet.is_keyframe = time_base, bool(is_keyframe)
             yield packet
     if digest.hexdigest() != sha256:
-        raise VideoError(
-            f"{path} is not what was written there; delete it, and go on with --resume"
-        )
+        raise VideoError(f"{path} has been changed; delete it, and go on with --resume")
 
 
 def checksum(path: Path) -> str:

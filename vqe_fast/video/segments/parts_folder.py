@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -22,6 +23,7 @@ from vqe_fast.video.segments.resume_state import Part, State
 T = TypeVar("T")
 
 _STATE = "state.json"
+_REQUESTS = 16  # at a time
 
 
 class PartsFolder:
@@ -46,12 +48,16 @@ class PartsFolder:
         """
         self._write(self._facts(number), part.to_dict())
 
-    def part(self, number: int) -> Part:
-        """The facts of a finished segment.
+    def parts(self, numbers: Iterable[int]) -> list[Part]:
+        """The facts of finished segments, of which a storage system gives several at a time.
 
         Raises:
-            VideoError: it is not finished, or that cannot be read.
+            VideoError: one is not finished, or cannot be read.
         """
+        with ThreadPoolExecutor(_REQUESTS) as threads:
+            return list(threads.map(self._part, numbers))
+
+    def _part(self, number: int) -> Part:
         return self._read(self._facts(number), Part.from_dict)
 
     def load(self) -> State | None:
@@ -84,15 +90,14 @@ class PartsFolder:
             Number of each finished segment → its frames.
         """
         there = {path.name: path for path in self.path.iterdir()}
+        names = [(self.packets(n).name, self._facts(n).name) for n in range(segments)]
+        numbers = [number for number in range(segments) if there.keys() >= set(names[number])]
         finished, kept = {}, {_STATE, LOCK}
-        for number in range(segments):
-            packets, facts = self.packets(number), self._facts(number)
-            if not {packets.name, facts.name} <= there.keys():
-                continue
-            part = self.part(number)
+        for number, part in zip(numbers, self.parts(numbers), strict=True):
+            packets = self.packets(number)
             if isinstance(packets, RemotePath) or checksum(packets) == part.facts.sha256:
                 finished[number] = part.facts.frames
-                kept |= {packets.name, facts.name}
+                kept |= set(names[number])
         for name in there.keys() - kept:
             there[name].unlink(missing_ok=True)
         return finished
