@@ -1,5 +1,6 @@
 """Exit codes: their table in the docs, what each command says of them, and who gets which."""
 
+import json
 import pickle
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.media import write_clip
 from vqe_fast.cli import enhance_file
 from vqe_fast.cli.app import app
 from vqe_fast.cli.exit_codes import ExitCode
+from vqe_fast.models.identity import Identity
 from vqe_fast.video import SourceError, VideoError, WorkerError
 
 PAGE = Path(__file__).parents[2] / "docs" / "exit-codes.md"
@@ -146,6 +148,39 @@ def test_workers_that_fail(clip, tmp_path, monkeypatch):
     result = run("enhance", clip, tmp_path / "out.mkv", *IDENTITY)
     assert result.exit_code == ExitCode.WORKERS_FAILED
     assert result.stderr.endswith("twice over segment 3; take fewer\n")
+
+
+def test_a_bug_in_a_worker(clip, tmp_path, monkeypatch):
+    """The table has a sentence, the report the traceback."""
+    other = write_clip(tmp_path / "other.mp4", frames=3, size=(32, 32))
+
+    def forward(self, luma):
+        raise RuntimeError("out of\ntune")
+
+    monkeypatch.setattr(Identity, "forward", forward)
+    report = tmp_path / "report.json"
+    words = (tmp_path / "out/", *IDENTITY, "--segment-seconds", "1", "--precision", "fp32")
+    result = run("enhance", clip, other, *words, "--report", report)
+    assert (result.exit_code, result.stderr) == (ExitCode.WORKERS_FAILED, "")
+    note = "a worker failed: RuntimeError: out of; --report and --log json have the traceback"
+    assert " ".join(result.stdout.split()).count(note) == 2
+    rows = json.loads(report.read_text())
+    assert [row["error"] for row in rows] == [note.partition(";")[0]] * 2
+    assert "line" in rows[0]["trace"] and rows[0]["trace"].endswith("out of\ntune\n")
+
+
+def test_the_traceback_of_a_worker(clip, tmp_path, monkeypatch):
+    """Below the sentence, where there is one file."""
+
+    def fail(*_, **__):
+        raise WorkerError("a worker failed: RuntimeError: out of tune", "Traceback\n  of a worker")
+
+    monkeypatch.setattr(enhance_file, "enhance_video", fail)
+    result = run("enhance", clip, tmp_path / "out.mkv", *IDENTITY)
+    assert result.exit_code == ExitCode.WORKERS_FAILED
+    assert result.stderr == (
+        "vqe-fast: a worker failed: RuntimeError: out of tune\nTraceback\n  of a worker\n"
+    )
 
 
 @pytest.mark.parametrize("kind", [VideoError, SourceError, WorkerError])

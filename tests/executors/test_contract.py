@@ -136,7 +136,8 @@ def test_refusals_arrive_as_they_were_raised(runner):
 
 def test_other_exceptions_arrive_as_tracebacks(runner):
     (event,) = runner.run(Raise(KeyError("absent")))
-    assert isinstance(event, Failed) and event.trace.endswith("KeyError: 'absent'\n")
+    assert isinstance(event, Failed) and event.what == "KeyError: 'absent'"
+    assert event.trace.endswith("KeyError: 'absent'\n")
 
 
 def test_a_refusal_that_cannot_travel_is_a_failure(processes):

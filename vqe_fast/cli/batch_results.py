@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from vqe_fast.cli.batch_table import Row
 from vqe_fast.cli.enhance_file import code_of_report, remarks
 from vqe_fast.cli.exit_codes import ExitCode, code_of
+from vqe_fast.executors.worker import in_a_line
 from vqe_fast.storage.location import Location
+from vqe_fast.video.errors import VideoError
 from vqe_fast.video.events import FileDone, FileFailed, FileRefused, FileSkipped, RunEvent
 
 
@@ -36,16 +38,27 @@ def result_of(event: RunEvent, wanted: Location | None) -> Result | None:
         row = Row(event.source, "skipped", notes=(event.why,))
         return Result(ExitCode.DONE, row, about | {"skipped": event.why})
     if isinstance(event, FileRefused):
-        return _not_done(event, "refused", code_of(event.error))
+        sentence = str(event.error)
+        about = {"source": event.source, "target": event.target, "error": sentence}
+        return Result(code_of(event.error), Row(event.source, "refused", notes=(sentence,)), about)
     if isinstance(event, FileFailed):
-        return _not_done(event, "failed", ExitCode.WORKERS_FAILED)
+        return _failed(event)
     return None
 
 
-def _not_done(event: FileRefused | FileFailed, word: str, code: ExitCode) -> Result:
-    sentence = str(event.error)
+def _failed(event: FileFailed) -> Result:
+    sentence = failure_in_words(event.error)
     about: dict[str, object] = {"source": event.source, "target": event.target, "error": sentence}
-    return Result(code, Row(event.source, word, notes=(sentence,)), about)
+    note = sentence
+    if event.trace is not None:
+        note += "; --report and --log json have the traceback"
+        about["trace"] = event.trace
+    return Result(ExitCode.WORKERS_FAILED, Row(event.source, "failed", notes=(note,)), about)
+
+
+def failure_in_words(error: Exception) -> str:
+    """The sentence of an error over which a file was set aside; of a bug its kind and text."""
+    return str(error) if isinstance(error, VideoError) else f"a worker failed: {in_a_line(error)}"
 
 
 def _done(event: FileDone, wanted: Location | None) -> Result:

@@ -72,6 +72,8 @@ def refusal(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         say_error(sentence_of(error))
+        if isinstance(error, WorkerError) and error.trace is not None:
+            typer.echo(error.trace, err=True)
         raise typer.Exit(code_of(error)) from error
 
 

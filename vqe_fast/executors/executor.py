@@ -115,18 +115,20 @@ class Failed:
 
     Attributes:
         key: of the task.
+        what: the exception in a line, such as ``RuntimeError: out of tune``.
         trace: the traceback.
         worker: where it ran.
         error: the exception, where that was in this process: it may not survive being sent.
     """
 
     key: int
+    what: str
     trace: str
     worker: str
     error: Exception | None = None
 
-    def __reduce__(self) -> tuple[type[Failed], tuple[int, str, str]]:
-        return Failed, (self.key, self.trace, self.worker)
+    def __reduce__(self) -> tuple[type[Failed], tuple[int, str, str, str]]:
+        return Failed, (self.key, self.what, self.trace, self.worker)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 
 from vqe_fast.executors.executor import Chunk, Event, Lost, Progress, Setup, Task
 from vqe_fast.executors.pickled import pickled
-from vqe_fast.executors.worker import Worker, portable
+from vqe_fast.executors.worker import Worker, portable, worker_name
 
 _END_SECONDS = 5.0
 
@@ -129,7 +129,7 @@ class _Process:
             self._process.join(_END_SECONDS)
             code = self._process.exitcode or 0
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-            return Lost(self._key, how, f"process {self._process.pid}")
+            return Lost(self._key, how, worker_name(self._process.pid))
 
     def dismiss(self) -> None:
         """Lets an idle process end by itself."""

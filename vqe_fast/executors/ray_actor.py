@@ -13,7 +13,7 @@ import torch
 
 from vqe_fast._version import __version__
 from vqe_fast.executors.executor import Chunk, Event, Failed, Finished, Lost, Progress, Refused
-from vqe_fast.executors.worker import Worker, portable, worker_name
+from vqe_fast.executors.worker import Worker, in_a_line, portable, worker_name
 
 _PROGRESS_SECONDS = 1.0
 _CHUNKS = 2
@@ -56,8 +56,9 @@ class RayWorker:
             key, pickled = self._orders.get()
             try:
                 task = pickle.loads(pickled)
-            except Exception:  # whatever its modules raise where they differ from the driver's
-                self._outbox.end(Failed(key, traceback.format_exc(), worker_name()))
+            except Exception as error:  # its modules may differ from the driver's
+                what, trace = in_a_line(error), traceback.format_exc()
+                self._outbox.end(Failed(key, what, trace, worker_name()))
                 continue
             self._outbox.begin(key)
             self._outbox.end(portable(self._worker.run(key, task, self._outbox)))

@@ -36,13 +36,8 @@ class Worker:
         except Exception as error:
             if self._setup.is_out_of_memory(error):
                 return Lost(key, "ran out of memory", worker_name())
-            return Failed(key, traceback.format_exc(), worker_name(), error)
+            return Failed(key, in_a_line(error), traceback.format_exc(), worker_name(), error)
         return Finished(key, result, worker_name(), time.perf_counter() - started)
-
-
-def worker_name() -> str:
-    """The name of this process among workers: ``HOST:PROCESS``."""
-    return f"{platform.node()}:{os.getpid()}"
 
 
 def portable(
@@ -53,6 +48,19 @@ def portable(
         return end
     try:
         pickle.loads(pickle.dumps(end))
-    except Exception:  # whatever the methods of these objects raise
-        return Failed(end.key, traceback.format_exc(), end.worker)
+    except Exception as error:  # whatever the methods of these objects raise
+        return Failed(end.key, in_a_line(error), traceback.format_exc(), end.worker)
     return end
+
+
+def worker_name(process: int | None = None) -> str:
+    """The name of a process of this machine among workers, ``HOST:PROCESS``; None for this one."""
+    return f"{platform.node()}:{os.getpid() if process is None else process}"
+
+
+def in_a_line(error: Exception) -> str:
+    """Kind and text of an exception; of a text of several lines the first."""
+    kind = type(error)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    lines = str(error).strip().splitlines()
+    return f"{name}: {lines[0]}" if lines else name

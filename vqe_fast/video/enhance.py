@@ -11,8 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from vqe_fast.executors.worker import worker_name
 from vqe_fast.storage.location import Locatable, Location, location
 from vqe_fast.video.errors import VideoError, storage_refusals
+from vqe_fast.video.events import Advanced, FileDone, FileStarted, Observer
 from vqe_fast.video.inference.memory import peak_memory, reset_peak
 from vqe_fast.video.media.compatibility import refuse_misfits
 from vqe_fast.video.media.output_name import beside
@@ -47,6 +49,7 @@ def enhance_video(
     frames: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    observe: Observer = lambda event: None,
     **options: Any,
 ) -> EnhanceReport:
     """Enhances every frame of a video file; everything else is kept as it is.
@@ -70,6 +73,9 @@ def enhance_video(
         overwrite: replace a target that exists.
         progress: called in the calling thread after each frame with the number of frames enhanced
             and an estimate of how many there are, or None.
+        observe: called in the calling thread with each event of :mod:`vqe_fast.video.events`: that
+            the work begins, each frame, each segment, each worker lost, and that the file is
+            written. An end that is not that is raised, and not told.
         {options}
 
     Returns:
@@ -95,13 +101,14 @@ def enhance_video(
     # A symbolic link stays, and what it leads to is replaced.
     session = session.adjusted(target=session.target.resolve())
     if segments.is_asked_for:
-        return enhance_segmented(session, segments, progress or _no_progress)
+        return enhance_segmented(session, segments, progress or _no_progress, observe)
     with session.open() as video:
         particulars = session.particulars(video, segments)
         session = _with_rate_factor(session, segments)
-        outcome = _enhance_in_one_pass(session, video, part, progress)
+        teller = _Teller(source, session.target, progress, observe)
+        outcome = _enhance_in_one_pass(session, video, part, teller)
         crf = particulars.crf if session.crf is None else session.crf
-        return EnhanceReport(
+        report = EnhanceReport(
             **vars(outcome),
             **vars(replace(particulars, crf=crf)),
             source=str(source),
@@ -113,6 +120,8 @@ def enhance_video(
             frames_resumed=0,
             target_bytes=session.target.stat().st_size,
         )
+    observe(FileDone(str(source), report, workers_lost=0))
+    return report
 
 
 @storage_refusals()
@@ -166,7 +175,7 @@ class _Part:
 
 
 def _enhance_in_one_pass(
-    session: EnhanceSession, video: VideoReader, part: _Part, progress: Progress | None
+    session: EnhanceSession, video: VideoReader, part: _Part, teller: _Teller
 ) -> Outcome:
     session.view(video)  # refuses what no temporary file need be made for
     settings = session.settings(video)
@@ -179,14 +188,13 @@ def _enhance_in_one_pass(
         session.qp_provider() as qps,
     ):
         analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-        total = part.count(video)
-        report = progress or _no_progress
+        teller.begin(part.count(video))
         bundles = session.bundles(part.items(video), video, analyzer, qps)
         done, timings = run(
             bundles,
             enhancer,
             FromZero(writer) if part.start else writer,
-            lambda done: report(done, total),
+            teller.advance,
         )
         writer.commit()
         return Outcome.of(
@@ -210,6 +218,38 @@ def _seconds(start: float) -> Fraction:
     if not 0 <= start < math.inf:
         raise VideoError(f"the start must be a number of seconds from 0 on, got {start}")
     return Fraction(start).limit_denominator(10**6)
+
+
+class _Teller:
+    """What tells of one pass: that it begins, and each frame."""
+
+    def __init__(
+        self, source: Location, target: Location, progress: Progress | None, observe: Observer
+    ) -> None:
+        self._source, self._target = str(source), str(target)
+        self._progress, self._observe = progress or _no_progress, observe
+        self._total: int | None = None
+
+    def begin(self, total: int | None) -> None:
+        """Tells that the work begins, of so many frames if that is known."""
+        self._total = total
+        self._observe(
+            FileStarted(
+                source=self._source,
+                target=self._target,
+                segments=None,
+                frames=total,
+                resumed=0,
+                frames_resumed=0,
+                worker=worker_name(),
+            )
+        )
+
+    def advance(self, done: int) -> None:
+        """Tells that so many frames are done."""
+        total = self._total
+        self._progress(done, total)
+        self._observe(Advanced(self._source, done, total, done, total, workers=1))
 
 
 def _no_progress(done: int, total: int | None) -> None:

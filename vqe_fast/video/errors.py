@@ -29,7 +29,18 @@ class HeldError(SkippedError):
 
 
 class WorkerError(VideoError):
-    """A failure of workers, which did not finish what they were given."""
+    """A failure of workers, which did not finish what they were given.
+
+    Args:
+        text: one sentence.
+        trace: the traceback of a worker's exception, which Python prints below the sentence.
+    """
+
+    def __init__(self, text: str, trace: str | None = None) -> None:
+        super().__init__(text)
+        self.trace = trace
+        if trace is not None:
+            self.add_note(trace)
 
 
 @contextmanager

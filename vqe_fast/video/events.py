@@ -16,17 +16,19 @@ class FileStarted:
     Attributes:
         source: the file.
         target: what is to be written.
-        segments: how many there are.
-        frames: how many they have.
+        segments: how many there are; None if it is enhanced in one pass.
+        frames: how many it has; in one pass an estimate, or None.
         resumed: segments that an earlier run had finished.
+        frames_resumed: of the frames, those of these segments.
         worker: where it was planned.
     """
 
     source: str
     target: str
-    segments: int
-    frames: int
+    segments: int | None
+    frames: int | None
     resumed: int
+    frames_resumed: int
     worker: str
 
 
@@ -123,11 +125,13 @@ class FileFailed:
         source: the file.
         target: what it would be written to.
         error: which says how.
+        trace: the traceback of a worker's exception; None if it died.
     """
 
     source: str
     target: str
     error: Exception
+    trace: str | None
 
 
 @dataclass(frozen=True)
@@ -137,17 +141,18 @@ class Advanced:
     Attributes:
         source: the file that they are of.
         done: how many of it are done, with those of an earlier run.
-        frames: how many it has.
+        frames: how many it has; in one pass an estimate, or None.
         all_done: how many of all files are done.
-        all_frames: how many all files have; estimated, as long as not all of them are planned.
+        all_frames: how many all files have, or None; estimated, as long as not all of them are
+            planned.
         workers: how many workers there are.
     """
 
     source: str
     done: int
-    frames: int
+    frames: int | None
     all_done: int
-    all_frames: int
+    all_frames: int | None
     workers: int
 
 

@@ -65,7 +65,11 @@ def test_one_that_dies_twice_ends_the_run(clip, tmp_path, model, how):
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (RuntimeError("out of tune"), WorkerError, "(?s)a worker failed:.*out of tune"),
+        (
+            RuntimeError("out of\ntune"),
+            WorkerError,
+            r"(?s)worker failed: RuntimeError: out of\n.*tune",
+        ),
         (VideoError("this one is refused"), VideoError, "^this one is refused$"),
     ],
     ids=["bug", "refusal"],

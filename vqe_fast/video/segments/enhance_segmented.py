@@ -60,7 +60,10 @@ def enhance_all(
 
 
 def enhance_segmented(
-    session: EnhanceSession, options: SegmentOptions, on_frame: Callable[[int, int], None]
+    session: EnhanceSession,
+    options: SegmentOptions,
+    on_frame: Callable[[int, int | None], None],
+    observe: Observer,
 ) -> EnhanceReport:
     """Enhances the video of ``session`` in segments, keeping those finished if interrupted.
 
@@ -68,6 +71,7 @@ def enhance_segmented(
         session: the enhancement, which has been admitted.
         options: how it is cut, by whom it is enhanced, and whether to go on.
         on_frame: called with the number of frames that are enhanced, and that of all.
+        observe: told what happens, but for an end that is raised.
 
     Raises:
         VideoError: source, target or options do not allow it, or have changed since an earlier run.
@@ -75,18 +79,19 @@ def enhance_segmented(
     reports: list[EnhanceReport] = []
     seen = -1
 
-    def observe(event: RunEvent) -> None:
+    def take(event: RunEvent) -> None:
         nonlocal seen
+        if isinstance(event, FileSkipped):
+            raise HeldError(event.why)
+        if isinstance(event, FileRefused | FileFailed):
+            raise event.error
         if isinstance(event, Advanced) and event.done != seen:
             seen = event.done
             on_frame(event.done, event.frames)
         elif isinstance(event, FileDone):
             reports.append(event.report)
-        elif isinstance(event, FileSkipped):
-            raise HeldError(event.why)
-        elif isinstance(event, FileRefused | FileFailed):
-            raise event.error
+        observe(event)
 
     source = session.source if options.cluster is None else absolute(session.source)
-    enhance_all(session, options, [Job(source, session.target)], lambda _: None, observe)
+    enhance_all(session, options, [Job(source, session.target)], lambda _: None, take)
     return reports[0]

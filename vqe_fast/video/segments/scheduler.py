@@ -239,6 +239,7 @@ class Scheduler:
                 segments=len(planned.state.segments),
                 frames=file.frames,
                 resumed=file.resumed,
+                frames_resumed=file.done,
                 worker=worker,
             )
         )
@@ -252,7 +253,8 @@ class Scheduler:
         if isinstance(event, Refused):
             self._refuse(file, event.error)
         elif isinstance(event, Failed):
-            self._fail(file, event.error or WorkerError(f"a worker failed:\n{event.trace}"))
+            said = WorkerError(f"a worker failed: {event.what}", event.trace)
+            self._fail(file, event.error or said, event.trace)
         else:
             file.attempts[given.work] += 1
             again = file.attempts[given.work] < _ATTEMPTS
@@ -292,9 +294,9 @@ class Scheduler:
         self._end(file)
         self._observe(FileRefused(str(file.job.source), str(file.job.target), error))
 
-    def _fail(self, file: FileRun, error: Exception) -> None:
+    def _fail(self, file: FileRun, error: Exception, trace: str | None = None) -> None:
         self._end(file)
-        self._observe(FileFailed(str(file.job.source), str(file.job.target), error))
+        self._observe(FileFailed(str(file.job.source), str(file.job.target), error, trace))
 
     def _end(self, file: FileRun) -> None:
         file.has_ended = True
