@@ -140,9 +140,11 @@ class RemoteFile:
 
     def changed(self) -> StorageError:
         """The error for a file that is another than before."""
-        return StorageError(
+        error = StorageError(
             f"{self._shown} changed while it was read; start anew when nobody writes it any more"
         )
+        error.is_of_reading = True
+        return error
 
     @property
     def _key(self) -> _Key:

@@ -108,7 +108,7 @@ def _sentence(error: BaseException, name: str, scheme: str, doing: str) -> Stora
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _response(error: BaseException) -> dict[str, dict[str, object]]:

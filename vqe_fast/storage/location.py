@@ -8,7 +8,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -204,9 +204,7 @@ class RemotePath:
         if self._pinned is None:
             self._pinned = now
         if now != self._pinned:
-            raise StorageError(
-                f"{self} changed while it was read; start anew when nobody writes it any more"
-            )
+            raise self._remote_file(self._pinned).changed()
         return now
 
     def verify(self) -> None:
@@ -239,7 +237,7 @@ class RemotePath:
         Raises:
             StorageError: it cannot be written.
         """
-        with self.replacing() as draft, draft._told("written"):
+        with self.replacing() as draft, self._told("written"):
             draft._system.pipe_file(draft._place, data)
 
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
@@ -276,7 +274,7 @@ class RemotePath:
         """
         size = local.stat().st_size
         with self.replacing() as draft:
-            with draft._told("written"):
+            with self._told("written"):
                 draft._system.put_file(str(local), draft._place, **self._pieces_of(size))
             written = draft.stat().st_size
             if written != size:
@@ -303,7 +301,8 @@ class RemotePath:
             with self._told("written"):
                 self._move(draft)
         except BaseException:
-            draft.unlink(missing_ok=True)
+            with suppress(StorageError):  # what it could not write matters more
+                draft.unlink(missing_ok=True)
             raise
 
     def unlink(self, missing_ok: bool = False) -> None:

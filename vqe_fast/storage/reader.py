@@ -12,7 +12,7 @@ from typing import overload
 from vqe_fast.storage.block_cache import RemoteFile
 
 _MOST_AHEAD = 4 << 20
-_AHEAD_SHARE = 8
+_AHEAD_SHARE = 16
 """Of what was read in a row, so much more is fetched with it: little is fetched in vain where
 reading ends soon, as that of a segment does."""
 _NEAR = 1 << 20  # bytes: to jump no further is to read on
@@ -28,10 +28,13 @@ class RemoteReader(io.RawIOBase):
 
     Attributes:
         name: the URL, without anything secret.
+        most: bytes that :meth:`read` returns at once, for those who ask for more than they may
+            need, as demuxers do; None for as many as asked for.
     """
 
     def __init__(self, file: RemoteFile, name: str) -> None:
         self.name = name
+        self.most: int | None = None
         self._file = file
         self._position = self._row = 0
         self._last = 0
@@ -60,13 +63,14 @@ class RemoteReader(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes, ``size`` of them if there are as many; -1 for all.
+        """The next bytes, ``size`` of them if there are as many, but no more than ``most``.
 
         Raises:
             StorageError: they cannot be read.
         """
         rest = max(self._file.size - self._position, 0)
         size = rest if size is None or size < 0 else min(size, rest)
+        size = size if self.most is None else min(size, self.most)
         if size == 0:
             return b""
         start, end = self._position, self._position + size

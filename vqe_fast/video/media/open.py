@@ -31,7 +31,7 @@ VideoInput: TypeAlias = "Location | BinaryIO | RemoteReader"
 """What can be opened: the path of a file, here or remote, or a file opened for reading bytes."""
 
 _BUFFER, _REMOTE_BUFFER = 32 << 10, BLOCK
-"""Bytes that FFmpeg asks a file object for at once."""
+"""Bytes that FFmpeg gets of a file object at once."""
 
 
 def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputContainer:
@@ -51,6 +51,8 @@ def open_video(source: VideoInput, hwaccel: HWAccel | None = None) -> InputConta
         target = f"file:{source}"
     else:
         target = source.open() if isinstance(source, RemotePath) else source
+    if isinstance(target, RemoteReader):
+        target.most = _REMOTE_BUFFER
     try:
         return av.open(
             target,
