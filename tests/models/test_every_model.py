@@ -134,7 +134,7 @@ def test_compiles(model):
 def test_exports(model):
     """A graph of plain PyTorch for other run times, in which the QP is an input.
 
-    Block matching is a thousand operators, for each frame and neighbour.
+    Block matching is two thousand operators, for each frame and neighbour.
     """
     frames, *qp = inputs(model, clip=1 if isinstance(model, NeighbourFusion) else 2)
     with vqe_fast.backend("reference"):

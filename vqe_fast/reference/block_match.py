@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -24,6 +23,10 @@ MOST_PENALTY = 64
 """What a vector costs that has nothing to do with its prediction."""
 LARGEST = 32000
 """The largest component of a candidate, in quarter pixels; larger ones are clamped."""
+AT_ONCE = 5
+"""Vectors of each block that are looked at together in small frames and in graphs."""
+FEW_BLOCKS = 1024
+"""With how many blocks of frames the memory that this takes does not matter."""
 TAPS = ((0, 128, 0, 0), (-9, 111, 29, -3), (-8, 72, 72, -8), (-3, 29, 111, -9))
 """Catmull-Rom at each quarter of a pixel, times 128."""
 
@@ -38,14 +41,12 @@ def block_match(
     starts = [coarse, torch.zeros_like(coarse)]
     if candidates is not None:
         starts.append(whole_pixels(candidates.detach()))
-    found = search.best(starts, _median(coarse))
+    found = search.best(torch.stack(starts), _median(coarse))
     found = search.best(_around(found.vectors, 4, 2), _median(coarse))
-    prediction = _median(found.vectors)
-    found = search.best([prediction, *_neighbours(found.vectors)], prediction)
+    found = search.adopted(found.vectors)
     for step in (2, 1):
-        found = search.best(_around(found.vectors, step, 1), prediction)
-    prediction = _median(found.vectors)
-    found = search.best([prediction, *_neighbours(found.vectors)], prediction)
+        found = search.best(_around(found.vectors, step, 1), found.prediction)
+    found = search.adopted(found.vectors)
     errors = found.differences.to(torch.float32) / (255 * WINDOW * WINDOW)
     return found.vectors.to(torch.int16), errors
 
@@ -107,10 +108,12 @@ def whole_pixels(vectors: Tensor) -> Tensor:
 
 
 class _Found(NamedTuple):
-    """Vectors (B, 2, h, w) with the sums of absolute differences (B, 1, h, w) at them."""
+    """Vectors (B, 2, h, w), the sums of absolute differences (B, 1, h, w) at them, and what they
+    were predicted to be."""
 
     vectors: Tensor
     differences: Tensor
+    prediction: Tensor
 
 
 class _Search:
@@ -126,6 +129,8 @@ class _Search:
         )
         self.rows = rows.to(frame.device)[:, None, None, None]
         self.columns = columns.to(frame.device)[:, None, None]
+        few = torch.compiler.is_compiling() or len(frame) * len(rows) * len(columns) <= FEW_BLOCKS
+        self.at_once = AT_ONCE if few else 1
         self.windows = self._fetch(frame.flatten(1), self.rows, self.columns, range(WINDOW))
 
     def _fetch(self, plane: Tensor, rows: Tensor, columns: Tensor, places: range) -> Tensor:
@@ -139,81 +144,108 @@ class _Search:
         return plane.gather(1, at.flatten(1)).view(at.shape)
 
     def differences(self, vectors: Tensor) -> Tensor:
-        """The sum of absolute differences of each window to where its vector points."""
-        x, y = (vectors[:, axis, :, :, None, None] for axis in (0, 1))
+        """The sums of absolute differences of each window to where its vectors point.
+
+        Args:
+            vectors: (n, B, 2, h, w).
+
+        Returns:
+            (n, B, 1, h, w).
+        """
+        count = vectors.shape[0]
+        x, y = (each.flatten(0, 1)[..., None, None] for each in vectors.unbind(2))
         found = self._fetch(
-            self.reference, self.rows + y // 4, self.columns + x // 4, range(-1, 10)
+            self.reference.repeat(count, 1),
+            self.rows + y // 4,
+            self.columns + x // 4,
+            range(-1, 10),
         )
         taps = torch.tensor(TAPS, device=vectors.device)
         for dim, part in ((-1, x % 4), (-2, y % 4)):
-            sums = torch.full_like(found.narrow(dim, 0, WINDOW), 64)
-            for tap in range(4):
-                sums = sums + taps[part][..., tap] * found.narrow(dim, tap, WINDOW)
+            sums = torch.full_like(part, 64)
+            for tap, weight in enumerate(taps[part].unbind(-1)):
+                sums = sums + weight * found.narrow(dim, tap, WINDOW)
             found = (sums >> 7).clamp(0, 255)
-        return (self.windows - found).abs().sum((-2, -1))[:, None]
+        found = found.unflatten(0, (count, -1))
+        differences: Tensor = (self.windows - found).abs().sum((-2, -1))[:, :, None]
+        return differences
 
-    def best(self, choices: Iterable[Tensor], prediction: Tensor) -> _Found:
-        """The cheapest of some vectors for each block; of equal ones the first by _before."""
+    def best(self, choices: Tensor, prediction: Tensor) -> _Found:
+        """The cheapest of some vectors (n, B, 2, h, w) for each block."""
         found: _Found | None = None
         lowest = None
-        for vectors in choices:
+        for vectors in choices.split(self.at_once):
             differences = self.differences(vectors)
-            off = (vectors - prediction).abs().sum(1, keepdim=True)
-            costs = differences + (PENALTY * off).clamp(max=MOST_PENALTY)
-            if found is None or lowest is None:
-                found, lowest = _Found(vectors, differences), costs
-                continue
-            better = (costs < lowest) | ((costs == lowest) & _before(vectors, found.vectors))
-            lowest = torch.where(better, costs, lowest)
+            off = (vectors - prediction).abs().sum(2, keepdim=True)
+            ranks = _rank(differences + (PENALTY * off).clamp(max=MOST_PENALTY), vectors)
+            if found is not None and lowest is not None:
+                vectors = torch.cat([vectors, found.vectors[None]])
+                differences = torch.cat([differences, found.differences[None]])
+                ranks = torch.cat([ranks, lowest])
+            lowest, chosen = ranks.min(0, keepdim=True)
             found = _Found(
-                torch.where(better, vectors, found.vectors),
-                torch.where(better, differences, found.differences),
+                vectors.gather(0, chosen.expand(-1, -1, 2, -1, -1))[0],
+                differences.gather(0, chosen)[0],
+                prediction,
             )
         assert found is not None
         return found
 
+    def adopted(self, vectors: Tensor) -> _Found:
+        """The cheapest of the vectors of the 3×3 blocks around each and of their median."""
+        prediction = _median(vectors)
+        return self.best(torch.cat([prediction[None], _neighbours(vectors)]), prediction)
 
-def _before(a: Tensor, b: Tensor) -> Tensor:
-    """Whether of vectors of one cost ``a`` is taken: the shorter, the higher, the further left."""
-    lengths = a.abs().sum(1, keepdim=True) - b.abs().sum(1, keepdim=True)
-    (ax, ay), (bx, by) = a.split(1, 1), b.split(1, 1)
-    first: Tensor = (ay < by) | ((ay == by) & (ax < bx))
-    return (lengths < 0) | ((lengths == 0) & first)
+
+def _rank(costs: Tensor, vectors: Tensor) -> Tensor:
+    """A number that is lowest for the vector to take.
+
+    It is the one of the lowest cost; of those the shortest, then the highest, then the leftmost,
+    which differs from the other of its length and height in the sign of x alone.
+    """
+    x, y = vectors.split(1, 2)
+    lengths = x.abs() + y.abs()
+    room = 4 * (LARGEST + 1)
+    rank: Tensor = ((costs * room + lengths) * room + y + room // 2) * 2 + (x > 0)
+    return rank
 
 
 def _coarse(frame: Tensor, reference: Tensor, block_size: int) -> Tensor:
     """Vectors (B, 2, h, w) in cells."""
-    frame, reference = cells(frame), cells(reference)
+    # Whole numbers below 2²⁴, which float32 holds.
+    frame, reference = cells(frame).float(), cells(reference).float()
     size = frame.shape[2:]
     side = block_size // 4
     blocks = [-(-count // side) for count in size]
-    places = [
+    rows, columns = (
         torch.arange(-CELL_MARGIN, count * side + CELL_MARGIN, device=frame.device)
         for count in blocks
-    ]
+    )
 
-    def moved(plane: Tensor, *by: int) -> Tensor:
-        for dim in (0, 1):
-            at = (places[dim] + by[dim]).clamp(0, size[dim] - 1)
-            plane = plane.index_select(2 + dim, at)
-        return plane
+    def moved(plane: Tensor, down: int, right: Tensor) -> Tensor:
+        """At a shift down and n to the right, (n, B, 1, …)."""
+        y = (rows + down).clamp(0, size[0] - 1)
+        x = (columns + right[:, None]).clamp(0, size[1] - 1)
+        wide: Tensor = plane.index_select(2, y).index_select(3, x.flatten()).unflatten(3, x.shape)
+        return wide.movedim(3, 0)
 
-    own = moved(frame, 0, 0)
-    steps = range(-RANGE, RANGE + 1)
-    order = sorted(itertools.product(steps, steps), key=lambda v: (abs(v[0]) + abs(v[1]), v))
+    steps = torch.arange(-RANGE, RANGE + 1, device=frame.device)
+    own = moved(frame, 0, torch.zeros_like(steps[:1]))
+    every = list(itertools.product(range(-RANGE, RANGE + 1), repeat=2))
+    order = sorted(every, key=lambda v: (abs(v[0]) + abs(v[1]), v))
+    places = torch.tensor([order.index(v) for v in every], device=frame.device).view(-1, len(steps))
     lowest: Tensor | None = None
-    found = own.new_zeros(())
-    for y, x in order:
-        difference = (own - moved(reference, y, x)).abs().double()
-        sums = functional.avg_pool2d(difference, side + 2 * CELL_MARGIN, side, divisor_override=1)
-        costs = sums + CELL_PENALTY * (abs(y) + abs(x))
-        vector = torch.tensor((x, y), device=frame.device).view(1, 2, 1, 1)
-        if lowest is None:
-            lowest, found = costs, vector.expand(costs.shape[0], 2, *blocks)
-            continue
-        found = torch.where(costs < lowest, vector, found)
-        lowest = torch.minimum(costs, lowest)
-    return found
+    for row, y in enumerate(range(-RANGE, RANGE + 1)):
+        differences = (own - moved(reference, y, steps)).abs()
+        sums = functional.avg_pool2d(
+            differences.flatten(0, 1), side + 2 * CELL_MARGIN, side, divisor_override=1
+        ).unflatten(0, differences.shape[:2])
+        costs = sums + CELL_PENALTY * (steps.abs() + abs(y)).view(-1, 1, 1, 1, 1)
+        ranks = (costs * len(order) + places[row].view(-1, 1, 1, 1, 1)).amin(0)
+        lowest = ranks if lowest is None else torch.minimum(lowest, ranks)
+    assert lowest is not None
+    vectors = torch.tensor(order, device=frame.device).flip(1)
+    return vectors[lowest[:, 0].long() % len(order)].movedim(-1, 1)
 
 
 def cells(plane: Tensor) -> Tensor:
@@ -225,29 +257,24 @@ def cells(plane: Tensor) -> Tensor:
     return plane.add(8) >> 4
 
 
-def _around(vectors: Tensor, step: int, count: int) -> Iterable[Tensor]:
-    """The vectors and what lies up to ``count`` steps around them."""
-    steps = range(-count * step, count * step + 1, step)
-    for y, x in itertools.product(steps, steps):
-        yield vectors + torch.tensor((x, y), device=vectors.device).view(1, 2, 1, 1)
+def _around(vectors: Tensor, step: int, count: int) -> Tensor:
+    """The vectors and what lies up to ``count`` steps around them, (n, B, 2, h, w)."""
+    steps = step * torch.arange(-count, count + 1, device=vectors.device)
+    return vectors + torch.cartesian_prod(steps, steps).view(-1, 1, 2, 1, 1)
 
 
-def _neighbours(vectors: Tensor) -> list[Tensor]:
-    """The vectors of the 3×3 blocks around each, edges replicated."""
-    height, width = vectors.shape[2:]
-    rows = torch.arange(height, device=vectors.device)
-    columns = torch.arange(width, device=vectors.device)
-    return [
-        vectors.index_select(2, (rows + y).clamp(0, height - 1)).index_select(
-            3, (columns + x).clamp(0, width - 1)
-        )
-        for y, x in itertools.product((-1, 0, 1), repeat=2)
-    ]
+def _neighbours(vectors: Tensor) -> Tensor:
+    """The vectors of the 3×3 blocks around each, (9, B, 2, h, w), edges replicated."""
+    for dim in (2, 3):
+        count = vectors.shape[dim]
+        at = torch.arange(-1, count + 1, device=vectors.device).clamp(0, count - 1)
+        vectors = vectors.index_select(dim, at)
+    return vectors.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2).movedim(-1, 0)
 
 
 def _median(vectors: Tensor) -> Tensor:
     """Of each component among the 3×3 blocks around each."""
-    return torch.stack(_neighbours(vectors)).sort(0).values[4]
+    return _neighbours(vectors).sort(0).values[4]
 
 
 def _weight(part: Tensor, offset: int, like: Tensor) -> Tensor:
