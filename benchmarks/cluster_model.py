@@ -42,6 +42,9 @@ MINUTES = 10.0
 SEGMENT_SECONDS = 30.0
 TASKS = 400
 NOISE_FRAMES = 400
+PROGRESS = 100
+"""Messages of progress a second, of all workers of a cluster together."""
+
 GPU_FPS = (30.0, 100.0, 300.0)
 """Frames a second of one GPU, assumed: nobody has measured them for this page."""
 
@@ -268,7 +271,7 @@ def give(executor, count: int, ran: list[float]) -> None:
 
 def tell(costs: Costs) -> None:
     """Prints the figures, and what follows from them."""
-    driver = costs.schedule + costs.ray
+    driver, progress = costs.schedule + costs.ray, PROGRESS * costs.ray
     print(f"{cpu_name()}; a video of {MINUTES:g} minutes, segments of {SEGMENT_SECONDS:g} s\n")
     print("| serial part | measured |")
     print("|---|---|")
@@ -295,8 +298,9 @@ def tell(costs: Costs) -> None:
         a_second = GPUS / on_gpu
         hours = segments * on_gpu / GPUS / 3600
         print(
-            f"| {fps:g} fps | {hours:.0f} hours | {a_second:.0f} | {a_second * driver:.0%} of a core "
-            f"| {on_gpu / driver:,.0f} GPUs | {costs.round_trip / on_gpu:.2%} |"
+            f"| {fps:g} fps | {hours:.0f} hours | {a_second:.0f} "
+            f"| {progress + a_second * driver:.0%} of a core "
+            f"| {on_gpu * (1 - progress) / driver:,.0f} GPUs | {costs.round_trip / on_gpu:.2%} |"
         )
     by_bytes = FILE_BYTES / costs.join_rate
     for fps in GPU_FPS:

@@ -15,7 +15,6 @@ from vqe_fast._version import __version__
 from vqe_fast.executors.executor import Chunk, Event, Failed, Finished, Lost, Progress, Refused
 from vqe_fast.executors.worker import Worker, in_a_line, portable, worker_name
 
-_PROGRESS_SECONDS = 1.0
 _CHUNKS = 2
 
 
@@ -29,13 +28,14 @@ class RayWorker:
         setup: a pickled :class:`~vqe_fast.executors.executor.Setup`.
         device: of the model.
         threads: of PyTorch.
+        quiet: seconds from one progress to the next that is told.
     """
 
-    def __init__(self, setup: bytes, device: str, threads: int) -> None:
+    def __init__(self, setup: bytes, device: str, threads: int, quiet: float) -> None:
         torch.set_num_threads(threads)
         self._worker = Worker(pickle.loads(setup), device)
         self._orders: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
-        self._outbox = _Outbox()
+        self._outbox = _Outbox(quiet)
         # A daemon, as a task that goes on must not keep the process of a driver that is gone.
         threading.Thread(target=self._work, daemon=True).start()
 
@@ -67,13 +67,14 @@ class RayWorker:
 class _Outbox:
     """A report that keeps the last progress and few chunks, until they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: float) -> None:
         self._changed = threading.Condition()
         self._key = -1
         self._chunks: deque[bytes] = deque()
         self._done: int | None = None
         self._end: Finished | Refused | Failed | Lost | None = None
-        self._told = -_PROGRESS_SECONDS
+        self._quiet = quiet
+        self._told = -quiet
 
     def begin(self, key: int) -> None:
         """Says of which task the reports are that follow."""
@@ -97,10 +98,10 @@ class _Outbox:
             self._changed.notify_all()
 
     def next(self) -> Event:
-        """Waits for what is to be told next: progress once a second, chunks before the end."""
+        """Waits for what is to be told next: progress now and then, chunks before the end."""
         with self._changed:
             while True:
-                quiet = self._told + _PROGRESS_SECONDS - time.monotonic()
+                quiet = self._told + self._quiet - time.monotonic()
                 if self._done is not None and quiet <= 0:
                     done, self._done, self._told = self._done, None, time.monotonic()
                     return Progress(self._key, done)

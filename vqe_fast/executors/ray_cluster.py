@@ -20,6 +20,8 @@ from vqe_fast.executors.ray_resources import share_for
 _LOOK_SECONDS = 2.0
 _NO_ROOM_SECONDS = 60.0
 _DEATHS_AT_START = 3
+_PROGRESS_A_SECOND = 100
+"""Of all workers: each costs the driver as much as a task."""
 
 
 class RayCluster:
@@ -131,7 +133,7 @@ class RayCluster:
         for call in list(self._starting)[: max(0, self._asked_for() - wanted)]:
             self._ray.kill(self._starting.pop(call))
         for _ in range(wanted - self._asked_for()):
-            self._start()
+            self._start(quiet=max(1.0, wanted / _PROGRESS_A_SECOND))
 
     def _asked_for(self) -> int:
         return len(self._actors) + len(self._starting)
@@ -142,8 +144,8 @@ class RayCluster:
         except Exception as error:  # of gRPC, of Ray, of the system, by what is gone
             raise self._gone() from error
 
-    def _start(self) -> None:
-        """Asks for one more worker."""
+    def _start(self, quiet: float) -> None:
+        """Asks for one more worker, which is quiet so many seconds after each progress."""
         remote = self._ray.remote(
             num_cpus=self._share.cpus,
             num_gpus=self._share.gpus,
@@ -151,7 +153,9 @@ class RayCluster:
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(self._share.cpus)}},
         )
-        handle = remote(RayWorker).remote(self._pickled, self._share.device, self._share.cpus)
+        handle = remote(RayWorker).remote(
+            self._pickled, self._share.device, self._share.cpus, quiet
+        )
         self._starting[handle.introduce.remote()] = handle
 
     def _started(self, call: Any) -> None:
