@@ -10,7 +10,7 @@ from vqe_fast.executors.executor import Chunk, Finished, Progress
 
 @pytest.fixture
 def outbox():
-    outbox = ray_actor._Outbox()
+    outbox = ray_actor._Outbox(1.0)
     outbox.begin(7)
     return outbox
 
