@@ -20,6 +20,10 @@ class SourceError(VideoError):
     """An error in a source: missing, unreadable, damaged, or not to be enhanced as asked."""
 
 
+class MissingError(SourceError):
+    """A source that does not exist, as seen from where it was to be read."""
+
+
 class SkippedError(VideoError):
     """A file of several for which there is nothing to do."""
 

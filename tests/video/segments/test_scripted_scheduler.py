@@ -1,12 +1,15 @@
 """The scheduler with workers that have done everything: its order, and what it keeps in memory."""
 
+import re
 import tracemalloc
 from dataclasses import replace
 
 import pytest
 
 from support.scripted import Scripted
-from vqe_fast.video.events import FileDone, SegmentDone
+from vqe_fast.executors.executor import Refused
+from vqe_fast.video.errors import MissingError
+from vqe_fast.video.events import FileDone, FileRefused, SegmentDone
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Outcome, Particulars
 from vqe_fast.video.segments.enhance_task import EnhanceTask
@@ -109,3 +112,22 @@ def test_large_files_come_first(tmp_path, workers, first):
     order = [task.job.source.name for task in executor.submitted if isinstance(task, EnhanceTask)]
     other = "small" if first == "large" else "large"
     assert order == [first] * 3 + [other] * 3
+
+
+@pytest.mark.parametrize(
+    ("is_here", "words"),
+    [(True, "host:1 does not see .*in.mkv: put it where every node"), (False, "there is no file")],
+)
+def test_workers_see_other_files(tmp_path, is_here, words):
+    source, events = tmp_path / "in.mkv", []
+    if is_here:
+        source.write_bytes(b"video")
+
+    def refused(key):
+        return Refused(key, MissingError(f"there is no file {source}; check the name"), "host:1")
+
+    executor = Scripted(lambda task: refused)
+    job = Job(source, tmp_path / "out.mkv")
+    Scheduler(executor, None, SegmentOptions(), lambda _: None, events.append).run([job])
+    assert isinstance(events[-1], FileRefused)
+    assert re.search(words, str(events[-1].error))

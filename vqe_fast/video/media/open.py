@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vqe_fast.storage.block_cache import BLOCK
 from vqe_fast.storage.location import Location, RemotePath
 from vqe_fast.storage.reader import RemoteReader
-from vqe_fast.video.errors import SourceError
+from vqe_fast.video.errors import MissingError, SourceError
 from vqe_fast.video.media.payload import leave_out_payload, opened_for_payload
 from vqe_fast.video.media.timeline import Timeline, timeline_of
 
@@ -74,7 +74,7 @@ def _refuse_unopenable(path: Path) -> None:
     try:
         facts = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceError(f"there is no file {path}; check the name") from error
+        raise MissingError(f"there is no file {path}; check the name") from error
     except OSError as error:
         raise SourceError(f"{path} cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(facts.st_mode):

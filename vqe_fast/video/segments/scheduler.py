@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from vqe_fast.executors.executor import (
     Chunk,
@@ -18,7 +19,14 @@ from vqe_fast.executors.executor import (
     Task,
 )
 from vqe_fast.storage.errors import StorageError
-from vqe_fast.video.errors import HeldError, SkippedError, VideoError, WorkerError
+from vqe_fast.video.errors import (
+    HeldError,
+    MissingError,
+    SkippedError,
+    SourceError,
+    VideoError,
+    WorkerError,
+)
 from vqe_fast.video.events import (
     Advanced,
     FileDone,
@@ -251,7 +259,7 @@ class Scheduler:
     def _not_finished(self, given: _Given, event: Refused | Failed | Lost) -> None:
         file = given.file
         if isinstance(event, Refused):
-            self._refuse(file, event.error)
+            self._refuse(file, _explained(event, file.job))
         elif isinstance(event, Failed):
             said = WorkerError(f"a worker failed: {event.what}", event.trace)
             self._fail(file, event.error or said, event.trace)
@@ -345,6 +353,17 @@ class _Silent:
 
     def chunk(self, data: bytes) -> None:
         """Takes nothing."""
+
+
+def _explained(event: Refused, job: Job) -> Exception:
+    """The error of a worker, which may see other files than this process does."""
+    is_here = isinstance(job.source, Path) and job.source.exists()
+    if isinstance(event.error, MissingError) and is_here:
+        return SourceError(
+            f"the worker {event.worker} does not see {job.source}: put it where every node of the "
+            "cluster reads it under the same name, or name it by a URL"
+        )
+    return event.error
 
 
 def _bytes(job: Job) -> int:
