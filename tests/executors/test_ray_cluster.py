@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import types
 from pathlib import Path
@@ -17,7 +18,7 @@ from support.ray_clusters import add_node
 from support.toy_tasks import Square, Toys, WaitFor, Where
 from vqe_fast.executors import ray_address
 from vqe_fast.executors import ray_cluster as module
-from vqe_fast.executors.executor import ExecutorError, Finished, Lost
+from vqe_fast.executors.executor import ExecutorError, Finished, Lost, UnsendableError
 from vqe_fast.executors.ray_address import connected
 from vqe_fast.executors.ray_cluster import RayCluster
 
@@ -93,6 +94,23 @@ def test_no_node_is_large_enough(cluster):
         RayCluster(Toys(), cluster.address, worker_cpus=99),
     ):
         pass
+    assert not sys.modules["ray"].is_initialized()
+
+
+def test_the_head_is_gone(cluster, closed_port, monkeypatch):
+    monkeypatch.setattr(module, "_GONE_SECONDS", 0.0)
+    with RayCluster(Toys(), cluster.address, worker_cpus=1) as executor:
+        assert executor._head == cluster.address
+        executor._head = f"127.0.0.1:{closed_port}"
+        with pytest.raises(ExecutorError, match=r"does not answer any more: .* the same command"):
+            executor.poll(pytest.fail, 0.0)
+
+
+def test_a_setup_that_cannot_be_sent(cluster):
+    setup = Toys()
+    setup.lock = threading.Lock()
+    with pytest.raises(UnsendableError, match="lock"):
+        RayCluster(setup, cluster.address).__enter__()
     assert not sys.modules["ray"].is_initialized()
 
 

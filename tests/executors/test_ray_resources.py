@@ -1,6 +1,6 @@
 import pytest
 
-from vqe_fast.executors.ray_resources import Share, share_for
+from vqe_fast.executors.ray_resources import WorkerResources, resources_for
 
 
 def node(cpus=None, gpus=None):
@@ -11,24 +11,25 @@ def node(cpus=None, gpus=None):
 @pytest.mark.parametrize(
     ("nodes", "cpus", "gpus", "share", "fits"),
     [
-        ([node(16.0), node(6.0)], None, None, Share(4, 0), 5),
-        ([node(), node(2.0), node(8.0)], None, None, Share(2, 0), 5),
-        ([node(8.0)], 3, None, Share(3, 0), 2),
-        ([node(8.0)], 9, None, Share(9, 0), 0),
-        ([], None, None, Share(4, 0), 0),
-        ([node(64.0), node(32.0, 4.0), node(48.0, 2.0)], None, None, Share(8, 1), 6),
-        ([node(2.0, 4.0)], None, None, Share(1, 1), 2),
-        ([node(64.0), node(12.0, 1.0)], None, 0, Share(4, 0), 19),
-        ([node(12.0, 1.0)], None, 0.3, Share(3, 0.3), 3),
-        ([node(20.0, 1.0)], 2, 0.1, Share(2, 0.1), 10),
-        ([node(8.0)], None, 1, Share(4, 1), 0),
+        ([node(16.0), node(6.0)], None, None, WorkerResources(4, 0), 5),
+        ([node(), node(2.0), node(8.0)], None, None, WorkerResources(2, 0), 5),
+        ([node(8.0)], 3, None, WorkerResources(3, 0), 2),
+        ([node(8.0)], 9, None, WorkerResources(9, 0), 0),
+        ([], None, None, WorkerResources(4, 0), 0),
+        ([node(64.0), node(32.0, 4.0), node(48.0, 2.0)], None, None, WorkerResources(8, 1), 6),
+        ([node(2.0, 4.0)], None, None, WorkerResources(1, 1), 2),
+        ([node(64.0), node(12.0, 1.0)], None, 0, WorkerResources(4, 0), 19),
+        ([node(12.0, 1.0)], None, 0.3, WorkerResources(3, 0.3), 3),
+        ([node(20.0, 1.0)], 2, 0.1, WorkerResources(2, 0.1), 10),
+        ([node(8.0)], None, 1, WorkerResources(4, 1), 0),
     ],
 )
 def test_share_and_room(nodes, cpus, gpus, share, fits):
-    assert share_for(nodes, cpus, gpus) == share
+    assert resources_for(nodes, cpus, gpus) == share
     assert share.fits(nodes) == fits
 
 
 def test_device_and_words():
-    assert (Share(1, 0).device, str(Share(1, 0))) == ("cpu", "1 core")
-    assert (Share(8, 0.5).device, str(Share(8, 0.5))) == ("cuda:0", "8 cores and 0.5 GPU")
+    core, half = WorkerResources(1, 0), WorkerResources(8, 0.5)
+    assert (core.device, str(core)) == ("cpu", "1 core")
+    assert (half.device, str(half)) == ("cuda:0", "8 cores and 0.5 GPU")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from types import ModuleType
 from vqe_fast.executors.executor import ExecutorError
 
 _ANSWER_SECONDS = 10.0
+_LISTEN_SECONDS = 2.0
 _STORE_BYTES = 256 * 2**20
 
 
@@ -136,6 +138,23 @@ def _await_answer(address: str) -> None:
         ) from error
     finally:
         channel.close()
+
+
+def head_of(ray: ModuleType) -> str | None:
+    """``HOST:PORT`` of the head of the cluster; None through Ray Client, which hides it."""
+    if ray.util.client.ray.is_connected():
+        return None
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def listens(address: str) -> bool:
+    """Whether a connection to ``HOST:PORT`` can be made."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _LISTEN_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

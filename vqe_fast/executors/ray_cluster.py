@@ -13,12 +13,13 @@ from vqe_fast._version import __version__
 from vqe_fast.executors.executor import Chunk, Event, ExecutorError, Lost, Progress, Setup, Task
 from vqe_fast.executors.pickled import pickled
 from vqe_fast.executors.ray_actor import RayWorker
-from vqe_fast.executors.ray_address import connected
+from vqe_fast.executors.ray_address import connected, head_of, listens
 from vqe_fast.executors.ray_deaths import cause_of_death, why_none_starts
-from vqe_fast.executors.ray_resources import share_for
+from vqe_fast.executors.ray_resources import resources_for
 
 _LOOK_SECONDS = 2.0
 _NO_ROOM_SECONDS = 60.0
+_GONE_SECONDS = 20.0  # of a head that comes again; Ray itself ends the process after 60
 _DEATHS_AT_START = 3
 _PROGRESS_A_SECOND = 100
 """Of all workers: each costs the driver as much as a task."""
@@ -35,11 +36,15 @@ class RayCluster:
         setup: makes the context of each; has to be one that can be pickled.
         address: of the cluster: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:10001``; see
             :func:`~vqe_fast.executors.ray_address.connected`.
-        worker_cpus: cores of each, None for a share of the node;
-            see :func:`~vqe_fast.executors.ray_resources.share_for`.
+        worker_cpus: cores of each, None for what suits the nodes;
+            see :func:`~vqe_fast.executors.ray_resources.resources_for`.
         worker_gpus: GPUs of each, or a fraction, None for one where the cluster has any.
         workers: how many to ask for, also if there is no room for them yet, so that an autoscaler
             adds nodes; None for as many as there is room for.
+
+    Raises:
+        ExecutorError: when it is entered, if no cluster answers or it has no room for a worker.
+        UnsendableError: then, if the setup cannot be pickled.
     """
 
     def __init__(
@@ -103,9 +108,11 @@ class RayCluster:
         with ExitStack() as left:
             self._ray: ModuleType = left.enter_context(connected(self._address))
             self._pickled = self._ray.put(pickled(self._setup, self._ray.cloudpickle.dumps))
-            self._share = share_for(self._nodes(), self._worker_cpus, self._worker_gpus)
+            self._head = head_of(self._ray)
+            self._answered = time.monotonic()
+            self._resources = resources_for(self._nodes(), self._worker_cpus, self._worker_gpus)
             self._had_room = time.monotonic()
-            if self._wanted is None and not self._share.fits(self._nodes()):
+            if self._wanted is None and not self._resources.fits(self._nodes()):
                 raise self._no_room()
             left.callback(self._end)
             self._look_again = 0.0
@@ -125,7 +132,9 @@ class RayCluster:
         if time.monotonic() < self._look_again:
             return
         self._look_again = time.monotonic() + _LOOK_SECONDS
-        wanted = self._share.fits(self._nodes()) if self._wanted is None else self._wanted
+        if not self._head_listens():
+            return
+        wanted = self._resources.fits(self._nodes()) if self._wanted is None else self._wanted
         if wanted or self._actors:
             self._had_room = time.monotonic()
         elif time.monotonic() - self._had_room > _NO_ROOM_SECONDS:
@@ -134,6 +143,15 @@ class RayCluster:
             self._ray.kill(self._starting.pop(call))
         for _ in range(wanted - self._asked_for()):
             self._start(quiet=max(1.0, wanted / _PROGRESS_A_SECOND))
+
+    def _head_listens(self) -> bool:
+        """Whether the cluster's head can be asked: if not, Ray waits, and then ends the process."""
+        if self._head is None or listens(self._head):
+            self._answered = time.monotonic()
+            return True
+        if time.monotonic() - self._answered > _GONE_SECONDS:
+            raise self._gone()
+        return False
 
     def _asked_for(self) -> int:
         return len(self._actors) + len(self._starting)
@@ -147,14 +165,14 @@ class RayCluster:
     def _start(self, quiet: float) -> None:
         """Asks for one more worker, which is quiet so many seconds after each progress."""
         remote = self._ray.remote(
-            num_cpus=self._share.cpus,
-            num_gpus=self._share.gpus,
+            num_cpus=self._resources.cpus,
+            num_gpus=self._resources.gpus,
             max_concurrency=2,
             scheduling_strategy="SPREAD",
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(self._share.cpus)}},
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(self._resources.cpus)}},
         )
         handle = remote(RayWorker).remote(
-            self._pickled, self._share.device, self._share.cpus, quiet
+            self._pickled, self._resources.device, self._resources.cpus, quiet
         )
         self._starting[handle.introduce.remote()] = handle
 
@@ -219,7 +237,7 @@ class RayCluster:
 
     def _no_room(self) -> ExecutorError:
         return ExecutorError(
-            f"no node of the cluster {self._address} has {self._share}: lower --worker-cpus or "
+            f"no node of the cluster {self._address} has {self._resources}: lower --worker-cpus or "
             "--worker-gpus, or say with --workers how many an autoscaler is to make room for"
         )
 

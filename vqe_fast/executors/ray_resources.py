@@ -11,7 +11,7 @@ _EPSILON = 1e-6  # fractions of a GPU add up to a little less than a whole one
 
 
 @dataclass(frozen=True)
-class Share:
+class WorkerResources:
     """What a worker takes of its node.
 
     Attributes:
@@ -42,10 +42,10 @@ class Share:
         return room
 
 
-def share_for(
+def resources_for(
     nodes: Sequence[dict[str, Any]], worker_cpus: int | None, worker_gpus: float | None
-) -> Share:
-    """The share of a worker on these nodes.
+) -> WorkerResources:
+    """What a worker takes on these nodes.
 
     Args:
         nodes: those alive, as ``ray.nodes`` lists them.
@@ -65,7 +65,7 @@ def share_for(
         else:
             parts = [min(_CORES, _of(node, "CPU")) for node in nodes if _of(node, "CPU") >= 1]
         worker_cpus = max(1, int(min(parts, default=_CORES)))
-    return Share(worker_cpus, worker_gpus)
+    return WorkerResources(worker_cpus, worker_gpus)
 
 
 def _of(node: dict[str, Any], resource: str) -> float:
