@@ -9,7 +9,7 @@ def node(cpus=None, gpus=None):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "cpus", "gpus", "share", "fits"),
+    ("nodes", "cpus", "gpus", "resources", "fits"),
     [
         ([node(16.0), node(6.0)], None, None, WorkerResources(4, 0), 5),
         ([node(), node(2.0), node(8.0)], None, None, WorkerResources(2, 0), 5),
@@ -24,9 +24,9 @@ def node(cpus=None, gpus=None):
         ([node(8.0)], None, 1, WorkerResources(4, 1), 0),
     ],
 )
-def test_share_and_room(nodes, cpus, gpus, share, fits):
-    assert resources_for(nodes, cpus, gpus) == share
-    assert share.fits(nodes) == fits
+def test_resources_and_room(nodes, cpus, gpus, resources, fits):
+    assert resources_for(nodes, cpus, gpus) == resources
+    assert resources.fits(nodes) == fits
 
 
 def test_device_and_words():
