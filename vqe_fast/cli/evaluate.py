@@ -76,13 +76,48 @@ def evaluate(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that restore and measure at once, each with a GPU, or on a CPU; speeds "
+            "then compare with no others.",
+            show_default="1; with --cluster as many as fit",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Restore and measure on a Ray cluster: auto, local, ray://HOST:10001 or "
+            "HOST:PORT; all nodes have to see the compressed clips.",
+            show_default="none",
+        ),
+    ] = None,
+    worker_cpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cores of each worker on a cluster.",
+            show_default="what suits the nodes",
+        ),
+    ] = None,
+    worker_gpus: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="GPUs of each worker on a cluster, such as 0.5.",
+            show_default="1 where there are any",
+        ),
+    ] = None,
 ) -> None:
     """Compresses CLIPS, restores them, and measures what was gained.
 
     Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
-    it goes on.
+    it goes on. Clips are encoded here, in threads, whoever measures.
 
-    Exit codes: 0 done, 1 done but some rows failed, 2 refused options or clips, 130 interrupted.
+    Exit codes: 0 done, 1 done but some rows failed, 2 refused options or clips, 4 no workers, 130
+    interrupted.
     """
     with interruption(GOES_ON), needing_packages(), refusal(ValueError, OSError):
         import scipy.interpolate  # noqa: F401  # needed at the end, missed at once
@@ -112,6 +147,10 @@ def evaluate(
                 detector=detector,
                 device=device,
                 model_options=values_by_name(option),
+                processes=workers,
+                cluster=cluster,
+                worker_cpus=worker_cpus,
+                worker_gpus=worker_gpus,
                 announce=_announce,
                 encoding=encoding,
                 progress=progress,
@@ -186,6 +225,6 @@ def _print(evaluation: Evaluation, output: Path) -> None:
             table.add_row(*(_BOLD.sub(r"[bold]\1[/bold]", escape(cell)) for cell in row))
         console.print(table)
         console.print()
-    for note in evaluation.protocol.notes:
+    for note in evaluation.notes:
         console.print(f"Note: {escape(note)}")
     console.print(f"{escape(str(output / REPORT_NAME))} has more, and plots are beside it.")

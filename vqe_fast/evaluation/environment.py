@@ -11,7 +11,6 @@ from typing import Any
 import av
 import torch
 
-from vqe_fast._machine import machine_name
 from vqe_fast._version import __version__
 from vqe_fast.evaluation.case import Case
 
@@ -22,18 +21,18 @@ _SIGNATURES = {
 }
 
 
-def facts(cases: Iterable[Case], device: str) -> dict[str, Any]:
-    """Versions, machine and date, ready for JSON.
+def facts(cases: Iterable[Case], machines: Iterable[str]) -> dict[str, Any]:
+    """Versions, machines and date, ready for JSON.
 
     Args:
         cases: whose streams tell which encoders there were.
-        device: where models ran.
+        machines: names of those that models ran on.
     """
     return {
         "vqe_fast": __version__,
         "torch": torch.__version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine_name(device),
+        "machine": "; ".join(sorted(machines)),
         "encoders": _encoders(cases),
     }
 

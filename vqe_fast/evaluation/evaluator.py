@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from pydantic import ValidationError
 from torch import nn
 
 from vqe_fast._precision import Precision
-from vqe_fast._version import __version__
 from vqe_fast._whole_number import whole_number
 from vqe_fast.data.prepared import Plan, prepare
-from vqe_fast.data.sources import file_checksum
 from vqe_fast.data.spec import expand, problems
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.detection import Detector
 from vqe_fast.evaluation.environment import facts
 from vqe_fast.evaluation.journal import Journal
-from vqe_fast.evaluation.measuring import Measures, luma_psnr
-from vqe_fast.evaluation.onnx import OnnxDetector
 from vqe_fast.evaluation.protocol import Protocol, find_protocol
-from vqe_fast.evaluation.resolve_restorers import find_restorers
-from vqe_fast.evaluation.restorer import Restorer, Tuned, Work
+from vqe_fast.evaluation.restorer import Restorer, Tuned
 from vqe_fast.evaluation.result import Evaluation
-from vqe_fast.evaluation.row import Row
-from vqe_fast.evaluation.store import FrameStore
-from vqe_fast.metrics.perceptual import Perceptual
-from vqe_fast.video.inference.load import pick_device
+from vqe_fast.evaluation.rows import RowMeasurer
+from vqe_fast.evaluation.tasks import Outcome
+from vqe_fast.evaluation.worker_setup import MeasureSetup, WorkplacePlan
+from vqe_fast.executors.choice import ALONE, WantedWorkers, executor_for
+from vqe_fast.executors.executor import ExecutorError, UnsendableError
+from vqe_fast.video.errors import WorkerError
 
 ENCODES = "encodes"
 """Folder of the compressed clips, below the output folder unless another is given."""
@@ -55,6 +50,10 @@ def evaluate(
     precision: Precision = "auto",
     model_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    processes: int | None = None,
+    cluster: str | None = None,
+    worker_cpus: int | None = None,
+    worker_gpus: float | None = None,
     announce: Callable[[Plan], None] | None = None,
     encoding: Progress | None = None,
     progress: Progress | None = None,
@@ -90,7 +89,16 @@ def evaluate(
         device: where models run.
         precision: of their weights.
         model_options: those to build each registered model with, beside those of its weights.
-        workers: encoders at a time; None for one a core.
+        workers: encoders at a time, which are threads of this process; None for one a core. For
+            workers that restore and measure see ``processes``.
+        processes: workers that restore and measure, each a process with a GPU of its own, or on a
+            CPU with its share of the cores; what they are given must be fit for :mod:`pickle`.
+            None for one, which is this process, or on a cluster for as many as it has room for.
+            Figures are the same, but speeds compare with no others.
+        cluster: restore and measure on a Ray cluster, as ``cluster`` of
+            :func:`vqe_fast.enhance_video`; all nodes have to see the compressed clips.
+        worker_cpus: cores of each worker on a cluster; None for what suits its nodes.
+        worker_gpus: GPUs of each worker on a cluster; None for one where there are any.
         announce: told what will be encoded before it is.
         encoding: told now and then how many frames of how many are encoded.
         progress: told how many rows of how many are measured.
@@ -101,6 +109,7 @@ def evaluate(
     Raises:
         ValueError: clips, models, settings or measures that cannot be.
         VideoError: a model that cannot enhance video, or no such device.
+        WorkerError: there are no workers, or one cannot measure at all.
     """
     protocol = _protocol(settings)
     if frames is not None:
@@ -109,163 +118,71 @@ def evaluate(
     if workers is not None:
         workers = whole_number("workers", workers, 1)
     sources = protocol.sources([Path(clip) for clip in clips])
-    restorers = find_restorers(
-        models, device=device, precision=precision, model_options=model_options
-    )
-    perceptual = Perceptual(metrics, pick_device(device))
-    chosen_detector, detector_name = _detector(detector)
-    with ExitStack() as stack:
+    wanted = WantedWorkers(processes, cluster, worker_cpus, worker_gpus)
+    with ExitStack() as stack, _said_of_workers():
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="vqe-fast-"))
             if output is None
             else output
+        ).resolve()
+        plan = WorkplacePlan(
+            models=models,
+            precision=precision,
+            model_options=model_options,
+            metrics=metrics,
+            detector=detector,
+            chroma=protocol.chroma,
+            conversion=protocol.conversion,
+            folder=folder,
+        )
+        here = plan.make(device, ALONE.processes)
+        executor = stack.enter_context(
+            executor_for(lambda share: MeasureSetup(plan, here, share), device, wanted)
         )
         journal = stack.enter_context(Journal(folder))
         prepared = prepare(
             sources,
             expand(protocol.degradations),
-            folder / ENCODES if cache is None else Path(cache),
+            folder / ENCODES if cache is None else Path(cache).resolve(),
             cut_threshold=protocol.cut_threshold,
             workers=workers,
             announce=announce,
             progress=encoding,
         )
-        session = _Session(
-            journal=journal,
-            folder=folder,
-            measures=Measures(
-                perceptual=perceptual,
-                chroma=protocol.chroma,
-                conversion=protocol.conversion,
-                detector=chosen_detector,
-                detector_name=detector_name,
-                folder=folder,
-            ),
-            cases=[
-                Case(clip, setting, prepared.folder)
-                for clip in prepared.index.clips
-                for setting in clip.streams
-            ],
-            progress=progress,
-        )
-        rows = session.rows(restorers)
-        about = facts(session.cases, str(pick_device(device)))
+        cases = [
+            Case(clip.model_copy(update={"streams": {setting: stream}}), setting, prepared.folder)
+            for clip in prepared.index.clips
+            for setting, stream in clip.streams.items()
+        ]
+        measurer = RowMeasurer(executor, journal, cases, here.restorers, progress)
+        rows = measurer.rows()
+        about = facts(cases, measurer.machines)
         about["restorers"] = {
-            name: _described(restorer, session.cases[0]) for name, restorer in restorers.items()
+            name: _described(restorer, measurer.described(name))
+            for name, restorer in here.restorers.items()
         }
+        about["workers_lost"] = measurer.lost
         return Evaluation(
             protocol=protocol,
             rows=rows,
-            streams={(case.clip.name, case.setting): case.stream for case in session.cases},
+            streams={(case.clip.name, case.setting): case.stream for case in cases},
             facts=about,
-            extra_tables=[*perceptual.names, *(["map"] if chosen_detector else [])],
+            extra_tables=[*here.measures.perceptual.names, *(["map"] if detector else [])],
         )
 
 
-@dataclass
-class _Session:
-    """The work of one call."""
-
-    journal: Journal
-    folder: Path
-    measures: Measures
-    cases: list[Case]
-    progress: Progress | None
-    _done: int = 0
-    _total: int = field(default=0, init=False)
-
-    def rows(self, restorers: Mapping[str, Restorer | Tuned]) -> list[Row]:
-        """All rows, clip by clip, setting by setting."""
-        tuned = {name: each for name, each in restorers.items() if isinstance(each, Tuned)}
-        trials = sum(len(restorer.strengths) for restorer in tuned.values())
-        self._total = len(self.cases) * (len(restorers) + trials)
-        chosen = {
-            (name, setting): self._tune(restorer, setting)
-            for name, restorer in tuned.items()
-            for setting in dict.fromkeys(case.setting for case in self.cases)
-        }
-        return [
-            self._row(case, name, chosen[name, case.setting])
-            if isinstance(restorer, Tuned)
-            else self._row(case, name, restorer)
-            for case in self.cases
-            for name, restorer in restorers.items()
-        ]
-
-    def _tune(self, restorer: Tuned, setting: str) -> Restorer:
-        """The strength with the greatest PSNR, mean over the clips on which none failed."""
-        cases = [case for case in self.cases if case.setting == setting]
-        found = [[self._trial(case, each) for case in cases] for each in restorer.strengths]
-        whole = [column for column in zip(*found, strict=True) if None not in column]
-        if not whole:
-            return restorer.strengths[0]
-        means = [fmean(value or 0.0 for value in values) for values in zip(*whole, strict=True)]
-        return restorer.strengths[means.index(max(means))]
-
-    def _trial(self, case: Case, restorer: Restorer) -> float | None:
-        """PSNR of luma; None if it fails."""
-        key = self._key(case, restorer) | {"trial": True}
-        value: float | None = self.journal.get(key)
-        if value is None:
-            try:
-                with FrameStore(self.folder, case.size, case.color) as frames:
-                    _restore(restorer, case, frames)
-                    value = luma_psnr(case, frames)
-                self.journal.put(key, value)
-            except Exception:  # the row that is made with it will say why
-                value = None
-        self._tick()
-        return value
-
-    def _row(self, case: Case, name: str, restorer: Restorer) -> Row:
-        """Measures, unless that is known already."""
-        base = Row(case.clip.name, case.setting, name, case.count, case.bitrate)
-        try:
-            key = self._key(case, restorer) | {"measures": self.measures.identity()}
-            known = self.journal.get(key)
-            if known is None:
-                known = self._measured(case, restorer)
-                self.journal.put(key, known)
-            row = replace(base, **known)
-        except Exception as error:  # a model of anyone's: whatever it raises costs this row only
-            row = replace(base, error=_sentence(error))
-        self._tick()
-        return row
-
-    def _measured(self, case: Case, restorer: Restorer) -> dict[str, Any]:
-        with FrameStore(self.folder, case.size, case.color) as frames:
-            work = _restore(restorer, case, frames)
-            measured = self.measures.of(case, frames)
-        return {
-            "figures": dict(measured.figures),
-            "frames": dict(measured.frames),
-            "fps": case.count / work.seconds if work.seconds else None,
-            "timed": restorer.timed,
-            "note": work.note,
-            "matches": None if measured.matches is None else measured.matches.to_dict(),
-        }
-
-    def _key(self, case: Case, restorer: Restorer) -> dict[str, Any]:
-        return {
-            "vqe_fast": __version__,
-            "original": case.clip.pristine.sha256,
-            "taken": [case.clip.frames, case.stream.first, case.stream.step],
-            "stream": case.stream.file.sha256,
-            "color": [case.color.matrix, case.color.full_range],
-            "restorer": dict(restorer.identity(case)),
-        }
-
-    def _tick(self) -> None:
-        self._done += 1
-        if self.progress is not None:
-            self.progress(self._done, self._total)
-
-
-def _restore(restorer: Restorer, case: Case, frames: FrameStore) -> Work:
-    work = restorer.restore(case, frames)
-    if len(frames) != case.count:
-        raise ValueError(f"it gave {len(frames)} frames for {case.count}: give one for each")
-    return work
+@contextmanager
+def _said_of_workers() -> Iterator[None]:
+    """Errors of executors as those of this package's functions."""
+    try:
+        yield
+    except ExecutorError as error:
+        raise WorkerError(str(error)) from error
+    except UnsendableError as error:
+        raise ValueError(
+            f"a model, restorer or detector cannot be sent to workers ({error}): give names and "
+            "files, or measure in one process"
+        ) from error
 
 
 def _protocol(settings: str | Protocol | Sequence[Mapping[str, Any]]) -> Protocol:
@@ -283,33 +200,13 @@ def _validated(fields: dict[str, Any]) -> Protocol:
         raise ValueError(f"the settings are not as they must be: {problems(error)}") from error
 
 
-def _detector(
-    detector: Detector | str | os.PathLike[str] | None,
-) -> tuple[Detector | None, str]:
-    """The detector, and what identifies it."""
-    if detector is None:
-        return None, ""
-    if isinstance(detector, str | os.PathLike):
-        path = Path(detector)
-        return OnnxDetector(path), f"{path.name} {file_checksum(path)}"
-    kind = detector if hasattr(detector, "__qualname__") else type(detector)
-    return detector, f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _described(restorer: Restorer | Tuned, case: Case) -> dict[str, Any]:
+def _described(restorer: Restorer | Tuned, found: Sequence[Outcome]) -> dict[str, Any]:
     """What identifies a restorer, for the report."""
+    if found[0].error:
+        return {"error": found[0].error}
     one = restorer.strengths[0] if isinstance(restorer, Tuned) else restorer
-    try:
-        about = dict(one.identity(case))
-    except ValueError as error:
-        return {"error": str(error)}
+    about = dict(found[0].value)
     if isinstance(restorer, Tuned):
-        about["strengths"] = [dict(each.identity(case)) for each in restorer.strengths]
+        about["strengths"] = [each.value for each in found]
         about.pop("filter", None)
     return about | {"works on": one.planes, "timed": one.timed}
-
-
-def _sentence(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else "no reason given"
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -61,7 +61,8 @@ def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         else:
             line |= {f"{name}_gain": evaluation.gain(row, name) for name in names}
             line["chroma_gain"] = evaluation.chroma_gain(row)
-        line |= {"fps": row.fps, "timed": row.timed, "note": row.note, "error": row.error}
+        line |= {"fps": row.fps, "timed": row.timed, "workers": row.workers}
+        line |= {"note": row.note, "error": row.error}
         yield line
 
 

@@ -41,6 +41,7 @@ class Network:
             or else that of each frame. Where an encoder was asked for none, it is that of each
             frame.
         options: those to build a registered model with, beside those of its weights.
+        processes: how many run models on the same device.
 
     Raises:
         VideoError: there is no such model or device.
@@ -58,6 +59,7 @@ class Network:
         precision: Precision = "auto",
         qp: Told | None = None,
         options: Mapping[str, Any] | None = None,
+        processes: int = 1,
     ) -> None:
         chosen = ModelOptions(
             model=model,
@@ -66,7 +68,8 @@ class Network:
             device=device,
             precision=precision,
         )
-        self._session = EnhanceSession(Path(), Path(), chosen, EncodeOptions(codec="ffv1"))
+        encode = EncodeOptions(codec="ffv1")
+        self._session = EnhanceSession(Path(), Path(), chosen, encode, processes=processes)
         self._spec = spec_of(self._session.network)
         trained = None if weights is None else metadata_of(weights).get("qp")
         self._qp = qp or trained or "frame"
@@ -81,7 +84,7 @@ class Network:
             "kind": "network",
             "weights": self.model_hash,
             "strength": self._strengths,
-            "device": str(self._session.device),
+            "device": self._session.device.type,
             "precision": self._session.model.precision,
             "qp": self._asked(case),
         }

@@ -28,7 +28,7 @@ def to_markdown(evaluation: Evaluation) -> str:
     """The report: gains by codec, the protocol's tables, means, BD-rates, clips, conditions."""
     protocol = evaluation.protocol
     blocks = [f"# {protocol.title}"]
-    blocks += [f"> {note}" for note in protocol.notes]
+    blocks += [f"> {note}" for note in evaluation.notes]
     known = [name for name in FIGURES if name not in (*_QUALITY, *_TIME)]
     over_time = summary(evaluation, _TIME).without(WORST)
     tables = [
@@ -58,6 +58,8 @@ def conditions(evaluation: Evaluation) -> list[str]:
         f"- {facts['machine']}",
         *(f"- {codec}: {version}" for codec, version in facts["encoders"].items()),
     ]
+    if lost := facts.get("workers_lost"):
+        lines.append(f"- workers that died, whose rows others began anew: {lost}")
     for restorer, about in facts["restorers"].items():
         if restorer != COMPRESSED:
             notes = {

@@ -30,6 +30,7 @@ def find_restorers(
     device: str,
     precision: Precision,
     model_options: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> dict[str, Restorer | Tuned]:
     """The restorers of an evaluation: the compressed clip first, then those asked for.
 
@@ -38,6 +39,7 @@ def find_restorers(
         device: where models run.
         precision: of their weights.
         model_options: those to build each registered model with, beside those of its weights.
+        processes: how many run models on the same device.
 
     Returns:
         Name for tables → restorer.
@@ -51,7 +53,15 @@ def find_restorers(
         model: str | nn.Module, weights: Path | None = None, qp: Told | None = None
     ) -> Network:
         options = model_options if isinstance(model, str) else None
-        return Network(model, weights, device=device, precision=precision, qp=qp, options=options)
+        return Network(
+            model,
+            weights,
+            device=device,
+            precision=precision,
+            qp=qp,
+            options=options,
+            processes=processes,
+        )
 
     named = models if isinstance(models, Mapping) else _named(models)
     found: dict[str, Restorer | Tuned] = {COMPRESSED: Compressed()}

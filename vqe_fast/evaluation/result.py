@@ -146,6 +146,13 @@ class Evaluation:
         """Metrics that get a main table."""
         return list(dict.fromkeys([*self.protocol.tables, *self.extra_tables]))
 
+    @property
+    def notes(self) -> list[str]:
+        """What readers of the tables have to know: the protocol's notes, and of shared machines."""
+        most = max((row.workers for row in self.rows if row.fps), default=1)
+        shared = f"speeds compare with no others: up to {most} workers measured at the same time"
+        return [*self.protocol.notes, *([shared] if most > 1 else [])]
+
     def row(self, clip: str, setting: str, restorer: str) -> Row:
         """The row of a clip, a setting and a restorer."""
         return self._by_name[clip, setting, restorer]

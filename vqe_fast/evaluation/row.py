@@ -28,6 +28,7 @@ class Row:
         fps: frames per second; None where nothing was run.
         timed: what ``fps`` times: ``"model"`` alone, or the whole ``"command"`` with its decoder
             and encoder.
+        workers: how many worked at the same time: with more than one, ``fps`` compares with none.
         note: what else there is to know, such as the strength that was chosen.
         error: why there are no figures; empty if there are.
         matches: of detections, as :meth:`vqe_fast.evaluation.detection.Matches.to_dict` has them.
@@ -42,6 +43,7 @@ class Row:
     frames: PerFrame = field(default_factory=dict)
     fps: float | None = None
     timed: str = ""
+    workers: int = 1
     note: str = ""
     error: str = ""
     matches: Mapping[str, Any] | None = None

@@ -57,13 +57,18 @@ def executor_for(make: Callable[[Share], Setup], device: str, wanted: WantedWork
         wanted: which workers.
 
     Raises:
-        ValueError: fewer than one worker, fewer GPUs than workers, or options of a cluster
-            without one.
+        ValueError: fewer than one worker, fewer GPUs than workers, options of a cluster without
+            one, or a device with one.
         UnsendableError: the setup cannot be sent to processes; a cluster says so when entered.
     """
     if wanted.count is not None and wanted.count < 1:
         raise ValueError(f"there must be at least 1 worker, got {wanted.count}")
     if wanted.cluster is not None:
+        if device != "auto":
+            raise ValueError(
+                "workers on a cluster have the GPUs that Ray gives them; leave the device out, "
+                "and say --worker-gpus 0 for workers without"
+            )
         from vqe_fast.executors.ray_cluster import RayCluster
 
         return RayCluster(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from vqe_fast.executors.executor import ExecutorError, UnsendableError
 from vqe_fast.storage.location import absolute
-from vqe_fast.video.errors import HeldError, VideoError, WorkerError
+from vqe_fast.video.errors import HeldError, WorkerError
 from vqe_fast.video.events import (
     Advanced,
     FileDone,
@@ -44,11 +44,6 @@ def enhance_all(
         VideoError: the options do not allow it.
         WorkerError: there are no workers, or not any more.
     """
-    if options.cluster is not None and session.model.device != "auto":
-        raise VideoError(
-            "workers on a cluster have the GPUs that Ray gives them; leave the device out, and say "
-            "--worker-gpus 0 for workers without"
-        )
     here = EnhanceSetup(session, processes=1, encoder_threads=0).make(session.model.device)
     try:
         executor = executor_for(session, options)
