@@ -233,6 +233,16 @@ def test_nothing_answers(needs_ray, impatient, closed_port, protocol, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_another_port_of_a_cluster_answers(cluster, monkeypatch):
+    monkeypatch.setattr("ray._private.ray_constants.NUM_REDIS_GET_RETRIES", 1)
+    port = cluster.client.rpartition(":")[2]
+    with (
+        pytest.raises(ExecutorError, match=r"cannot be used from here: HOST:PORT is for a machine"),
+        connected(f"127.0.0.1:{port}"),
+    ):
+        pass
+
+
 def test_something_else_answers(needs_ray, impatient):
     with (
         socket.create_server(("127.0.0.1", 0)) as server,

@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from types import ModuleType
@@ -92,9 +93,17 @@ def _connect(ray: ModuleType, address: str, folder: str) -> None:
         else:
             found = _resolved(address)
             _await_answer(found.removeprefix("ray://"))
-            ray.init(found, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a second word on what is raised as well
+                ray.init(found, **quiet)
     except ExecutorError:
         raise
+    except ConnectionError as error:
+        raise ExecutorError(
+            f"the Ray cluster {address} cannot be used from here: HOST:PORT is for a machine that "
+            "is one of its nodes, by the port of ray start, 6379; ray://HOST:PORT is for others, "
+            "by the port of Ray Client, 10001"
+        ) from error
     except Exception as error:  # Ray raises what its layers do: of gRPC, of the system, its own
         said = " ".join(str(error).split()) or type(error).__name__
         raise ExecutorError(f"the Ray cluster {address} cannot be used: {said}") from error
