@@ -42,3 +42,20 @@ def s3(s3_server, monkeypatch):
     yield "s3://bucket"
     system.rm("bucket", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def sftp(tmp_path):
+    """The URL of an empty folder of an SFTP server."""
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    pytest.importorskip("paramiko", reason="paramiko is not installed")
+    from fsspec.implementations.sftp import SFTPFileSystem
+
+    from support.sftp_server import SFTPServer
+
+    root = tmp_path / "sftp"
+    root.mkdir()
+    server = SFTPServer(root)
+    yield f"sftp://someone:s3cr3t@127.0.0.1:{server.port}"
+    SFTPFileSystem.clear_instance_cache()
+    server.close()

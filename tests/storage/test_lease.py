@@ -12,7 +12,7 @@ from vqe_fast.storage.lease import LOCK, LeaseHeld, holder_of, lease
 from vqe_fast.storage.location import location
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", "s3", "sftp"])
 def folder(request):
     return location(request.getfixturevalue(request.param)) / "a.mp4.parts"
 

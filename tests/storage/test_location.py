@@ -32,7 +32,7 @@ def test_parts_of_a_remote_path(memory):
     assert path.resolve() is path
 
 
-@pytest.mark.parametrize("root", ["memory", "s3"])
+@pytest.mark.parametrize("root", ["memory", "s3", "sftp"])
 def test_files_and_folders(root, request, tmp_path):
     root = location(request.getfixturevalue(root))
     path = root / "some" / "a [1]*.bin"
@@ -222,6 +222,13 @@ def test_servers_say_what_is_wrong(s3, s3_server, monkeypatch):
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(StorageError, match="credentials"):
         location(f"{s3}/c.bin").refuse_unwritable()
+
+
+def test_a_wrong_password(sftp):
+    location(f"{sftp}/a").write_bytes(b"1")
+    with pytest.raises(StorageError, match=r"/a cannot be reached: access is denied") as caught:
+        location(f"{sftp}/a".replace("s3cr3t", "another")).stat()
+    assert "another" not in str(caught.value)
 
 
 def test_refused_credentials(monkeypatch):

@@ -64,6 +64,19 @@ def test_same_packets_and_frames_as_of_a_local_file(suffix, codec, tmp_path, mem
             assert video.seek(video.first_frame.pts)
 
 
+def test_a_video_over_sftp(tmp_path, sftp):
+    path = write_clip(tmp_path / "clip.mkv", frames=40, audio=("aac",))
+    remote = put(path, sftp)
+    assert packets_of(remote) == packets_of(path)
+    with pytest.raises(VideoError, match=r"there is no folder sftp://.*/new; create it first"):
+        enhance_video(remote, f"{sftp}/new/out.mkv", "identity", device="cpu")
+    location(f"{sftp}/new").mkdir()
+    enhance_video(remote, f"{sftp}/new/out.mkv", "identity", device="cpu")
+    found = sorted(map(str, location(sftp).walk_files()))
+    port = sftp.rpartition("@")[2]
+    assert found == [f"sftp://{port}/clip.mkv", f"sftp://{port}/new/out.mkv"]
+
+
 @pytest.mark.parametrize(
     "codec", ["libx264", "libx265", "mpeg4", "mpeg2video", "libsvtav1", "libvpx-vp9", "mjpeg"]
 )

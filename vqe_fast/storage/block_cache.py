@@ -51,7 +51,9 @@ class RemoteFile:
         size: bytes.
     """
 
-    def __init__(self, system: Any, place: str, shown: str, scheme: str, identity: Identity):
+    def __init__(
+        self, system: Callable[[], Any], place: str, shown: str, scheme: str, identity: Identity
+    ):
         self.size = identity.size
         self._system, self._place = system, place
         self._shown, self._scheme, self._identity = shown, scheme, identity
@@ -60,12 +62,12 @@ class RemoteFile:
 
     @classmethod
     def shared(
-        cls, system: Any, place: str, shown: str, scheme: str, identity: Identity
+        cls, system: Callable[[], Any], place: str, shown: str, scheme: str, identity: Identity
     ) -> RemoteFile:
         """The one object of this process for a file in this state.
 
         Args:
-            system: fsspec's filesystem.
+            system: gives fsspec's filesystem for the calling thread.
             place: what that calls the file.
             shown: the URL, without anything secret.
             scheme: of the URL.
@@ -111,7 +113,7 @@ class RemoteFile:
             lacking = [piece for piece in pieces if found[piece] is None]
             if lacking:
                 fetched = self._attempt(
-                    lambda: self._system.cat_ranges(
+                    lambda: self._system().cat_ranges(
                         [self._place] * len(lacking),
                         [start for start, _ in lacking],
                         [end for _, end in lacking],
@@ -133,7 +135,7 @@ class RemoteFile:
             if self._requests == self._verified:
                 return
             with in_words(self._shown, self._scheme, "read"):
-                now = Identity.of(self._system.info(self._place))
+                now = Identity.of(self._system().info(self._place))
             if now != self._identity:
                 raise self.changed()
             self._verified = self._requests
@@ -161,7 +163,7 @@ class RemoteFile:
     def _fetch(self, first: int, last: int) -> dict[int, bytes]:
         """The blocks from ``first`` to before ``last``, from the server."""
         start, end = first * BLOCK, min(last * BLOCK, self.size)
-        data = self._attempt(lambda: self._system.cat_file(self._place, start=start, end=end))
+        data = self._attempt(lambda: self._system().cat_file(self._place, start=start, end=end))
         self._take_in(data, end - start)
         blocks = {
             number: bytes(data[(number - first) * BLOCK : (number - first + 1) * BLOCK])

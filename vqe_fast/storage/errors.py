@@ -11,7 +11,7 @@ _OF_STORAGE = {
 }
 """Packages whose exceptions are those of a storage system."""
 
-_READING = {"read", "listed"}
+_READING = {"read", "listed", "reached"}
 
 _NO_CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"),

@@ -257,7 +257,7 @@ class RemotePath:
         try:
             with self._told("written"):
                 try:
-                    self._system.pipe_file(self._place, data, mode="create")
+                    self._create(data)
                 except FileExistsError:
                     return False
         except StorageError:
@@ -265,6 +265,13 @@ class RemotePath:
                 return False
             raise
         return True
+
+    def _create(self, data: bytes) -> None:
+        if self._address.scheme == "sftp":  # fsspec would look first, and another be quicker
+            with self._system.ftp.open(self._place, "wx") as file:
+                file.write(data)
+        else:
+            self._system.pipe_file(self._place, data, mode="create")
 
     def put(self, local: Path) -> None:
         """Writes a local file there, piece by piece; others see it whole or not at all.
@@ -405,10 +412,18 @@ class RemotePath:
 
     def _remote_file(self, identity: Identity) -> RemoteFile:
         scheme = self._address.scheme
-        return RemoteFile.shared(self._system, self._place, str(self), scheme, identity)
+        return RemoteFile.shared(lambda: self._system, self._place, str(self), scheme, identity)
+
+    @property
+    def _system(self) -> Any:
+        return self._opened if SYSTEMS[self._address.scheme].is_of_a_thread else self._shared
 
     @cached_property
-    def _system(self) -> Any:
+    def _shared(self) -> Any:
+        return self._opened
+
+    @property
+    def _opened(self) -> Any:
         with in_words(str(self), self._address.scheme, "reached"):
             return open_system(self._address)
 

@@ -19,18 +19,20 @@ class System:
         package: what it needs beside fsspec.
         has_buckets: whether the host of a URL is a bucket, of objects that appear when whole.
         is_readable_only: whether nothing can be written.
+        is_of_a_thread: whether each thread needs a connection of its own.
     """
 
     protocol: str
     package: str | None = None
     has_buckets: bool = False
     is_readable_only: bool = False
+    is_of_a_thread: bool = False
 
 
 SYSTEMS = {
     "s3": System("s3", "s3fs", has_buckets=True),
     "gs": System("gs", "gcsfs", has_buckets=True),
-    "sftp": System("sftp", "paramiko"),
+    "sftp": System("sftp", "paramiko", is_of_a_thread=True),
     "http": System("http", "aiohttp", is_readable_only=True),
     "https": System("https", "aiohttp", is_readable_only=True),
     "memory": System("memory"),
@@ -118,7 +120,7 @@ def refuse_missing_packages(address: Address) -> None:
 
 
 def open_system(address: Address) -> Any:
-    """The fsspec filesystem of an address; the same one for all of the same server and user.
+    """The fsspec filesystem of an address; one for each thread, server and user.
 
     Raises:
         StorageError: a package is missing.
@@ -147,7 +149,7 @@ def place_of(address: Address) -> str:
         return f"{address.scheme}://{address.authority}{address.path}{address.query}"
     if address.scheme == "memory":
         return f"/{address.host}{address.path}" if address.host else address.path
-    return address.path
+    return address.path or "/"
 
 
 def _user(parts: SplitResult) -> dict[str, str]:
