@@ -38,18 +38,17 @@ def test_one_holder_at_a_time(folder):
 
 def test_of_many_at_once_one_gets_it(folder):
     folder.parent.mkdir(parents=True, exist_ok=True)
-    start, done, got = threading.Barrier(4), threading.Event(), []
+    start, tried, got = threading.Barrier(4), threading.Barrier(4), []
 
     def try_it():
         start.wait()
         try:
             with lease(folder):
                 got.append(True)
-                done.wait(20)
+                tried.wait(20)
         except LeaseHeld:
             got.append(False)
-        if len(got) == 4:
-            done.set()
+            tried.wait(20)
 
     threads = [threading.Thread(target=try_it) for _ in range(4)]
     for each in threads:

@@ -65,6 +65,11 @@ class _Files(paramiko.SFTPServerInterface):
         os.remove(self._at(path))
 
     @_answered
+    def rename(self, old, new):
+        os.link(self._at(old), self._at(new))
+        os.remove(self._at(old))
+
+    @_answered
     def posix_rename(self, old, new):
         os.replace(self._at(old), self._at(new))
 

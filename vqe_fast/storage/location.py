@@ -267,11 +267,18 @@ class RemotePath:
         return True
 
     def _create(self, data: bytes) -> None:
-        if self._address.scheme == "sftp":  # fsspec would look first, and another be quicker
-            with self._system.ftp.open(self._place, "wx") as file:
-                file.write(data)
-        else:
+        if self._address.scheme != "sftp":
             self._system.pipe_file(self._place, data, mode="create")
+            return
+        # There fsspec would look first, and another be quicker; a name that is taken is refused.
+        draft = self.with_name(draft_name(Path(self.name)))
+        try:
+            self._system.pipe_file(draft._place, data)
+            self._system.ftp.rename(draft._place, self._place)
+        except BaseException:
+            with suppress(StorageError):
+                draft.unlink(missing_ok=True)
+            raise
 
     def put(self, local: Path) -> None:
         """Writes a local file there, piece by piece; others see it whole or not at all.
