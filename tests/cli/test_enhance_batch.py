@@ -156,7 +156,7 @@ def test_interrupted_and_resumed(archive, tmp_path, monkeypatch):
     again = run(archive, target, "--resume", *options)
     assert (again.exit_code, again.stderr) == (0, "")
     rows = {line.split()[0][-5:]: line.split()[-2:] for line in again.stdout.splitlines()}
-    assert rows["a.mkv"] == ["was", "there"] and rows["c.mkv"][-1] == "done"
+    assert rows["a.mkv"] == ["done", "before"] and rows["c.mkv"][-1] == "done"
     assert not parts.exists() and len(read_frames(target / "c.mkv")) == 60
 
 

@@ -43,7 +43,7 @@ def test_the_table():
 def test_what_a_command_says(command):
     """Its help names the codes that the table has for it, or none at all."""
     said = re.search(r"Exit codes: (.*)", COMMANDS[command].help, re.DOTALL)
-    codes = {int(code) for code in re.findall(r"\b(\d+) [a-z]", said[1])} if said else None
+    codes = {int(code) for code in re.findall(r"\b(\d+)\s+[A-Za-z]", said[1])} if said else None
     of_it = {code for code, (_, of) in table().items() if of is None or command in of}
     listed = command in {name for _, of in table().values() for name in of or ()}
     assert codes == of_it if said else not listed

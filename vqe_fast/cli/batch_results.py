@@ -32,11 +32,12 @@ def result_of(event: RunEvent, wanted: Location | None) -> Result | None:
     if isinstance(event, FileDone):
         return _done(event, wanted)
     if isinstance(event, FileSkipped):
-        about = {"source": event.source, "target": event.target, "was_there": event.was_there}
+        about: dict[str, object] = {"source": event.source, "target": event.target}
+        about["was_there"] = event.was_there
+        about["skipped"] = event.why
         if event.was_there:
-            return Result(ExitCode.DONE, Row(event.source, "was there"), about)
-        row = Row(event.source, "skipped", notes=(event.why,))
-        return Result(ExitCode.DONE, row, about | {"skipped": event.why})
+            return Result(ExitCode.DONE, Row(event.source, event.why), about)
+        return Result(ExitCode.DONE, Row(event.source, "skipped", notes=(event.why,)), about)
     if isinstance(event, FileRefused):
         sentence = str(event.error)
         about = {"source": event.source, "target": event.target, "error": sentence}

@@ -98,7 +98,7 @@ def enhance(
 
     Of a directory all videos are enhanced, those in sub-directories too. A file that cannot be
     enhanced does not keep others from it; a table at the end tells what became of each. With
-    --resume what another run is working on is skipped.
+    --resume what was done before just so is skipped, and what another run is working on.
 
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused options, 3 refused
     INPUT, 4 workers failed, 130 interrupted; of several inputs the largest.

@@ -26,8 +26,9 @@ from vqe_fast.video.options import SegmentOptions, count_of_frames, parse_option
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.report import EnhanceReport, Outcome
-from vqe_fast.video.segments.admission import admit, refuse_part
+from vqe_fast.video.segments.admission import admit, refuse_part, skip_done
 from vqe_fast.video.segments.enhance_segmented import enhance_segmented
+from vqe_fast.video.segments.fingerprint import fingerprint_of
 from vqe_fast.video.segments.plan_task import rehearse
 from vqe_fast.video.segments.rate_factor import rate_factor_for_size
 from vqe_fast.video.segments.worker_setup import Job
@@ -82,6 +83,8 @@ def enhance_video(
         What was done.
 
     Raises:
+        SkippedError: with ``resume``, the target is there and was made just so, or another process
+            works on it.
         VideoError: source, target or options do not allow it; the text says what to do.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
@@ -90,6 +93,8 @@ def enhance_video(
     chosen, encode, segments = parse_options({"model": model, **options})
     target = beside(source, encode.codec) if target is None else location(target)
     session = EnhanceSession(source, target, chosen, encode).in_container()
+    if segments.resume and not overwrite:
+        skip_done(session, by_name=False)
     admit(Job(source, session.target), overwrite=overwrite, resume=segments.resume)
     part = _Part(_seconds(start), count_of_frames(frames))
     if not part.is_all and encode.target_size is not None:
@@ -104,6 +109,7 @@ def enhance_video(
         return enhance_segmented(session, segments, progress or _no_progress, observe)
     with session.open() as video:
         particulars = session.particulars(video, segments)
+        session = session.adjusted(fingerprint=fingerprint_of(session, part.start, part.frames))
         session = _with_rate_factor(session, segments)
         teller = _Teller(source, session.target, progress, observe)
         outcome = _enhance_in_one_pass(session, video, part, teller)

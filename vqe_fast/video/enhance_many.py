@@ -8,13 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from vqe_fast.storage.location import Locatable, absolute, exists, is_file, location
-from vqe_fast.video.errors import SkippedError, storage_refusals
+from vqe_fast.storage.location import Locatable, absolute, location
 from vqe_fast.video.events import Observer
 from vqe_fast.video.options import parse_options, with_options
-from vqe_fast.video.segments.admission import admit
+from vqe_fast.video.segments.admission import admit, skip_done
 from vqe_fast.video.segments.enhance_segmented import enhance_all
-from vqe_fast.video.segments.parts_folder import parts_path
 from vqe_fast.video.segments.worker_setup import Job
 from vqe_fast.video.session import EnhanceSession
 
@@ -32,7 +30,8 @@ def enhance_videos(
 
     A file that cannot be enhanced does not keep others from it. What becomes of each is told as an
     event of :mod:`vqe_fast.video.events`: the last one of a file is ``FileDone``, ``FileSkipped``,
-    ``FileRefused`` or ``FileFailed``. With ``resume`` a target that is there is skipped.
+    ``FileRefused`` or ``FileFailed``. With ``resume`` a target that is there is skipped,
+    unless its tag says that it was made of another source or with other options.
 
     Args:
         files: sources and targets; see :func:`vqe_fast.video.enhance_video`.
@@ -49,10 +48,8 @@ def enhance_videos(
     session = EnhanceSession(Path(), Path(), chosen, encode)
 
     def admitted(job: Job) -> None:
-        with storage_refusals():
-            is_there = is_file(job.target) and not exists(parts_path(job.target))
-        if segments.resume and is_there and not overwrite:
-            raise SkippedError("was there")
+        if segments.resume and not overwrite:
+            skip_done(session.adjusted(source=job.source, target=job.target), by_name=True)
         admit(job, overwrite=overwrite, resume=segments.resume)
 
     jobs = [Job(location(source), location(target)) for source, target in files]

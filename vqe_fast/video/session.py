@@ -29,7 +29,7 @@ from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
 from vqe_fast.video.media.compatibility import fits, fitting_target
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
-from vqe_fast.video.media.enhanced_tag import PROGRAM, find_tag
+from vqe_fast.video.media.enhanced_tag import PROGRAM, find_tag, with_fingerprint
 from vqe_fast.video.media.reader import Item, VideoReader
 from vqe_fast.video.options import EncodeOptions, ModelOptions, SegmentOptions, asked_for
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
@@ -54,6 +54,7 @@ class EnhanceSession:
         processes: how many run the model on the same device.
         encoder_threads: how many the encoder may use; 0 for as many as it likes.
         crf: rate factor chosen for a size; None for that of ``encode``.
+        fingerprint: of the enhancement, for the output's tag; None to leave it out.
 
     Attributes:
         device: where the model is to run.
@@ -76,6 +77,7 @@ class EnhanceSession:
         processes: int = 1,
         encoder_threads: int = 0,
         crf: float | None = None,
+        fingerprint: str | None = None,
     ) -> None:
         if model.max_memory is not None:
             parse_bytes(model.max_memory)  # refuses what is no amount before any work
@@ -86,6 +88,7 @@ class EnhanceSession:
         self.source, self.target = source, target
         self.encode = encode
         self.processes, self.encoder_threads, self.crf = processes, encoder_threads, crf
+        self.fingerprint = fingerprint
         self.device = pick_device(model.device)
         weights = None if model.weights is None else Path(model.weights)
         wanted = chosen_model(model.model, weights)
@@ -98,15 +101,17 @@ class EnhanceSession:
     def __reduce__(self) -> tuple[type[EnhanceSession], tuple[Any, ...]]:
         """What another process makes the same of: the network is built anew from the options."""
         made_of = (self.source, self.target, self.model, self.encode)
-        return EnhanceSession, (*made_of, self.processes, self.encoder_threads, self.crf)
+        chosen = (self.processes, self.encoder_threads, self.crf, self.fingerprint)
+        return EnhanceSession, (*made_of, *chosen)
 
     def adjusted(self, **changes: Any) -> EnhanceSession:
-        """A copy with other model options, source, target, processes, encoder threads or crf.
+        """A copy with other model options, or other arguments but ``model`` and ``encode``.
 
         Network and device stay; a session with another device is for :mod:`pickle`.
         """
         other = copy.copy(self)
-        for name in ("source", "target", "processes", "encoder_threads", "crf"):
+        own = ("source", "target", "processes", "encoder_threads", "crf", "fingerprint")
+        for name in own:
             if name in changes:
                 setattr(other, name, changes.pop(name))
         other.model = replace(self.model, **changes)
@@ -196,7 +201,8 @@ class EnhanceSession:
         if weights is not None:
             model += f" (weights {weights[:_SHOWN_DIGITS]})"
         encoder = settings.in_words(video.facts.pixel_format)
-        return f"{PROGRAM} {__version__}, {model}, {precision}, {encoder}"
+        text = f"{PROGRAM} {__version__}, {model}, {precision}, {encoder}"
+        return text if self.fingerprint is None else with_fingerprint(text, self.fingerprint)
 
     def particulars(self, video: VideoReader, segments: SegmentOptions) -> Particulars:
         """What is enhanced, and how, for the report.

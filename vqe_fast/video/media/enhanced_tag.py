@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
@@ -28,6 +30,17 @@ def write_tag(output: OutputContainer, video: VideoStream, text: str) -> None:
     else:
         name = "encoding_tool" if output.format.name == "mp4" else ENHANCED_BY
         output.metadata[name] = text
+
+
+def with_fingerprint(text: str, fingerprint: str) -> str:
+    """The text of a tag that tells the fingerprint of the enhancement, too."""
+    return f"{text}, run {fingerprint}"
+
+
+def fingerprint_in(text: str) -> str | None:
+    """The fingerprint in the text of a tag, or None: QuickTime's is cut before it."""
+    found = re.search(r", run ([0-9a-f]{12})$", text)
+    return None if found is None else found[1]
 
 
 def find_tag(container: InputContainer, video: VideoStream) -> str | None:

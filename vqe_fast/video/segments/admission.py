@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from vqe_fast.storage.errors import StorageError
-from vqe_fast.storage.location import Location, RemotePath, exists
-from vqe_fast.video.errors import VideoError, storage_refusals
+from vqe_fast.storage.location import Location, RemotePath, exists, is_file
+from vqe_fast.video.errors import SkippedError, VideoError, storage_refusals
+from vqe_fast.video.segments.fingerprint import done_before, fingerprint_of
 from vqe_fast.video.segments.parts_folder import is_complete, parts_path
 from vqe_fast.video.segments.worker_setup import Job
+from vqe_fast.video.session import EnhanceSession
 
 
 @storage_refusals()
@@ -31,6 +33,33 @@ def admit(job: Job, *, overwrite: bool, resume: bool) -> None:
         raise VideoError(
             f"{path} holds what an interrupted run has finished; go on with --resume, or delete "
             "the folder to start anew"
+        )
+
+
+@storage_refusals()
+def skip_done(session: EnhanceSession, *, by_name: bool) -> None:
+    """Skips a file whose output is there, for a run that goes on with an earlier one.
+
+    Args:
+        session: of the file.
+        by_name: whether an output that does not tell what it was made of is taken for that one.
+
+    Raises:
+        SkippedError: it is there.
+        VideoError: it was made of something else, or with other options.
+    """
+    source, target = session.source, session.target
+    if not is_file(target) or exists(parts_path(target)):
+        return
+    is_same = done_before(target, fingerprint_of(session))
+    if is_same:
+        raise SkippedError("done before")
+    if is_same is None and by_name:
+        raise SkippedError("was there")
+    if is_same is False:
+        raise VideoError(
+            f"{target} is there and was not made of {source} as it is now, with these options and "
+            "this version; to have it made anew delete it, or ask to overwrite it (--overwrite)"
         )
 
 

@@ -14,7 +14,7 @@ from vqe_fast.video.errors import storage_refusals
 from vqe_fast.video.media.writer import VideoWriter
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Particulars
-from vqe_fast.video.segments.fingerprint import refuse_changes, request_of
+from vqe_fast.video.segments.fingerprint import fingerprint_of, refuse_changes, request_of
 from vqe_fast.video.segments.parts_folder import PartsFolder
 from vqe_fast.video.segments.rate_factor import rate_factor_for_size
 from vqe_fast.video.segments.resume_state import State
@@ -78,6 +78,7 @@ class PlanTask:
             "clip_frames": enhancer.clip_frames,
             "crf": rate_factor_for_size(session, enhancer),
             "encoder_threads": session.encoder_threads,
+            "fingerprint": fingerprint_of(session),
         }
         return State(request, chosen, segments)
 

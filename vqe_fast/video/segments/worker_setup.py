@@ -103,6 +103,7 @@ class EnhanceContext:
             tile=chosen["tile"],
             clip_frames=chosen["clip_frames"],
             crf=chosen["crf"],
+            fingerprint=chosen["fingerprint"],
         )
 
     def enhancer(self, job: Job, chosen: dict[str, Any]) -> tuple[EnhanceSession, Enhancer]:
