@@ -150,6 +150,7 @@ class _Run:
 
     def to_the_end(self, interruption: Interruption) -> nn.Module:
         state = load_state(self.output, self.recipe, self.fabric.device)
+        refuse_apart(state, self.output, self.fabric)
         first = state["stage"] if state else 0
         if state:
             self.model.load_state_dict(state["model"])
@@ -335,6 +336,29 @@ class _Stage:
         if self.adversary and self.critic:
             self.adversary.discriminator.load_state_dict(state["discriminator"])
             self.critic.restore(state["critic"])
+
+
+def refuse_apart(state: Mapping[str, Any] | None, output: Path, fabric: Fabric) -> None:
+    """Refuses a run whose processes found different checkpoints, as nodes with own folders do.
+
+    Args:
+        state: that this process found; None if none.
+        output: where it looked.
+        fabric: of all processes, each of which has to call this.
+
+    Raises:
+        ValueError: others begin elsewhere.
+    """
+    here = torch.tensor([state["stage"], state["step"]] if state else [0, 0], device=fabric.device)
+    starts = fabric.all_gather(here)
+    assert isinstance(starts, Tensor)
+    steps = {(stage, step) for stage, step in starts.reshape(-1, 2).tolist()}
+    if len(steps) > 1:
+        listed = ", ".join(f"stage {stage + 1} step {step}" for stage, step in sorted(steps))
+        raise ValueError(
+            f"the processes of this run would begin at different steps ({listed}): give an output "
+            f"folder that all nodes share, which {output} is not"
+        )
 
 
 def _means(terms: Sequence[Mapping[str, float]], fabric: Fabric) -> dict[str, float]:

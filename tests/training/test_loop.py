@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from support.processes import PATIENCE
 from vqe_fast.training import losses
 from vqe_fast.training.fabric import make_fabric
 from vqe_fast.training.recipe import Recipe
-from vqe_fast.training.train import Progress, Validated, build_model, train
+from vqe_fast.training.train import Progress, Validated, build_model, refuse_apart, train
 
 STAGE = {
     "steps": 30,
@@ -263,6 +264,16 @@ def test_unknown_parts_are_refused(clips, fabric, tmp_path):
 def test_unknown_frozen_parts_are_refused(clips, fabric, tmp_path):
     with pytest.raises(ValueError, match=r"freeze: .*has no attribute `spynet`"):
         train(recipe(stage={"freeze": ["spynet"]}), clips, tmp_path, fabric=fabric)
+
+
+def test_processes_that_do_not_share_a_folder(fabric):
+    """Of two nodes one goes on from a checkpoint that the other does not see."""
+    refuse_apart({"stage": 0, "step": 7}, Path("run"), fabric)
+    other = torch.tensor([0, 0])
+    two = SimpleNamespace(device="cpu", all_gather=lambda here: torch.stack([here, other]))
+    refuse_apart(None, Path("run"), two)
+    with pytest.raises(ValueError, match=r"\(stage 1 step 0, stage 2 step 7\): .*run is not"):
+        refuse_apart({"stage": 1, "step": 7}, Path("run"), two)
 
 
 def test_two_processes_are_one_with_the_whole_batch(clips, fabric, tmp_path):
