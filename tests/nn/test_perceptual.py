@@ -55,7 +55,7 @@ def test_dtypes(dtype, of_images):
     """Features in the module's dtype, distances in float32 at least, whatever the images are."""
     torch.manual_seed(0)
     loss = nn.pequenet_feature_loss(VGG(19), scales=(1.0, 0.5))
-    x, y = (image.to(of_images) for image in images(3, 64))
+    x, y = (image.to(of_images) for image in images(3))
     expected = loss.double()(x, y)
     found = loss.to(dtype)(x.requires_grad_(), y)
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
