@@ -114,9 +114,9 @@ def long_clip(path):
     )
 
 
-def test_plan_and_join_fetch_little(clip, s3):
+def test_plan_and_join_fetch_little(clip, memory):
     size = clip.stat().st_size
-    remote = put(clip, s3)
+    remote = put(clip, memory)
     before = bytes_fetched(str(remote))
     assert plan_segments(remote, 10) == plan_segments(clip, 10)
     planned = bytes_fetched(str(remote))

@@ -308,8 +308,7 @@ class RemotePath:
             yield self
             return
         draft = self.with_name(draft_name(Path(self.name)))
-        with self._told("written"):
-            self._system.makedirs(self.parent._place, exist_ok=True)
+        self.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield draft
             with self._told("written"):
@@ -361,11 +360,16 @@ class RemotePath:
         if SYSTEMS[self._address.scheme].has_buckets:
             return
         self._refuse_reading_only()
-        with self._told("written"):
-            if parents:
-                self._system.makedirs(self._place, exist_ok=exist_ok)
-            elif not (exist_ok and self._system.isdir(self._place)):
+        if exist_ok and self.is_dir():
+            return
+        if parents and self._path != self._path.parent:
+            self.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._told("written"):
                 self._system.mkdir(self._place, create_parents=False)
+        except StorageError:
+            if not (exist_ok and self.is_dir()):  # another has just made it
+                raise
 
     def iterdir(self) -> Iterator[RemotePath]:
         """Files and folders in the folder, by name.
