@@ -135,6 +135,17 @@ class FileFailed:
 
 
 @dataclass(frozen=True)
+class WorkersAwaited:
+    """There is work, and for some time there has been no worker: a cluster is full, or starts.
+
+    Attributes:
+        seconds: how long.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Advanced:
     """Frames are done.
 
@@ -164,6 +175,7 @@ RunEvent: TypeAlias = (
     | FileSkipped
     | FileRefused
     | FileFailed
+    | WorkersAwaited
     | Advanced
 )
 """What a scheduler tells."""

@@ -9,9 +9,10 @@ import pytest
 from support.scripted import Scripted
 from vqe_fast.executors.executor import Refused
 from vqe_fast.video.errors import MissingError
-from vqe_fast.video.events import FileDone, FileRefused, SegmentDone
+from vqe_fast.video.events import FileDone, FileRefused, SegmentDone, WorkersAwaited
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Outcome, Particulars
+from vqe_fast.video.segments import scheduler
 from vqe_fast.video.segments.enhance_task import EnhanceTask
 from vqe_fast.video.segments.packet_file import PartFacts
 from vqe_fast.video.segments.plan_task import Planned, PlanTask
@@ -131,3 +132,23 @@ def test_workers_see_other_files(tmp_path, is_here, words):
     Scheduler(executor, None, SegmentOptions(), lambda _: None, events.append).run([job])
     assert isinstance(events[-1], FileRefused)
     assert re.search(words, str(events[-1].error))
+
+
+def test_waiting_for_workers_is_told(tmp_path, monkeypatch):
+    """A cluster may be full of other jobs for hours."""
+    clock, events = [0.0], []
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: clock[0])
+    executor = Scripted(answered(1), workers=0)
+
+    def polled(handle, seconds):
+        clock[0] += 20
+        if clock[0] == 100:
+            executor.workers = 1
+        elif executor.workers:
+            Scripted.poll(executor, handle, seconds)
+
+    executor.poll = polled
+    job = Job(tmp_path / "in.mkv", tmp_path / "out.mkv")
+    Scheduler(executor, None, SegmentOptions(), lambda _: None, events.append).run([job])
+    waited = [event.seconds for event in events if isinstance(event, WorkersAwaited)]
+    assert waited == [40, 80] and isinstance(events[-1], FileDone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from vqe_fast.video.events import (
     Observer,
     SegmentDone,
     WorkerLost,
+    WorkersAwaited,
 )
 from vqe_fast.video.options import SegmentOptions
 from vqe_fast.video.report import Outcome
@@ -49,6 +51,7 @@ from vqe_fast.video.segments.worker_setup import EnhanceContext, Job
 
 _ATTEMPTS = 2
 _POLL_SECONDS = 1.0
+_WAITING_SECONDS = 30.0
 _AHEAD = 2
 """Segments for each worker that should be in the queue before the next file can wait."""
 
@@ -99,6 +102,7 @@ class Scheduler:
         self._done = self._frames = 0
         self._sizes: dict[Job, int] = {}
         self._planned = self._unplanned = 0
+        self._alone_since = self._said = time.monotonic()
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Enhances all files; what becomes of each is told as an event.
@@ -118,9 +122,18 @@ class Scheduler:
                     self._hand_out()
                     if self._has_work():
                         self._executor.poll(self._handle, _POLL_SECONDS)
+                        self._tell_of_waiting()
         finally:
             for file in self._open:
                 file.close()
+
+    def _tell_of_waiting(self) -> None:
+        now = time.monotonic()
+        if self._executor.workers:
+            self._alone_since = self._said = now
+        elif now - self._said >= _WAITING_SECONDS:
+            self._said = now
+            self._observe(WorkersAwaited(now - self._alone_since))
 
     def _has_work(self) -> bool:
         return bool(self._waiting) or any(not file.has_ended for file in self._open)
