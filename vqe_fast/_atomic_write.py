@@ -16,16 +16,21 @@ NAME_BYTES = 255
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, suffix: str | None = None) -> Iterator[Path]:
     """Yields the path to write in the place of ``path``, which it replaces if all is well.
 
     A device or a pipe is itself what to write.
+
+    Args:
+        path: the file.
+        suffix: of its name meanwhile, for a file whose readers take all of one suffix; None for
+            its own.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         yield path
         return
     path = path.resolve()
-    draft = path.with_name(draft_name(path))
+    draft = path.with_name(draft_name(path if suffix is None else path.with_suffix(suffix)))
     try:
         yield draft
         os.replace(draft, path)

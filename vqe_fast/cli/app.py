@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -15,10 +16,11 @@ from vqe_fast.cli.compare import compare
 from vqe_fast.cli.demo import demo
 from vqe_fast.cli.enhance import enhance
 from vqe_fast.cli.evaluate import evaluate
-from vqe_fast.cli.exit_codes import ExitCode, say_error, sentence_of
+from vqe_fast.cli.exit_codes import ExitCode, say_error, sentence_of_system
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
-from vqe_fast.cli.interrupt import quit_when_interrupted
+from vqe_fast.cli.interrupt import quit_when_interrupted, quitting_with
+from vqe_fast.cli.json_log import CommandThatLogs, tell_interrupted, wants_json
 from vqe_fast.cli.models import models
 from vqe_fast.cli.pack import pack
 from vqe_fast.cli.prepare import prepare
@@ -33,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # else lines of the docstrings are broken where they are here
 )
-app.command()(enhance)
+app.command(cls=CommandThatLogs)(enhance)
 app.command()(preview)
 app.command()(compare)
 app.command()(inspect)
@@ -74,13 +76,11 @@ def main() -> None:
     prepare_streams()
     quit_when_interrupted()
     try:
-        app()
+        with quitting_with(tell_interrupted) if wants_json(sys.argv) else nullcontext():
+            app()
     except OSError as error:
-        if error.filename is not None:
-            say_error(sentence_of(error))
-            sys.exit(ExitCode.REFUSED_OPTIONS)
-        if type(error).__module__ != "builtins" or sys.stdout is None:
-            raise  # an error of FFmpeg that nobody has put into words
-        say_error(f"standard output cannot be written: {error.strerror}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
+        sentence = sentence_of_system(error)
+        if sentence is None:
+            raise
+        say_error(sentence)
         sys.exit(ExitCode.REFUSED_OPTIONS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vqe_fast.cli.batch_table import Row
-from vqe_fast.cli.enhance_file import code_of_report, remarks
 from vqe_fast.cli.exit_codes import ExitCode, code_of
+from vqe_fast.cli.remarks import code_of_report, remarks
 from vqe_fast.executors.worker import in_a_line
 from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vqe_fast.cli.exit_codes import interruption, refusal
+from vqe_fast.cli.json_log import json_log
 from vqe_fast.cli.option_parameters import values_by_name, with_command_line_options
 
 
@@ -18,6 +20,13 @@ class Quality(StrEnum):
     FAST = "fast"
     BALANCED = "balanced"
     BEST = "best"
+
+
+class LogFormat(StrEnum):
+    """What standard error gets."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 QualityOption = Annotated[
@@ -85,6 +94,17 @@ def enhance(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    log: Annotated[
+        LogFormat,
+        typer.Option(help="What standard error gets: text with a bar, or JSON, an event a line."),
+    ] = LogFormat.TEXT,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.prom",
+            help="Write frames, files and workers as Prometheus text, every 10 seconds.",
+        ),
+    ] = None,
     estimate: Annotated[
         bool,
         typer.Option(
@@ -103,48 +123,65 @@ def enhance(
     Exit codes: 0 done, 1 done but parts of INPUT were damaged, 2 refused options, 3 refused
     INPUT, 4 workers failed, 130 interrupted; of several inputs the largest.
     """
-    from vqe_fast.cli.batch_inputs import is_several, split_output
-    from vqe_fast.cli.enhance_batch import enhance_several
-    from vqe_fast.cli.enhance_file import enhance_one
-    from vqe_fast.cli.estimates import tell_estimates
-    from vqe_fast.cli.going_on import after_one, after_several
-    from vqe_fast.cli.pipes import PIPE
-    from vqe_fast.cli.report_file import refuse_report
-    from vqe_fast.cli.shards import Shard
-    from vqe_fast.storage.location import absolute, is_folder, location
-    from vqe_fast.video import VideoError
-    from vqe_fast.video.errors import storage_refusals
-    from vqe_fast.video.media.output_name import beside
-    from vqe_fast.weights import WeightsError
+    with json_log(quiet) if log is LogFormat.JSON else nullcontext() as lines:
+        from vqe_fast.cli.batch_inputs import is_several, split_output
+        from vqe_fast.cli.enhance_batch import enhance_several
+        from vqe_fast.cli.enhance_file import enhance_one
+        from vqe_fast.cli.estimates import tell_estimates
+        from vqe_fast.cli.going_on import after_one, after_several
+        from vqe_fast.cli.metrics_file import refuse_metrics
+        from vqe_fast.cli.pipes import PIPE
+        from vqe_fast.cli.report_file import refuse_report
+        from vqe_fast.cli.run_output import RunOutput
+        from vqe_fast.cli.shards import Shard
+        from vqe_fast.storage.location import absolute, is_folder, location
+        from vqe_fast.video import VideoError
+        from vqe_fast.video.errors import storage_refusals
+        from vqe_fast.video.media.output_name import beside
+        from vqe_fast.weights import WeightsError
 
-    options |= {"start": start, "frames": frames, "overwrite": overwrite}
-    with refusal(VideoError), storage_refusals():
-        sources, wanted = split_output([*(inputs or ()), *(() if output is None else (output,))])
-        target = beside(sources[0], options["codec"]) if wanted is None else location(wanted)
-        is_one = wanted is None or not is_several(sources, wanted)
-        if options["cluster"] is not None:  # whose workers are in other folders
-            sources = [each if each == PIPE else absolute(each) for each in sources]
-            target = target if target == PIPE else absolute(target)
+        told = RunOutput(lines, quiet)
+        options |= {"start": start, "frames": frames, "overwrite": overwrite}
+        with refusal(VideoError, say=told.refused), storage_refusals():
+            paths = [*(inputs or ()), *(() if output is None else (output,))]
+            sources, wanted = split_output(paths)
+            target = beside(sources[0], options["codec"]) if wanted is None else location(wanted)
+            is_one = wanted is None or not is_several(sources, wanted)
+            if options["cluster"] is not None:  # whose workers are in other folders
+                sources = [each if each == PIPE else absolute(each) for each in sources]
+                target = target if target == PIPE else absolute(target)
 
-    def left() -> str:
-        return after_one(sources[0], target, options) if is_one else after_several(target, options)
+        def left() -> str:
+            if is_one:
+                return after_one(sources[0], target, options)
+            return after_several(target, options)
 
-    with interruption(left), refusal(VideoError, WeightsError), storage_refusals():
-        options["model"] = chosen_model(options["model"], quality, options["weights"])
-        options["model_options"] = values_by_name(options["model_options"])
-        part = None if shard is None else Shard.parse(shard)
-        if part is not None and len(sources) == 1 and not is_folder(sources[0]):
-            raise VideoError(
-                "a shard is of the files of a directory; name a directory, or leave out --shard"
-            )
-        if report is not None:
-            refuse_report(report, target)
-        if estimate:
-            code = tell_estimates(sources, target, is_one, options, report, part)
-        elif is_one:
-            code = enhance_one(sources[0], target, format_of_pipe, options, report, quiet)
-        else:
-            code = enhance_several(sources, target, options, report, quiet, part)
+        with (
+            interruption(left, told.interrupted),
+            refusal(VideoError, WeightsError, say=told.refused),
+            storage_refusals(),
+        ):
+            options["model"] = chosen_model(options["model"], quality, options["weights"])
+            options["model_options"] = values_by_name(options["model_options"])
+            part = None if shard is None else Shard.parse(shard)
+            if part is not None and len(sources) == 1 and not is_folder(sources[0]):
+                raise VideoError(
+                    "a shard is of the files of a directory; name a directory, or leave out --shard"
+                )
+            if report is not None:
+                refuse_report(report, target)
+            if metrics is not None:
+                refuse_metrics(metrics, target, report)
+            if estimate and metrics is not None:
+                raise VideoError("an estimate enhances nothing to count; leave out --metrics")
+            with told.metrics(metrics):
+                if estimate:
+                    code = tell_estimates(sources, target, is_one, options, report, part)
+                elif is_one:
+                    code = enhance_one(sources[0], target, format_of_pipe, options, report, told)
+                else:
+                    code = enhance_several(sources, target, options, report, told, part)
+        told.end(code)
     if code:
         raise typer.Exit(code)
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from vqe_fast.cli.batch_inputs import Batch, Task, batch_of, make_folder
 from vqe_fast.cli.batch_results import Result, result_of
 from vqe_fast.cli.batch_table import Row, table
-from vqe_fast.cli.exit_codes import ExitCode, say_error
+from vqe_fast.cli.exit_codes import ExitCode
 from vqe_fast.cli.foretelling import foretelling
 from vqe_fast.cli.going_on import keeps_parts, may_keep_parts
 from vqe_fast.cli.pipes import PIPE
-from vqe_fast.cli.progress_bar import progress_bar
 from vqe_fast.cli.report_file import write_report
+from vqe_fast.cli.run_output import RunOutput
 from vqe_fast.cli.shards import Shard
 from vqe_fast.storage.location import Location
 from vqe_fast.video import VideoError, enhance_video, enhance_videos
 from vqe_fast.video.enhance import target_of
-from vqe_fast.video.events import Advanced, FileDone, FileRefused, Observer, RunEvent
+from vqe_fast.video.events import Advanced, FileRefused, Observer, RunEvent
 from vqe_fast.video.options import all_options
 from vqe_fast.video.segments.admission import refuse_part
 from vqe_fast.weights import WeightsError
@@ -33,7 +32,7 @@ def enhance_several(
     target: Location,
     options: dict[str, Any],
     report_path: Path | None,
-    quiet: bool,
+    told: RunOutput,
     shard: Shard | None = None,
 ) -> ExitCode:
     """Enhances all files one after the other, and prints a table of results.
@@ -46,7 +45,7 @@ def enhance_several(
         target: the directory to write to.
         options: of :func:`vqe_fast.video.enhance_video`.
         report_path: where to write the reports, if anywhere.
-        quiet: print only what has to be said about single files.
+        told: is told what happens.
         shard: which of the files; None for all.
 
     Returns:
@@ -63,24 +62,29 @@ def enhance_several(
     if shard is not None:
         batch = shard.part_of(batch)
     make_folder(target)
+    told.begin(sources, target, files=len(batch.tasks))
     results = _of_unread(batch.unread)
     claims = {str(source): wanted for wanted, source in batch.claimed.items()}
 
     def observe(event: RunEvent) -> None:
+        told.observe(event)
         result = result_of(event, claims.get(getattr(event, "source", "")))
         if result is not None:
             results.append(result)
 
     try:
         if keeps_parts(options):
-            _in_segments(batch, options, quiet, observe)
+            _in_segments(batch, options, told, observe)
         else:
-            _one_by_one(batch, options, quiet, observe)
+            _one_by_one(batch, options, told, observe)
     finally:
         order = {str(task.source): number for number, task in enumerate(batch.tasks)}
         results.sort(key=lambda result: order.get(result.row.name, -1))
         rows = [result.row for result in results]
-        _say(rows, batch.passed_over, quiet, to_stderr=report_path == PIPE, shard=shard)
+        text = table(rows, batch.passed_over) if rows or batch.passed_over else _none_of(shard)
+        told.say(text, to_stderr=report_path == PIPE)
+        for note in (note for row in rows for note in row.notes if told.quiet):
+            told.remark(note)
         if report_path is not None:
             write_report(report_path, [result.report for result in results])
     return max((result.code for result in results), default=ExitCode.DONE)
@@ -98,24 +102,34 @@ def _of_unread(unread: Mapping[Location, str]) -> list[Result]:
     return results
 
 
-def _one_by_one(batch: Batch, options: dict[str, Any], quiet: bool, observe: Observer) -> None:
+def _none_of(shard: Shard | None) -> str:
+    return f"shard {shard} has no file"
+
+
+def _one_by_one(batch: Batch, options: dict[str, Any], told: RunOutput, observe: Observer) -> None:
     """Enhances each file in one pass."""
+    before = 0
+
+    def among_all(event: RunEvent) -> None:
+        if isinstance(event, Advanced):  # how many frames other files have is not known
+            event = replace(event, all_done=before + event.done, all_frames=None)
+        observe(event)
+
     for number, task in enumerate(batch.tasks, 1):
         title = f"{number}/{len(batch.tasks)} {task.source.name}"
         name, target = str(task.source), task.target
         try:
             target = _written_to(task, batch, options)
             make_folder(target.parent)
-            with progress_bar(title, quiet=quiet, frames=True) as progress:
+            with told.progress(title) as progress:
                 shown = foretelling(progress, task.source, options)
-                report = enhance_video(task.source, target, progress=shown, **options)
+                enhance_video(task.source, target, progress=shown, observe=among_all, **options)
         except (VideoError, WeightsError) as error:
             observe(FileRefused(name, str(target), error))
-        else:
-            observe(FileDone(name, report, workers_lost=0))
+        before = told.frames
 
 
-def _in_segments(batch: Batch, options: dict[str, Any], quiet: bool, observe: Observer) -> None:
+def _in_segments(batch: Batch, options: dict[str, Any], told: RunOutput, observe: Observer) -> None:
     """Enhances the segments of all files in one queue."""
     files = []
     for task in batch.tasks:
@@ -128,13 +142,13 @@ def _in_segments(batch: Batch, options: dict[str, Any], quiet: bool, observe: Ob
             observe(FileRefused(str(task.source), str(target), error))
     refuse_part(is_all=may_keep_parts(options))
     asked = {name: value for name, value in options.items() if name not in ("start", "frames")}
-    title = f"{len(files)} files" if len(files) > 1 else None
-    with progress_bar(title, quiet=quiet, frames=True) as progress:
+    with told.progress() as progress:
 
         def show(event: RunEvent) -> None:
-            if isinstance(event, Advanced) and progress is not None:
-                progress(event.all_done, event.all_frames)
             observe(event)
+            if isinstance(event, Advanced) and progress is not None:
+                told.entitle()
+                progress(event.all_done, event.all_frames)
 
         enhance_videos(files, observe=show, **asked)
 
@@ -148,20 +162,3 @@ def _written_to(task: Task, batch: Batch, options: dict[str, Any]) -> Location:
     if target != task.target:
         batch.claim(task.source, target)
     return target
-
-
-def _say(
-    rows: Sequence[Row],
-    passed_over: Sequence[Location],
-    quiet: bool,
-    *,
-    to_stderr: bool,
-    shard: Shard | None,
-) -> None:
-    if not quiet:
-        told = table(rows, passed_over) if rows or passed_over else f"shard {shard} has no file"
-        typer.echo(told, err=to_stderr)
-        return
-    for row in rows:
-        for note in row.notes:
-            say_error(note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -35,17 +36,20 @@ def say_error(text: str) -> None:
 
 
 @contextmanager
-def interruption(text: str | Callable[[], str]) -> Iterator[None]:
+def interruption(
+    text: str | Callable[[], str], say: Callable[[str], None] = say_error
+) -> Iterator[None]:
     """Ends the command when Ctrl-C, SIGTERM or SIGHUP interrupts what is inside.
 
     Args:
         text: what to say then, or what finds that out.
+        say: says it.
     """
     try:
         with interruptible():
             yield
     except KeyboardInterrupt as error:
-        say_error(text if isinstance(text, str) else text())
+        say(text if isinstance(text, str) else text())
         raise typer.Exit(ExitCode.INTERRUPTED) from error
 
 
@@ -54,6 +58,16 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"{os.fsdecode(error.filename)} cannot be read or written: {error.strerror}"
     return str(error)
+
+
+def sentence_of_system(error: OSError) -> str | None:
+    """The sentence of an error of the operating system; None if nobody has put it into words."""
+    if error.filename is not None:
+        return sentence_of(error)
+    if type(error).__module__ != "builtins" or sys.stdout is None:
+        return None  # one of FFmpeg
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
+    return f"standard output cannot be written: {error.strerror}"
 
 
 def code_of(error: Exception) -> ExitCode:
@@ -65,15 +79,22 @@ def code_of(error: Exception) -> ExitCode:
     return ExitCode.REFUSED_OPTIONS
 
 
+def say_refusal(error: Exception) -> None:
+    """Prints the sentence of an error, and below it the traceback of a worker, if it has one."""
+    say_error(sentence_of(error))
+    if isinstance(error, WorkerError) and error.trace is not None:
+        typer.echo(error.trace, err=True)
+
+
 @contextmanager
-def refusal(*errors: type[Exception]) -> Iterator[None]:
-    """Ends the command with the sentence of any of these errors."""
+def refusal(
+    *errors: type[Exception], say: Callable[[Exception], None] = say_refusal
+) -> Iterator[None]:
+    """Ends the command with the sentence of any of these errors, as ``say`` says it."""
     try:
         yield
     except errors as error:
-        say_error(sentence_of(error))
-        if isinstance(error, WorkerError) and error.trace is not None:
-            typer.echo(error.trace, err=True)
+        say(error)
         raise typer.Exit(code_of(error)) from error
 
 

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
 """Exit code of an interrupted command."""
+
+
+def _tell_in_words() -> None:
+    os.write(2, b"vqe-fast: interrupted\n")
+
+
+_tell: Callable[[], None] = _tell_in_words
+"""What tells that the program ends at once."""
+
+
+@contextmanager
+def quitting_with(tell: Callable[[], None]) -> Iterator[None]:
+    """Has a program that is interrupted before it can tidy up tell so by ``tell``."""
+    global _tell
+    before, _tell = _tell, tell
+    try:
+        yield
+    finally:
+        _tell = before
 
 
 def quit_when_interrupted() -> None:
@@ -20,7 +39,7 @@ def quit_when_interrupted() -> None:
 
     def leave(number: int, frame: FrameType | None) -> None:
         try:
-            os.write(2, b"vqe-fast: interrupted\n")
+            _tell()
         finally:  # also where the terminal is gone
             os._exit(INTERRUPTED)
 

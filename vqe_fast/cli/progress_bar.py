@@ -13,6 +13,7 @@ from vqe_fast.cli.in_words import clock, rate_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import BarColumn
     from rich.progress import Progress as Bar
 
 _LINE_SECONDS = 30.0
@@ -29,6 +30,10 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """Prints a sentence beside it."""
+        ...
+
+    def entitle(self, title: str) -> None:
+        """Changes what is written before it."""
         ...
 
 
@@ -62,7 +67,6 @@ def progress_bar(
 
 @contextmanager
 def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Progress]:
-    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -71,17 +75,17 @@ def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Progress
     )
     from rich.progress import Progress as Bar
 
-    name = "" if title is None else _shortened(title)
+    middle = BarColumn()
     columns = (
-        *((TextColumn(escape(name)),) if name else ()),
-        BarColumn(max(5, min(40, console.width - len(name) - _FIGURES))),
+        TextColumn("{task.fields[title]}", markup=False),
+        middle,
         MofNCompleteColumn(),
         *((TextColumn("{task.fields[rate]}"),) if frames else ()),
         TimeRemainingColumn(),
     )
     bar = Bar(*columns, console=console)
     try:
-        yield _Shown(bar)
+        yield _Shown(bar, middle, title)
     finally:
         with suppress(OSError):  # the terminal is gone
             bar.stop()
@@ -90,9 +94,10 @@ def _bar(title: str | None, frames: bool, console: Console) -> Iterator[Progress
 class _Shown:
     """Progress on a terminal."""
 
-    def __init__(self, bar: Bar) -> None:
-        self._bar = bar
-        self._task = bar.add_task("", total=None, rate="")
+    def __init__(self, bar: Bar, middle: BarColumn, title: str | None) -> None:
+        self._bar, self._middle = bar, middle
+        self._task = bar.add_task("", total=None, rate="", title="")
+        self.entitle(title or "")
 
     def __call__(self, done: int, total: int | None) -> None:
         speed = self._bar.tasks[0].speed
@@ -103,12 +108,18 @@ class _Shown:
     def say(self, text: str) -> None:
         self._bar.console.print(f"vqe-fast: {text}", markup=False, highlight=False)
 
+    def entitle(self, title: str) -> None:
+        name = _shortened(title)
+        room = self._bar.console.width - len(name) - _FIGURES
+        self._middle.bar_width = max(5, min(40, room))
+        self._bar.update(self._task, title=name)
+
 
 class _Lines:
     """Progress for a log: a plain line every thirty seconds."""
 
     def __init__(self, title: str | None, frames: bool) -> None:
-        self._title = "" if title is None else f"{title}: "
+        self.entitle(title or "")
         self._frames = frames
         self._since: float | None = None
         self._before = 0
@@ -124,6 +135,9 @@ class _Lines:
 
     def say(self, text: str) -> None:
         say_error(text)
+
+    def entitle(self, title: str) -> None:
+        self._title = f"{title}: " if title else ""
 
     def _say(self, done: int, total: int | None, seconds: float) -> None:
         rate = (done - self._before) / seconds

@@ -26,8 +26,21 @@ def refuse_report(path: Path, target: Location) -> None:
         if sys.stdout is None:
             raise VideoError("standard output is closed; give the report the name of a file")
         return
+    refuse_unwritable(path, "report")
+
+
+def refuse_unwritable(path: Path, what: str) -> None:
+    """Checks, before any work, that a file can be written.
+
+    Args:
+        path: the file.
+        what: it is to hold, in a word.
+
+    Raises:
+        VideoError: it cannot.
+    """
     if os.path.isdir(path):
-        raise VideoError(f"the report {path} is a directory; give the name of a file")
+        raise VideoError(f"the {what} {path} is a directory; give the name of a file")
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, written as it is
         return
     try:
@@ -35,10 +48,10 @@ def refuse_report(path: Path, target: Location) -> None:
             pass
     except (FileNotFoundError, NotADirectoryError) as error:
         raise VideoError(
-            f"there is no directory {path.parent} for the report; create it first"
+            f"there is no directory {path.parent} for the {what}; create it first"
         ) from error
     except OSError as error:
-        raise VideoError(f"the report {path} cannot be written: {error.strerror}") from error
+        raise VideoError(f"the {what} {path} cannot be written: {error.strerror}") from error
 
 
 def write_report(path: Path, content: object) -> None:
