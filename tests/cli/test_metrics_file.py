@@ -9,7 +9,7 @@ from support.media import full_disk, write_clip
 from vqe_fast.cli import metrics_file as module
 from vqe_fast.cli.app import app
 from vqe_fast.cli.metrics_file import MetricsFile, metrics_text
-from vqe_fast.cli.run_output import RunOutput, loss_in_words
+from vqe_fast.cli.run_output import RunOutput, in_words
 from vqe_fast.cli.tally import Tally
 from vqe_fast.video.events import (
     Advanced,
@@ -18,6 +18,7 @@ from vqe_fast.video.events import (
     FileStarted,
     SegmentDone,
     WorkerLost,
+    WorkersAwaited,
 )
 
 
@@ -197,10 +198,19 @@ def test_the_text():
 @pytest.mark.parametrize(("again", "then"), [(True, "it is done again"), (False, "is set aside")])
 def test_a_lost_worker_in_words(capsys, again, then):
     event = WorkerLost("s3://b/in/a.mp4", "segment 3", "was killed by signal 9", "here:7", again)
-    sentence = loss_in_words(event)
+    sentence = in_words(event)
     assert sentence.startswith("worker here:7 was killed by signal 9 over segment 3 of a.mp4; ")
     assert sentence.endswith(then)
     told = RunOutput(None, quiet=False)
     with told.progress():
         told.observe(event)
     assert capsys.readouterr().err == f"vqe-fast: {sentence}\n"
+
+
+def test_a_full_cluster(capsys):
+    told, event = RunOutput(None, quiet=False), WorkersAwaited(60.2)
+    with told.progress():
+        told.observe(event)
+    said = capsys.readouterr().err
+    assert said.startswith("vqe-fast: there has been no worker for 60 seconds: the cluster is full")
+    assert tally_of(advanced("a", 1, 1), event).workers == 0

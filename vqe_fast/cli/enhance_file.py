@@ -24,6 +24,7 @@ from vqe_fast.video.events import (
     FileSkipped,
     FileStarted,
     RunEvent,
+    WorkersAwaited,
 )
 from vqe_fast.weights import WeightsError
 
@@ -88,10 +89,11 @@ def _enhance(
     def observe(event: RunEvent) -> None:
         if isinstance(event, FileDone):  # told below, when it is where it was asked for
             return
-        named = replace(event, source=str(source))
-        told.observe(
-            replace(named, target=str(target)) if isinstance(named, FileStarted) else named
-        )
+        if isinstance(event, FileStarted):
+            event = replace(event, target=str(target))
+        if not isinstance(event, WorkersAwaited):
+            event = replace(event, source=str(source))
+        told.observe(event)
         told.entitle()
 
     with (
