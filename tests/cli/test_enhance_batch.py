@@ -160,6 +160,17 @@ def test_interrupted_and_resumed(archive, tmp_path, monkeypatch):
     assert not parts.exists() and len(read_frames(target / "c.mkv")) == 60
 
 
+@pytest.mark.parametrize("options", [(), ("--segment-seconds", "1"), ("--shard", "1/1")])
+def test_interrupted_before_the_first_is_done(archive, tmp_path, monkeypatch, options):
+    """There is no table then."""
+    (archive / "broken.mp4").unlink()
+    (archive / "notes.txt").unlink()
+    monkeypatch.setattr(Identity, "forward", lambda *_: signal.raise_signal(signal.SIGINT))
+    result = run(archive, tmp_path / "out", "--precision", "fp32", *options)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.count("\n") == 1
+
+
 def test_long_names_fit_the_table():
     text = table([Row("x" * 90 + ".mp4", "refused", notes=("no " * 60,))], ["y" * 20])
     assert max(map(len, text.splitlines())) <= 80 and "xxx.mp4" in text

@@ -81,8 +81,10 @@ def enhance_several(
         order = {str(task.source): number for number, task in enumerate(batch.tasks)}
         results.sort(key=lambda result: order.get(result.row.name, -1))
         rows = [result.row for result in results]
-        text = table(rows, batch.passed_over) if rows or batch.passed_over else _none_of(shard)
-        told.say(text, to_stderr=report_path == PIPE)
+        if rows or batch.passed_over:
+            told.say(table(rows, batch.passed_over), to_stderr=report_path == PIPE)
+        elif shard is not None and not batch.tasks:
+            told.say(f"shard {shard} has no file", to_stderr=report_path == PIPE)
         for note in (note for row in rows for note in row.notes if told.quiet):
             told.remark(note)
         if report_path is not None:
@@ -100,10 +102,6 @@ def _of_unread(unread: Mapping[Location, str]) -> list[Result]:
             Result(ExitCode.REFUSED_INPUT, row, {"source": str(folder), "error": sentence})
         )
     return results
-
-
-def _none_of(shard: Shard | None) -> str:
-    return f"shard {shard} has no file"
 
 
 def _one_by_one(batch: Batch, options: dict[str, Any], told: RunOutput, observe: Observer) -> None:
