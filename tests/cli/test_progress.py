@@ -58,6 +58,19 @@ def test_lines_in_a_log(capsys, monkeypatch):
     )
 
 
+def test_files_and_workers(capsys, monkeypatch):
+    """What is before the figures changes while a run goes on."""
+    passing = Clock(monkeypatch)
+    with progress_bar(frames=True) as show:
+        show(1, 100)
+        passing.now += 30
+        show.entitle("3/12 files, 4 workers")
+        show(30, 100)
+    assert capsys.readouterr().err.endswith(
+        " 3/12 files, 4 workers: 30/100 frames, 1.0 fps, 0:01:10 left\n"
+    )
+
+
 def test_what_was_done_before_does_not_count(capsys, monkeypatch):
     passing = Clock(monkeypatch)
     with progress_bar(frames=True) as show:
