@@ -36,11 +36,13 @@ ROOMS = {
     "_version": "the version",
     "_whole_number": "integers as arguments",
     "reference": "operators in plain PyTorch",
+    "storage": "files of S3, SFTP, HTTP…: RemotePath, blocks, leases, uploads",
     "kernels": "Triton kernels and their launchers",
     "ops": "operators: checks, autograd, autocast, dispatch to a kernel",
     "_info": "versions, what runs where",
     "nn": "modules and losses",
     "weights": "weights that ship, cards",
+    "executors": "workers that run tasks: here, in processes, on Ray",
     "models": "networks, registry, identity of a model, precision",
     "video": "from file to file: see the right side",
     "metrics": "PSNR, flicker, BD-rate",
@@ -63,10 +65,12 @@ ROOMS = {
     "interlacing": "refused, or field by field",
     "pipeline": "bundle, analyze, enhancer, run",
     "report": "Outcome, EnhanceReport",
+    "events": "what a run tells, for bar, log and metrics",
     "session": "EnhanceSession: options, and what is made of them",
-    "segments": "split, scheduler, workers, resume state, concat",
+    "segments": "split, scheduler, tasks of workers, parts, concat",
     "enhance": "enhance_video",
-    "estimate": "estimate_video: time and size beforehand",
+    "enhance_many": "enhance_videos",
+    "estimate": "estimate_video: time and size",
 }
 
 
@@ -161,11 +165,11 @@ class Picture:
 
 def draw_floors():
     """Both lists, the highest floor on top."""
-    picture = Picture(11, 8.22)
-    picture.text(0.2, 7.98, "vqe_fast", 11, mono=True, bold=True)
-    picture.text(1.3, 7.98, "imports go down, never up", 8.5, QUIET)
-    picture.text(5.95, 7.98, "vqe_fast.video", 11, mono=True, bold=True)
-    picture.text(7.6, 7.98, "likewise", 8.5, QUIET)
+    picture = Picture(11, 8.86)
+    picture.text(0.2, 8.62, "vqe_fast", 11, mono=True, bold=True)
+    picture.text(1.3, 8.62, "imports go down, never up", 8.5, QUIET)
+    picture.text(5.95, 8.62, "vqe_fast.video", 11, mono=True, bold=True)
+    picture.text(7.6, 8.62, "likewise", 8.5, QUIET)
     _stack(picture, 0.2, 5.5, PACKAGES, {"video": SAND, "data": GREEN, "training": GREEN})
     _stack(picture, 5.95, 4.85, VIDEO, dict.fromkeys(set().union(*VIDEO), SAND))
     about = "C++ and CUDA C++: the operators on CPUs and GPUs"
@@ -248,28 +252,49 @@ def draw_frame():
     for number in (1, 4):
         picture.arrow((column(number) - GAP, 4.15), (column(number), 4.15))
     picture.text(0.2, 3.05, "In segments", 10.5, bold=True)
-    about = "each goes through the same three threads; --workers: in several processes"
+    about = (
+        "each goes through the same threads; --workers: in processes, --cluster: on many machines"
+    )
     picture.text(1.6, 3.05, about, 8, QUIET)
-    steps = [
-        (
-            "enhance_segmented",
-            "video.segments.scheduler",
-            "a new State, or that of an interrupted run",
-        ),
-        ("plan_segments", "video.segments.split", "from timestamps; nothing is decoded"),
-        ("enhance_together", "video.segments.worker_pool", "an Order to each worker process"),
-        ("enhance_segment", "video.segments.enhance_segment", "SegmentReader, run, PartWriter"),
-        ("join_parts", "video.segments.concat", "VideoWriter.join, other streams, commit"),
+    picture.area(column(1) - 0.1, 1.66, 3 * WIDTH + 2 * GAP + 0.2, 1.2, STRIP)
+    picture.text(column(1), 2.68, "an Executor", 8.6, bold=True)
+    picture.text(
+        column(1) + 1.0, 2.68, "has a task run by a worker, and tells its events", 7.6, QUIET
+    )
+    about = "segments of all files in one queue; losses"
+    picture.box(column(0), 1.74, WIDTH, 0.87, "Scheduler", about, "video.segments.scheduler", GREEN)
+    kinds = [
+        ("InlineExecutor", "executors.inline", "in this process"),
+        ("ProcessPool", "executors.process_pool", "--workers: processes, a Connection to each"),
+        ("RayCluster", "executors.ray_cluster", "--cluster: RayWorker actors on nodes"),
     ]
-    picture.row(1.82, 0.98, steps, GREEN)
-    about = "TARGET.parts: state.json (State), lock, a .packets file of each Part"
-    home = "video.segments.resume_state"
-    wide = 3 * WIDTH + 2 * GAP
-    picture.box(column(0), 0.3, wide, 0.72, "PartsFolder", about, home, GREY)
-    picture.arrow((centre(0), 1.82), (centre(0), 1.02), dashed=True)
-    picture.arrow((centre(3), 1.82), (centre(3), 0.66), (column(0) + wide, 0.66), dashed=True)
-    picture.text(centre(3) + 0.08, 1.2, "a finished Part is noted at once;", 7.6, QUIET)
-    picture.text(centre(3) + 0.08, 1.05, "--resume goes on from there", 7.6, QUIET)
+    for number, (title, home, about) in enumerate(kinds, 1):
+        picture.box(column(number), 1.74, WIDTH, 0.87, title, about, home, BLUE)
+    about = "EnhanceSetup makes its model, once"
+    picture.box(column(4), 1.74, WIDTH, 0.87, "Worker", about, "executors.worker", BLUE)
+    picture.arrow((column(0) + WIDTH, 2.17), (column(1) - 0.1, 2.17))
+    picture.arrow((column(4) - GAP + 0.1, 2.17), (column(4), 2.17))
+    picture.arrow((centre(4), 1.74), (centre(4), 1.24))
+    tasks = [
+        ("JoinTask", "video.segments.join_task", "join_parts: other streams, commit"),
+        ("EnhanceTask", "video.segments.enhance_task", "SegmentReader, run, PartWriter"),
+        ("PlanTask", "video.segments.plan_task", "plan_segments, and choices for all"),
+    ]
+    picture.row(0.38, 0.86, tasks, GREEN, first=2, turned=True)
+    about = (
+        "TARGET.parts, also by storage: state.json (State), lock, packets and facts of each Part"
+    )
+    home = "video.segments.parts_folder"
+    wide = 2 * WIDTH + GAP
+    picture.box(column(0), 0.38, wide, 0.86, "PartsFolder", about, home, GREY)
+    picture.arrow((centre(0), 1.74), (centre(0), 1.24), dashed=True)
+    picture.text(centre(0) + 0.08, 1.44, "the plan; --resume goes on from there", 7.6, QUIET)
+    picture.arrow((column(2) - GAP, 0.81), (column(2), 0.81), dashed=True)
+    picture.arrow(
+        (centre(3), 0.38), (centre(3), 0.2), (centre(1), 0.2), (centre(1), 0.38), dashed=True
+    )
+    about = "a finished Part; in chunks to the driver where a worker does not see the folder"
+    picture.text(centre(1) + 0.08, 0.06, about, 7.6, QUIET)
     picture.save("frame")
 
 

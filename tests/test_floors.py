@@ -54,6 +54,17 @@ def test_every_room_has_a_floor():
         assert rooms == set().union(*floors)
 
 
+def test_pictures_show_what_there_is(tmp_path, monkeypatch):
+    """Every room, and no name that the code does not have."""
+    pytest.importorskip("matplotlib", reason="matplotlib draws: pip install 'vqe_fast[demo]'")
+    import plot_architecture
+
+    monkeypatch.setattr(plot_architecture, "TARGET", tmp_path)
+    plot_architecture.draw_floors()
+    plot_architecture.draw_frame()
+    assert plot_architecture.ROOMS.keys() == set().union(*PACKAGES, *VIDEO)
+
+
 def test_no_circle_of_modules():
     graph = {}
     for module, imported in imports("vqe_fast"):
