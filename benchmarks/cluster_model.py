@@ -138,7 +138,7 @@ def measure_file(costs: Costs, folder: Path) -> None:
     session = EnhanceSession(
         source, target, ModelOptions(model="identity"), EncodeOptions(preset="ultrafast")
     )
-    setup = EnhanceSetup(session, processes=1, encoder_threads=0)
+    setup = EnhanceSetup(session, processes=1)
     context, job = setup.make("auto"), Job(source, target)
     costs.look, _ = timed(rehearse, session, options)
     costs.qp = timed(read_qp, source)[0] * an_hour
@@ -188,7 +188,7 @@ def measure_scheduling(costs: Costs, folder: Path) -> None:
     """What the driver does for a segment beside waiting."""
     source = folder / "in.mp4"
     session = EnhanceSession(source, source, ModelOptions(model="identity"), EncodeOptions())
-    setup = EnhanceSetup(session, processes=1, encoder_threads=0)
+    setup = EnhanceSetup(session, processes=1)
     with hold_parts(folder / "plan.mp4") as held:
         parts = held.folder
         job = Job(source, folder / "plan.mp4")

@@ -21,7 +21,6 @@ from vqe_fast.evaluation import to_markdown, write_results
 from vqe_fast.evaluation.journal import JOURNAL_NAME
 from vqe_fast.evaluation.restorer import Tuned
 from vqe_fast.evaluation.worker_setup import MeasureSetup, WorkplacePlan
-from vqe_fast.executors.choice import ALONE
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.video.errors import WorkerError
 
@@ -104,7 +103,7 @@ def test_room_for_frames(tmp_path, is_seen):
         conversion="stream",
         folder=folder,
     )
-    setup = pickle.loads(pickle.dumps(MeasureSetup(plan, plan.make("cpu", 1), ALONE)))
+    setup = pickle.loads(pickle.dumps(MeasureSetup(plan, plan.make("cpu", 1), 1)))
     room = folder if is_seen else Path(tempfile.gettempdir())
     assert setup.make("cpu").measures.folder == room
 

@@ -26,7 +26,7 @@ from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.rows import RowMeasurer
 from vqe_fast.evaluation.tasks import Outcome
 from vqe_fast.evaluation.worker_setup import MeasureSetup, WorkplacePlan
-from vqe_fast.executors.choice import ALONE, WantedWorkers, executor_for
+from vqe_fast.executors.choice import WantedWorkers, executor_for
 from vqe_fast.executors.executor import ExecutorError, UnsendableError
 from vqe_fast.video.errors import WorkerError
 
@@ -135,9 +135,9 @@ def evaluate(
             conversion=protocol.conversion,
             folder=folder,
         )
-        here = plan.make(device, ALONE.processes)
+        here = plan.make(device, 1)
         executor = stack.enter_context(
-            executor_for(lambda share: MeasureSetup(plan, here, share), device, wanted)
+            executor_for(lambda processes: MeasureSetup(plan, here, processes), device, wanted)
         )
         journal = stack.enter_context(Journal(folder))
         prepared = prepare(

@@ -18,7 +18,6 @@ from vqe_fast.evaluation.onnx import OnnxDetector
 from vqe_fast.evaluation.resolve_restorers import Wanted, find_restorers
 from vqe_fast.evaluation.restorer import Restorer, Tuned
 from vqe_fast.evaluation.rgb import Chroma, Conversion
-from vqe_fast.executors.choice import Share
 from vqe_fast.metrics.perceptual import Perceptual
 from vqe_fast.video.inference.load import pick_device
 from vqe_fast.video.inference.memory import is_out_of_memory
@@ -107,13 +106,14 @@ class MeasureSetup:
     Args:
         plan: of their workplaces.
         here: the workplace of this process, which other processes do not get.
-        share: of its machine that each worker has.
+        processes: how many run a model on the same device; None for as many as have such a share
+            of the machine's cores as the worker.
     """
 
     refusals: tuple[type[Exception], ...] = (ValueError,)
 
-    def __init__(self, plan: WorkplacePlan, here: Workplace, share: Share) -> None:
-        self._plan, self._share = plan, share
+    def __init__(self, plan: WorkplacePlan, here: Workplace, processes: int | None) -> None:
+        self._plan, self._processes = plan, processes
         self._here: Workplace | None = here
         self._start = os.getcwd()
 
@@ -131,7 +131,7 @@ class MeasureSetup:
             return self._here
         if os.path.isdir(self._start):  # a worker on a cluster is elsewhere: paths may be relative
             os.chdir(self._start)
-        workplace = self._plan.make(device, self._share.processes)
+        workplace = self._plan.make(device, self._processes)
         if not self._plan.folder.is_dir():
             room = Path(tempfile.gettempdir())
             return replace(workplace, measures=replace(workplace.measures, folder=room))

@@ -30,29 +30,14 @@ class WantedWorkers:
     gpus: float | None = None
 
 
-@dataclass(frozen=True)
-class Share:
-    """A worker's share of its machine.
-
-    Attributes:
-        processes: how many run a model on the same device; None for as many as have such a share
-            of the machine's cores as this worker.
-        threads: of the machine's cores; None for as many as PyTorch's; 0 for all.
-    """
-
-    processes: int | None
-    threads: int | None
-
-
-ALONE = Share(processes=1, threads=0)
-"""The share of the only worker."""
-
-
-def executor_for(make: Callable[[Share], Setup], device: str, wanted: WantedWorkers) -> Executor:
+def executor_for(
+    make: Callable[[int | None], Setup], device: str, wanted: WantedWorkers
+) -> Executor:
     """The executor that is asked for.
 
     Args:
-        make: the setup of workers that have such a share.
+        make: the setup of workers of which so many run a model on the same device; of None for as
+            many as have such a share of the machine's cores as the worker.
         device: of the models, ``auto`` for a GPU where there is one.
         wanted: which workers.
 
@@ -72,7 +57,7 @@ def executor_for(make: Callable[[Share], Setup], device: str, wanted: WantedWork
         from vqe_fast.executors.ray_cluster import RayCluster
 
         return RayCluster(
-            make(Share(processes=None, threads=None)),
+            make(None),
             wanted.cluster,
             worker_cpus=wanted.cpus,
             worker_gpus=wanted.gpus,
@@ -84,10 +69,10 @@ def executor_for(make: Callable[[Share], Setup], device: str, wanted: WantedWork
             "--cluster, or leave --worker-cpus and --worker-gpus out"
         )
     if wanted.count in (None, 1):
-        return InlineExecutor(make(ALONE), device)
+        return InlineExecutor(make(1), device)
     devices = worker_devices(device, wanted.count)
     threads = max(1, cores() // wanted.count)
-    return ProcessPool(make(Share(devices.count(devices[0]), threads)), devices, threads)
+    return ProcessPool(make(devices.count(devices[0])), devices, threads)
 
 
 def worker_devices(device: str, workers: int) -> list[str]:

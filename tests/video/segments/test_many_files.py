@@ -139,7 +139,7 @@ def test_workers_that_do_not_see_the_folder_send_their_parts(
     """Parts come in chunks, and this process joins them."""
 
     def elsewhere(session, options):
-        return Elsewhere(EnhanceSetup(session, processes=1, encoder_threads=0), "cpu")
+        return Elsewhere(EnhanceSetup(session, processes=1), "cpu")
 
     monkeypatch.setattr(enhance_segmented, "executor_for", elsewhere)
     monkeypatch.setattr("vqe_fast.video.segments.enhance_task._CHUNK_BYTES", 1000)

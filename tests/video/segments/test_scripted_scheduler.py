@@ -63,7 +63,7 @@ def answered(segments):
     def answer(task):
         if isinstance(task, PlanTask):
             plan = [Segment(number * 30, number * 30 + 30, 750) for number in range(segments)]
-            return Planned(State({}, {**CHOSEN, "encoder_threads": 1}, plan), PARTICULARS)
+            return Planned(State({}, CHOSEN, plan), PARTICULARS)
         if isinstance(task, EnhanceTask):
             facts = PartFacts(750, 0, "0" * 64, "1" * 64)
             return Part(facts, (0, 1), (30, 2), replace(OUTCOME, timings=dict(OUTCOME.timings)))

@@ -44,7 +44,7 @@ def enhance_all(
         VideoError: the options do not allow it.
         WorkerError: there are no workers, or not any more.
     """
-    here = EnhanceSetup(session, processes=1, encoder_threads=0).make(session.model.device)
+    here = EnhanceSetup(session, processes=1).make(session.model.device)
     try:
         executor = executor_for(session, options)
         Scheduler(executor, here, options, admit, observe).run(jobs)

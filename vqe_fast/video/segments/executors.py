@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vqe_fast.executors.choice import Share, WantedWorkers
+from vqe_fast.executors.choice import WantedWorkers
 from vqe_fast.executors.choice import executor_for as executor_of
 from vqe_fast.executors.executor import Executor, UnsendableError
 from vqe_fast.video.errors import VideoError
@@ -19,8 +19,8 @@ def executor_for(session: EnhanceSession, options: SegmentOptions) -> Executor:
         UnsendableError: the model cannot be sent to any.
     """
 
-    def setup(share: Share) -> EnhanceSetup:
-        return EnhanceSetup(session, processes=share.processes, encoder_threads=share.threads)
+    def setup(processes: int | None) -> EnhanceSetup:
+        return EnhanceSetup(session, processes)
 
     wanted = WantedWorkers(
         options.workers, options.cluster, options.worker_cpus, options.worker_gpus

@@ -77,7 +77,6 @@ class PlanTask:
             "tile": enhancer.tile,
             "clip_frames": enhancer.clip_frames,
             "crf": rate_factor_for_size(session, enhancer),
-            "encoder_threads": session.encoder_threads,
             "fingerprint": fingerprint_of(session),
         }
         return State(request, chosen, segments)

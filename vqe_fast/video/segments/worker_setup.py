@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vqe_fast._machine import peers
 from vqe_fast.storage.location import Location
 from vqe_fast.video.errors import VideoError
@@ -17,6 +15,9 @@ from vqe_fast.video.options import EncodeOptions, ModelOptions
 from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.session import EnhanceSession
 from vqe_fast.weights import WeightsError
+
+ENCODER_THREADS = 8
+"""Of each segment's encoder, on every machine: what x264 and x265 write depends on how many."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,18 @@ class EnhanceSetup:
         session: whose options are those of all files.
         processes: how many run the model on the same device; None for as many as have such a
             share of the machine's cores as this worker.
-        encoder_threads: how many an encoder may use; None for as many as PyTorch.
     """
 
     refusals: tuple[type[Exception], ...] = (VideoError, WeightsError)
 
-    def __init__(
-        self, session: EnhanceSession, processes: int | None, encoder_threads: int | None
-    ) -> None:
+    def __init__(self, session: EnhanceSession, processes: int | None) -> None:
         self._session: EnhanceSession | None = session
         weights = session.model.weights
         self._model: ModelOptions = replace(
             session.model, weights=None if weights is None else os.path.abspath(weights)
         )
         self._encode: EncodeOptions = session.encode
-        self._processes, self._encoder_threads = processes, encoder_threads
+        self._processes = processes
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the network, which each worker builds from the options."""
@@ -65,11 +63,10 @@ class EnhanceSetup:
         if session is None or device != self._model.device:
             model = replace(self._model, device=device)
             session = EnhanceSession(Path(), Path(), model, self._encode)
-        threads = self._encoder_threads
         return EnhanceContext(
             session.adjusted(
                 processes=peers() if self._processes is None else self._processes,
-                encoder_threads=torch.get_num_threads() if threads is None else threads,
+                encoder_threads=ENCODER_THREADS,
             )
         )
 
@@ -99,7 +96,6 @@ class EnhanceContext:
         """The session of a file with the choices that hold for all of its segments."""
         return self.session(job).adjusted(
             precision=chosen["precision"],
-            encoder_threads=chosen["encoder_threads"],
             tile=chosen["tile"],
             clip_frames=chosen["clip_frames"],
             crf=chosen["crf"],
