@@ -262,7 +262,7 @@ def test_an_address_that_is_none(needs_ray, address):
 def test_ray_is_not_installed(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with (
-        pytest.raises(ExecutorError, match=r"needs (ray|grpc): pip install 'vqe_fast\[cluster\]'"),
+        pytest.raises(ExecutorError, match=r"needs Ray, .*: pip install 'vqe_fast\[cluster\]'"),
         connected("local"),
     ):
         pass

@@ -72,7 +72,7 @@ def _imported() -> ModuleType:
         import ray
     except ModuleNotFoundError as error:
         raise ExecutorError(
-            f"a cluster needs {error.name}: pip install 'vqe_fast[cluster]'"
+            f"a cluster needs Ray, and {error.name} is missing: pip install 'vqe_fast[cluster]'"
         ) from error
     # Ray prints to stdout that a worker has died, whatever log_to_driver says.
     ray._private.worker._worker_logs_enabled = False
@@ -102,7 +102,7 @@ def _connect(ray: ModuleType, address: str, folder: str) -> None:
         raise ExecutorError(
             f"the Ray cluster {address} cannot be used from here: HOST:PORT is for a machine that "
             "is one of its nodes, by the port of ray start, 6379; ray://HOST:PORT is for others, "
-            "by the port of Ray Client, 10001"
+            "by the port of Ray Client, 10001; a cluster with a token asks for RAY_AUTH_MODE=token"
         ) from error
     except Exception as error:  # Ray raises what its layers do: of gRPC, of the system, its own
         said = " ".join(str(error).split()) or type(error).__name__

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vqe_fast._cpu_flags import has_flag
+
 _X26X_PRESETS = (
     "ultrafast",
     "superfast",
@@ -166,6 +168,8 @@ ENCODERS = {
         max_crf=51,
         crf_step=0.25,
         lossless=(("qp", "0"),),
+        # What it does with AVX-512 depends, at some sizes, on what was in memory before.
+        options=(("x264-params", "asm=AVX2"),) if has_flag("avx512f") else (),
         hdr=HDRParameters("x264-params", "mastering-display", "cll"),
         interlaced=True,
     ),
