@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from support.media import full_disk
 from support.scripted import Scripted
-from vqe_fast.executors.executor import Refused
+from vqe_fast.executors.executor import Chunk, Refused
 from vqe_fast.video.errors import MissingError
 from vqe_fast.video.events import FileDone, FileRefused, SegmentDone, WorkersAwaited
 from vqe_fast.video.options import SegmentOptions
@@ -152,3 +153,25 @@ def test_waiting_for_workers_is_told(tmp_path, monkeypatch):
     Scheduler(executor, None, SegmentOptions(), lambda _: None, events.append).run([job])
     waited = [event.seconds for event in events if isinstance(event, WorkersAwaited)]
     assert waited == [40, 80] and isinstance(events[-1], FileDone)
+
+
+def test_a_full_disk_for_parts_that_workers_send(tmp_path):
+    """It is a sentence, and nothing is left."""
+    events = []
+    executor = Scripted(answered(2), workers=1)
+    poll = executor.poll
+
+    def polled(handle, seconds):
+        key, task = executor._given[0]
+        if isinstance(task, EnhanceTask):
+            with full_disk(9000):
+                handle(Chunk(key, bytes(20_000)))
+                handle(Chunk(key, bytes(20_000)))
+        poll(handle, seconds)
+
+    executor.poll = polled
+    job = Job(tmp_path / "in.mkv", tmp_path / "out.mkv")
+    Scheduler(executor, None, SegmentOptions(), lambda _: None, events.append).run([job])
+    (refused,) = [event for event in events if isinstance(event, FileRefused)]
+    assert "segment-0001.draft cannot be written: File too large" in str(refused.error)
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -113,11 +113,19 @@ class FileRun:
         self._under_way[number] = frames
 
     def receive(self, number: int, data: bytes) -> None:
-        """Takes a piece of a part whose worker does not see the folder."""
+        """Takes a piece of a part whose worker does not see the folder.
+
+        Raises:
+            VideoError: it cannot be written.
+        """
         self.is_sent = True
-        if number not in self._drafts:
-            self._drafts[number] = self._draft(number).open("wb")
-        self._drafts[number].write(data)
+        draft = self._draft(number)
+        try:
+            if number not in self._drafts:
+                self._drafts[number] = draft.open("wb")
+            self._drafts[number].write(data)
+        except OSError as error:
+            raise VideoError(f"{draft} cannot be written: {error.strerror}") from error
 
     @storage_refusals()
     def finish(self, number: int, part: Part) -> None:
@@ -127,26 +135,35 @@ class FileRun:
             VideoError: its packets did not arrive as they were sent, or the lock was lost.
         """
         self._held.check()
-        draft = self._drafts.pop(number, None)
-        if draft is not None:
-            draft.close()
-            if checksum(self._draft(number)) != part.facts.sha256:
+        if number in self._drafts:
+            self._keep(number, part)
+        self._moving -= self._under_way.pop(number, 0)
+        self._done += part.facts.frames
+        self._left -= 1
+
+    def _keep(self, number: int, part: Part) -> None:
+        """Keeps the packets that a worker has sent."""
+        draft = self._draft(number)
+        try:
+            self._drafts[number].close()
+            if checksum(draft) != part.facts.sha256:
                 raise VideoError(
                     f"a part of {self.job.source} was changed on its way from a worker; go on "
                     "with --resume"
                 )
-            os.replace(self._draft(number), self._draft(number).with_suffix(".packets"))
-            self.folder.put(number, part)
-        self._moving -= self._under_way.pop(number, 0)
-        self._done += part.facts.frames
-        self._left -= 1
+            os.replace(draft, draft.with_suffix(".packets"))
+        except OSError as error:
+            raise VideoError(f"{draft} cannot be written: {error.strerror}") from error
+        del self._drafts[number]
+        self.folder.put(number, part)
 
     def drop(self, number: int) -> None:
         """Forgets what has come of a segment."""
         self._moving -= self._under_way.pop(number, 0)
         draft = self._drafts.pop(number, None)
         if draft is not None:
-            draft.close()
+            with suppress(OSError):  # what it could not write does not matter any more
+                draft.close()
             self._draft(number).unlink(missing_ok=True)
 
     @storage_refusals()

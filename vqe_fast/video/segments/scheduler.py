@@ -211,7 +211,7 @@ class Scheduler:
             self._tell_progress(file)
             return
         if isinstance(event, Chunk):
-            file.receive(given.number, event.data)
+            self._receive(given, event)
             return
         del self._given[event.key]
         if file.has_ended:
@@ -222,6 +222,14 @@ class Scheduler:
             file.drop(given.number)
             self._not_finished(given, event)
         self._close_unless_busy(file)
+
+    def _receive(self, given: _Given, event: Chunk) -> None:
+        if given.file.has_ended:
+            return
+        try:
+            given.file.receive(given.number, event.data)
+        except VideoError as error:
+            self._refuse(given.file, error)
 
     def _finished(self, given: _Given, event: Finished) -> None:
         try:
