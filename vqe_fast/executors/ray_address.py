@@ -76,7 +76,8 @@ def _imported() -> ModuleType:
         ) from error
     # Ray prints to stdout that a worker has died, whatever log_to_driver says.
     ray._private.worker._worker_logs_enabled = False
-    return ray
+    module: ModuleType = ray  # where Ray is not installed, type checkers know nothing of it
+    return module
 
 
 def _connect(ray: ModuleType, address: str, folder: str) -> None:
