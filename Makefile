@@ -136,9 +136,12 @@ clean:
 
 # Objects stay in build/temp…: of those ninja compiles what has changed. Nothing else may stay, or
 # modules that are no more would be in the wheel.
-.venv/installed: .venv/dependencies $(SOURCES)
+.venv/wheel: .venv/built $(SOURCES)
 	rm -rf build/lib* build/bdist* dist
 	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	touch $@
+
+.venv/installed: .venv/dependencies .venv/wheel
 	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
 	touch $@
 
