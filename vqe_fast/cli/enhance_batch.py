@@ -69,8 +69,8 @@ def enhance_several(
     def observe(event: RunEvent) -> None:
         told.observe(event)
         result = result_of(event, claims.get(getattr(event, "source", "")))
-        if result is not None:
-            results.append(result)
+        if result is not None:  # of many thousand files, reports that nobody reads are a burden
+            results.append(result if report_path is not None else replace(result, report={}))
 
     try:
         if keeps_parts(options):
