@@ -207,6 +207,8 @@ def test_a_cluster_of_its_own_is_gone_afterwards(needs_ray, cluster, capfd):
         assert event.result == 9
     assert not processes_of(folder) and not Path(folder).exists()
     assert capfd.readouterr() == ("", "")
+    with RayCluster(Toys(), cluster.address, worker_cpus=1) as executor:  # which has no token
+        wait(executor, lambda _: executor.free)
 
 
 def processes_of(folder):

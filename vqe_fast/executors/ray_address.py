@@ -15,6 +15,7 @@ from types import ModuleType
 
 from vqe_fast.executors.executor import ExecutorError
 
+_AUTH_MODE = "RAY_AUTH_MODE"
 _ANSWER_SECONDS = 10.0
 _LISTEN_SECONDS = 2.0
 _STORE_BYTES = 256 * 2**20
@@ -47,6 +48,7 @@ def connected(address: str) -> Iterator[ModuleType]:
     # folder, which names the cluster that auto leads to.
     parent = os.environ.get("RAY_TMPDIR", "/tmp")
     with tempfile.TemporaryDirectory("", "vqe-ray-", parent, ignore_cleanup_errors=True) as folder:
+        mode = os.environ.get(_AUTH_MODE)
         try:
             # Ray lets workers import from the folder in which a driver starts: that may be a
             # checkout, whose modules are not those that are installed.
@@ -55,6 +57,7 @@ def connected(address: str) -> Iterator[ModuleType]:
             yield ray
         finally:
             ray.shutdown()
+            _restore_auth_mode(mode)
 
 
 def _imported() -> ModuleType:
@@ -78,6 +81,15 @@ def _imported() -> ModuleType:
     ray._private.worker._worker_logs_enabled = False
     module: ModuleType = ray  # where Ray is not installed, type checkers know nothing of it
     return module
+
+
+def _restore_auth_mode(mode: str | None) -> None:
+    """Lets the process forget that a cluster of its own had a token: others may have none."""
+    if mode is None and os.environ.pop(_AUTH_MODE, None) is not None:
+        from ray._raylet import AuthenticationTokenLoader, Config  # which set it
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _connect(ray: ModuleType, address: str, folder: str) -> None:
