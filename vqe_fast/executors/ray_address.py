@@ -11,7 +11,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from vqe_fast.executors.executor import ExecutorError
 
@@ -86,10 +88,9 @@ def _imported() -> ModuleType:
 def _restore_auth_mode(mode: str | None) -> None:
     """Lets the process forget that a cluster of its own had a token: others may have none."""
     if mode is None and os.environ.pop(_AUTH_MODE, None) is not None:
-        from ray._raylet import AuthenticationTokenLoader, Config  # which set it
-
-        Config.initialize("")
-        AuthenticationTokenLoader.instance().reset_cache()
+        raylet: Any = import_module("ray._raylet")  # which set it
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _connect(ray: ModuleType, address: str, folder: str) -> None:
