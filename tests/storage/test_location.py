@@ -232,9 +232,9 @@ def test_a_wrong_password(sftp):
 
 
 def test_refused_credentials(monkeypatch):
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
     from botocore.exceptions import ClientError
 
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
     path = location("s3://someone:s3cr3t@bucket/a.mp4")
     answer = {"Error": {"Code": "SignatureDoesNotMatch", "Message": "s3cr3t"}}
     answer["ResponseMetadata"] = {"HTTPStatusCode": 403}
