@@ -7,7 +7,6 @@ A module imports from its own room or from a floor below it, never from above.
 PACKAGES = [
     {
         "_atomic_write",
-        "_cpu_flags",
         "_machine",
         "_memory",
         "_precision",

@@ -29,7 +29,6 @@ _DASHES = (0, (4, 2))
 
 ROOMS = {
     "_atomic_write": "whole files, or none",
-    "_cpu_flags": "instructions of the processor",
     "_machine": "what a machine is called",
     "_memory": "how much memory there is",
     "_precision": "names of precisions",

@@ -8,8 +8,14 @@ import threading
 import pytest
 
 from vqe_fast.storage.errors import StorageError
-from vqe_fast.storage.lease import LOCK, LeaseHeld, holder_of, lease
+from vqe_fast.storage.lease import LOCK, Holder, LeaseHeld, lease
 from vqe_fast.storage.location import location
+
+
+def holder_of(folder):
+    """Who has the lease; None if nobody does."""
+    file = folder / LOCK
+    return Holder(**json.loads(file.read_text())) if file.exists() else None
 
 
 @pytest.fixture(params=["memory", "s3", "sftp"])

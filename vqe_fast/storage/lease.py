@@ -156,16 +156,6 @@ def lease(folder: RemotePath, seconds: float = SECONDS) -> Iterator[Lease]:
         held.release()
 
 
-def holder_of(folder: RemotePath) -> Holder | None:
-    """Who has the lease of a folder; None if nobody does.
-
-    Raises:
-        StorageError: the storage system cannot be read.
-    """
-    holder = _read(folder / LOCK)
-    return None if holder is None or holder.is_gone else holder
-
-
 def _take_over(file: RemotePath, mine: Holder) -> None:
     """Replaces a lease whose holder is gone.
 

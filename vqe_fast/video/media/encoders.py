@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vqe_fast._cpu_flags import has_flag
+import torch
 
+_HAS_AVX512 = bool(torch.cpu.get_capabilities().get("avx512_f"))
 _X26X_PRESETS = (
     "ultrafast",
     "superfast",
@@ -169,7 +170,7 @@ ENCODERS = {
         crf_step=0.25,
         lossless=(("qp", "0"),),
         # What it does with AVX-512 depends, at some sizes, on what was in memory before.
-        options=(("x264-params", "asm=AVX2"),) if has_flag("avx512f") else (),
+        options=(("x264-params", "asm=AVX2"),) if _HAS_AVX512 else (),
         hdr=HDRParameters("x264-params", "mastering-display", "cll"),
         interlaced=True,
     ),

@@ -52,20 +52,19 @@ class EnhanceTask:
         """
         session, enhancer = context.enhancer(self.job, self.chosen)
         packets = self.folder.packets(self.number)
-        if not self.folder.is_seen_as(self.holder):
-            with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
-                path = Path(elsewhere, packets.name)
-                part = enhance_segment(session, enhancer, self.segment, path, report.progress)
+        is_seen = self.folder.is_seen_as(self.holder)
+        if is_seen and isinstance(packets, Path):
+            part = enhance_segment(session, enhancer, self.segment, packets, report.progress)
+            self.folder.put(self.number, part)
+            return part
+        with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
+            path = Path(elsewhere, packets.name)
+            part = enhance_segment(session, enhancer, self.segment, path, report.progress)
+            if isinstance(packets, RemotePath):
+                upload(path, packets)
+                self.folder.put(self.number, part)
+            else:
                 with path.open("rb") as file:
                     while data := file.read(_CHUNK_BYTES):
                         report.chunk(data)
-            return part
-        if isinstance(packets, RemotePath):
-            with TemporaryDirectory(prefix="vqe-fast-") as elsewhere:
-                path = Path(elsewhere, packets.name)
-                part = enhance_segment(session, enhancer, self.segment, path, report.progress)
-                upload(path, packets)
-        else:
-            part = enhance_segment(session, enhancer, self.segment, packets, report.progress)
-        self.folder.put(self.number, part)
         return part
