@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vqe_fast.models.discriminators import PatchDiscriminator, SubPatchDiscriminator
+from vqe_fast.models.registry import Planes
 from vqe_fast.nn import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
@@ -24,13 +25,23 @@ class Adversary:
     """A discriminator, with its own loss and the generator's.
 
     Args:
-        recipe: which.
+        recipe: which; ``patch`` sees luma alone, ``sub_patch`` three planes.
         device: where it runs.
+        planes: of the frames.
+
+    Raises:
+        ValueError: the discriminator does not fit the planes.
     """
 
-    def __init__(self, recipe: AdversarialRecipe, device: torch.device) -> None:
+    def __init__(self, recipe: AdversarialRecipe, device: torch.device, planes: Planes) -> None:
         self._recipe = recipe
         patch = recipe.discriminator == "patch"
+        if planes == ("rgb" if patch else "y"):
+            fitting = "sub_patch" if patch else "patch"
+            raise ValueError(
+                f"the discriminator {recipe.discriminator} cannot see frames of {planes}: choose "
+                f"{fitting}"
+            )
         self.discriminator: nn.Module = PatchDiscriminator() if patch else SubPatchDiscriminator()
         self.discriminator.to(device)
 
@@ -57,6 +68,6 @@ class Adversary:
     def _verdict(self, frames: Tensor, compressed: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Verdicts and the discriminator's features, where it shows them."""
         if self._recipe.discriminator == "patch":
-            verdict, features = self.discriminator(frames)
+            verdict, features = self.discriminator(frames[:, :1])  # luma
             return verdict, features
         return self.discriminator(frames, compressed), []

@@ -22,6 +22,7 @@ class Card:
         steps: optimiser steps.
         seed: of the run.
         measured: per encoder setting, what :func:`vqe_fast.training.gains.summarise` returns.
+        features: what losses of features looked at, in words; empty if there were none.
     """
 
     model: str
@@ -33,12 +34,15 @@ class Card:
     steps: int
     seed: int
     measured: Mapping[str, Mapping[str, float]]
+    features: str = ""
 
     def to_toml(self) -> str:
         """The card as a table of ``weights.toml``, named after the model."""
         lines = [f"[{self.model}]"]
         lines += [f'{name} = "{getattr(self, name)}"' for name in ("file", "recipe")]
         lines += [f'data = "{self.data}"', f'validated_on = "{self.validated_on}"']
+        if self.features:
+            lines.append(f'features = "{self.features}"')
         if self.options:
             lines.append(f"options = {toml_value(self.options)}")
         lines += [f"steps = {self.steps}", f"seed = {self.seed}", ""]

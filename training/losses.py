@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqe_fast import ops
+from vqe_fast.models.efficientnet import EfficientNetLite0, published_trunk
+from vqe_fast.models.registry import Planes
 from vqe_fast.models.vgg import VGG
 from vqe_fast.nn import (
     LPIPS,
     TradeOffLoss,
+    efficientnet_feature_loss,
     galteri_feature_loss,
     multiscale_feature_loss,
     pequenet_feature_loss,
 )
 from vqe_fast.nn.lpips import VGG16_TAPS
+from vqe_fast.video.frames.color import BT709, ColorFacts
 from vqe_fast.weights.trunks import lpips_heads, trunk_features
 
 if TYPE_CHECKING:
@@ -65,7 +69,34 @@ def relative_mse_loss(
     return (shares * (weighting / weighting.sum())).sum(1).mean()
 
 
-_RELATIVE = {"relative_mse": relative_mse_loss}
+def gain_floor_loss(
+    input: Tensor,
+    target: Tensor,
+    compressed: Tensor,
+    gain: float = 0.0,
+    channels: int | None = None,
+) -> Tensor:
+    """Floor on PSNR: mean over patches of what the gain lacks, max(0, gain − ΔPSNR), in dB.
+
+    It lets other losses trade error for looks, down to that gain and no further.
+
+    Args:
+        input: x, (B, C, H, W) in [0, 1].
+        target: the pristine frames.
+        compressed: what the network was given; ΔPSNR is the PSNR of x less that of these.
+        gain: in dB.
+        channels: how many of the first channels count; 1 for luma. All unless given.
+    """
+    wanted = target[:, :channels]
+    after, before = (
+        (frames[:, :channels] - wanted).square().mean((1, 2, 3)) + _NO_ERROR
+        for frames in (input, compressed)
+    )
+    return (gain + 10 * (after / before).log10()).relu().mean()
+
+
+_NO_ERROR = 1e-6  # mean square, 60 dB; patches without error have nothing to lose
+_RELATIVE = {"gain_floor": gain_floor_loss, "relative_mse": relative_mse_loss}
 _PIXELS: dict[str, Callable[..., Tensor]] = {
     "charbonnier": ops.charbonnier_loss,
     "relative_charbonnier": relative_charbonnier_loss,
@@ -82,15 +113,23 @@ _FEATURES: dict[str, tuple[int, Callable[..., nn.Module]]] = {
 }
 
 
+EFFICIENTNET = "efficientnet_lite0"
+"""The trunk that every loss of features can be told to take in place of VGG."""
+
+
 class TermLoss(nn.Module):
     """A weighted term of a recipe's loss.
+
+    Args:
+        term: which.
+        planes: what images hold; a classifier is shown ``"yuv"`` as RGB, by BT.709, limited.
 
     Raises:
         ValueError: an option that the loss does not have.
         WeightsError: its classifier's weights cannot be had.
     """
 
-    def __init__(self, term: LossTerm) -> None:
+    def __init__(self, term: LossTerm, planes: Planes = "rgb") -> None:
         super().__init__()
         self.weight = term.weight
         self._is_relative = term.name in _RELATIVE
@@ -98,6 +137,8 @@ class TermLoss(nn.Module):
             self.loss = _built(term)
         except TypeError as error:
             raise ValueError(f"the loss {term.name}: {error}") from error
+        if planes == "yuv" and compares_features(term):
+            self.loss = _OfRGB(self.loss)
 
     def forward(self, input: Tensor, target: Tensor, compressed: Tensor | None = None) -> Tensor:
         """The term of (B, C, H, W) in [0, 1]; ``compressed`` is the network's input."""
@@ -106,12 +147,17 @@ class TermLoss(nn.Module):
         return loss
 
 
-def build_losses(terms: Sequence[LossTerm]) -> nn.ModuleDict:
-    """Name → weighted term of a stage's loss; a second one of a name gets a number."""
+def build_losses(terms: Sequence[LossTerm], planes: Planes = "rgb") -> nn.ModuleDict:
+    """Name → weighted term of a stage's loss; a second one of a name gets a number.
+
+    Args:
+        terms: of the stage.
+        planes: what the images hold that are compared.
+    """
     losses = nn.ModuleDict()
     for number, term in enumerate(terms):
         name = term.name if term.name not in losses else f"{term.name}_{number}"
-        losses[name] = TermLoss(term)
+        losses[name] = TermLoss(term, planes)
     return losses
 
 
@@ -127,16 +173,76 @@ class _Pixels(nn.Module):
         return self.function(*frames)
 
 
+def compares_features(term: LossTerm) -> bool:
+    """Whether a loss compares a classifier's features."""
+    return term.name in _FEATURES or term.name in ("efficientnet_features", "lpips", "trade_off")
+
+
+def features_in_words(terms: Sequence[LossTerm]) -> str:
+    """What the losses of features among ``terms`` looked at, for a card; empty if there are none.
+
+    Such as ``galteri_features on efficientnet_lite0 in place of VGG``.
+    """
+    found = dict.fromkeys(
+        (term.name, _trunk_in_words(term)) for term in terms if compares_features(term)
+    )
+    return ", ".join(f"{name} on {trunk}" for name, trunk in found)
+
+
+def _trunk_in_words(term: LossTerm) -> str:
+    usual = EFFICIENTNET if term.name == "efficientnet_features" else "VGG"
+    if term.trunk == EFFICIENTNET != usual:
+        return f"{EFFICIENTNET} in place of VGG"
+    if term.trunk == "random":
+        return f"a {usual} of random weights"
+    return usual
+
+
+class _OfRGB(nn.Module):
+    """A loss of RGB for Y'CbCr in [0, 1], by BT.709 in limited range."""
+
+    matrix: Tensor
+    offset: Tensor
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+        matrix, offset = ColorFacts(BT709, full_range=False).to_rgb(bits=8)
+        self.register_buffer("matrix", 255 * matrix.float().view(3, 3, 1, 1), persistent=False)
+        self.register_buffer("offset", offset.float(), persistent=False)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        shown, expected = (F.conv2d(frames, self.matrix, self.offset) for frames in (input, target))
+        loss: Tensor = self.loss(shown, expected)
+        return loss
+
+
 def _built(term: LossTerm) -> nn.Module:
     if term.name in _PIXELS:
         return _Pixels(_PIXELS[term.name], 2, term.options)
     if term.name in _RELATIVE:
         return _Pixels(_RELATIVE[term.name], 3, term.options)
-    if term.name in _FEATURES:
+    if term.name == "trade_off":
+        return TradeOffLoss(_distance(term), **term.options)
+    if term.name == "lpips":
+        return _distance(term, **term.options)
+    if term.name in _FEATURES and term.trunk != EFFICIENTNET:
         depth, build = _FEATURES[term.name]
         return build(_trunk(depth, term.trunk), **term.options)
-    lpips = LPIPS(_trunk(16, term.trunk), _heads(term.trunk))
-    return lpips if term.name == "lpips" else TradeOffLoss(lpips, **term.options)
+    return efficientnet_feature_loss(_efficientnet(term.trunk), **term.options)
+
+
+def _distance(term: LossTerm, **options: Any) -> nn.Module:
+    """LPIPS on VGG16, or our features where those are what the term asks for."""
+    if term.trunk == EFFICIENTNET:
+        return efficientnet_feature_loss(published_trunk(), **options)
+    return LPIPS(_trunk(16, term.trunk), _heads(term.trunk), **options)
+
+
+def _efficientnet(origin: str) -> EfficientNetLite0:
+    if origin == "random":
+        return EfficientNetLite0().requires_grad_(False)
+    return published_trunk(None if origin in ("published", EFFICIENTNET) else origin)
 
 
 def _trunk(depth: int, origin: str) -> VGG:

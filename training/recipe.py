@@ -19,8 +19,10 @@ LossName = Literal[
     "l1",
     "mse",
     "ssim",
+    "gain_floor",
     "ssim_mse",
     "ms_ssim",
+    "efficientnet_features",
     "multiscale_features",
     "pequenet_features",
     "galteri_features",
@@ -33,7 +35,9 @@ class LossTerm(Strict):
     """Term of a loss: its weight, and the options of the loss of that name in ``vqe_fast``.
 
     ``trunk`` is where a loss that compares features has its classifier from: ``published``,
-    ``random`` (for trying things out; nothing perceptual about it), or a file.
+    ``random`` (for trying things out; nothing perceptual about it), a file, or
+    ``efficientnet_lite0`` for :func:`vqe_fast.nn.efficientnet_feature_loss` in place of the loss on
+    VGG; the card of the weights says so.
     """
 
     name: LossName

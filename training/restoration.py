@@ -101,7 +101,7 @@ class Restoration:
                 model.get_submodule(name)
         except AttributeError as error:
             raise ValueError(f"stage {stage.name}: {error}") from error
-        self.losses = build_losses(stage.loss).to(device)
+        self.losses = build_losses(stage.loss, self._spec.planes).to(device)
 
     def __call__(self, model: nn.Module, batch: Batch) -> Restored:
         """Runs ``model``, this or a copy of it; only the trained part has a graph."""

@@ -18,7 +18,7 @@ from vqe_fast.data.loader import Loader
 from vqe_fast.data.pairs import PairedClip
 from vqe_fast.data.teacher import Teacher
 from vqe_fast.data.windows import Batch, WindowSampler
-from vqe_fast.models import create_model
+from vqe_fast.models import create_model, spec_of
 from vqe_fast.models.galteri import PREDICTOR, QualityPredictor
 from vqe_fast.training.adversary import Adversary
 from vqe_fast.training.checkpoint import (
@@ -187,7 +187,9 @@ class _Stage:
         self.learner = Learner(self.objective.trained, self.recipe.optimiser, fabric)
         self.adversary, self.critic = None, None
         if self.recipe.adversarial:
-            self.adversary = Adversary(self.recipe.adversarial, fabric.device)
+            self.adversary = Adversary(
+                self.recipe.adversarial, fabric.device, spec_of(model).planes
+            )
             self.critic = Learner(
                 self.adversary.discriminator, self.recipe.adversarial.optimiser, fabric
             )

@@ -3,7 +3,9 @@ import torch
 from torch.nn import functional as F
 
 from vqe_fast import nn
+from vqe_fast.models.efficientnet import EfficientNetLite0
 from vqe_fast.models.vgg import VGG
+from vqe_fast.nn.perceptual import unit_distance
 
 MEAN = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
 DEVIATION = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
@@ -83,7 +85,10 @@ def test_other_papers_losses(vgg19):
     ("options", "message"),
     [
         ({"weights": {}}, "weights must name at least one layer"),
-        ({"weights": {0: 1.0}, "distance": "l3"}, "distance must be one of l1, mse; got 'l3'"),
+        (
+            {"weights": {0: 1.0}, "distance": "l3"},
+            "distance must be one of l1, mse, unit; got 'l3'",
+        ),
         ({"weights": {0: 1.0}, "scales": (0.3,)}, "scales must be 1 over whole numbers"),
         ({"weights": {0: 1.0}, "scales": ()}, "scales must be 1 over whole numbers"),
     ],
@@ -99,3 +104,31 @@ def test_wrong_images(vgg19):
         loss(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 17))
     with pytest.raises(ValueError, match=r"input must be \(B, 1, H, W\) or"):
         loss(torch.rand(1, 2, 16, 16), torch.rand(1, 2, 16, 16))
+
+
+def test_unit_distance():
+    """2 − 2 cos of the angle, however long the vectors are; zeros harm no gradient."""
+    a = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    b = torch.tensor([3.0, 3.0]).view(1, 2, 1, 1)
+    assert unit_distance(a, b).item() == pytest.approx(2 - 2**0.5, rel=1e-5)
+    assert unit_distance(a, -5 * a).item() == pytest.approx(4)
+    zeros = torch.zeros(1, 2, 1, 1, requires_grad=True)
+    unit_distance(zeros, b).backward()
+    assert zeros.grad.isfinite().all()
+
+
+def test_efficientnet_losses():
+    """Stages for training, others for measuring; images as that classifier wants them."""
+    torch.manual_seed(0)
+    trunk = EfficientNetLite0()
+    x, y = images(3, 64)
+    for loss, stages in (
+        (nn.efficientnet_feature_loss(trunk), ["stem", "stage1", "stage3", "stage5"]),
+        (nn.efficientnet_distance(trunk), ["stage2", "stage4", "stage6"]),
+    ):
+        a, b = (trunk((255 * image - 127) / 128, stages) for image in (x, y))
+        expected = sum(unit_distance(p, q) for p, q in zip(a, b, strict=True)) / len(stages)
+        torch.testing.assert_close(loss(x, y), expected)
+    weighted = nn.efficientnet_feature_loss(trunk, {"stem": 2.0})
+    a, b = (trunk((255 * image - 127) / 128, ["stem"])[0] for image in (x, y))
+    torch.testing.assert_close(weighted(x, y), 2 * unit_distance(a, b))

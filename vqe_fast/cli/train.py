@@ -140,6 +140,7 @@ def _measure(
     from vqe_fast.training.card import Card
     from vqe_fast.training.checkpoint import WEIGHTS_NAME
     from vqe_fast.training.gains import measure, summarise, write_csv
+    from vqe_fast.training.losses import features_in_words
 
     typer.echo(f"measuring the weights on {len(held_out)} clips")
     with progress_bar("measure") as progress:
@@ -163,6 +164,7 @@ def _measure(
         steps=sum(stage.steps for stage in recipe.stages),
         seed=recipe.seed,
         measured=gains,
+        features=features_in_words([term for stage in recipe.stages for term in stage.loss]),
     )
     (output / "card.toml").write_text(card.to_toml(), "utf-8")
     for setting, gain in gains.items():

@@ -15,6 +15,8 @@ from vqe_fast.nn.modulation import QPModulatedConv2d, QPModulation, fold_qp
 from vqe_fast.nn.msssim import MS_SSIM, SSIM, fused_ssim
 from vqe_fast.nn.perceptual import (
     FeatureLoss,
+    efficientnet_distance,
+    efficientnet_feature_loss,
     galteri_feature_loss,
     multiscale_feature_loss,
     pequenet_feature_loss,
@@ -39,6 +41,8 @@ __all__ = [
     "UnsharpMask",
     "adversarial_discriminator_loss",
     "adversarial_generator_loss",
+    "efficientnet_distance",
+    "efficientnet_feature_loss",
     "feature_matching_loss",
     "fold_qp",
     "fused_ssim",

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vqe_fast.nn.perceptual import Trunk, at_least_float32, check_images
+from vqe_fast.nn.perceptual import Trunk, at_least_float32, check_images, unit_length
 from vqe_fast.ops import charbonnier_loss
 from vqe_fast.ops._autocast import without_autocast
 from vqe_fast.ops._checks import check_reduction
 
 VGG16_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 ALEXNET_TAPS = ("relu1", "relu2", "relu3", "relu4", "relu5")
-_TINY = 1e-10
 
 
 class LPIPS(nn.Module):
@@ -91,12 +90,8 @@ class LPIPS(nn.Module):
     def _features(self, images: Tensor) -> list[Tensor]:
         images = images.to(self.shift.dtype).expand(-1, 3, -1, -1)
         scaled = (2 * images - 1 - self.shift) / self.scale
-        found = [at_least_float32(features) for features in self.trunk(scaled, self.taps)]
-        # The norm's gradient is 0 where all features are; that of a square root would be NaN.
-        lengths = [torch.linalg.vector_norm(features, dim=1, keepdim=True) for features in found]
-        return [
-            features / (length + _TINY) for features, length in zip(found, lengths, strict=True)
-        ]
+        found = self.trunk(scaled, self.taps)
+        return [unit_length(at_least_float32(features)) for features in found]
 
 
 class TradeOffLoss(nn.Module):
@@ -107,14 +102,15 @@ class TradeOffLoss(nn.Module):
     thousand times too small, so here it is the sum over the batch, our reading.
 
     Args:
-        lpips: :class:`LPIPS` on VGG16; the paper trains with VGG and validates with AlexNet.
+        lpips: :class:`LPIPS` on VGG16, or another distance of images; the paper trains with VGG
+            and validates with AlexNet.
         alpha: of the Charbonnier loss.
         beta: of LPIPS.
         eps: of the Charbonnier loss, eq. 1.
     """
 
     def __init__(
-        self, lpips: LPIPS, alpha: float = 0.15, beta: float = 10000.0, eps: float = 1e-6
+        self, lpips: nn.Module, alpha: float = 0.15, beta: float = 10000.0, eps: float = 1e-6
     ) -> None:
         super().__init__()
         self.lpips = lpips

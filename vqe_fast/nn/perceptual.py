@@ -14,22 +14,48 @@ from vqe_fast.reference.fusion import gaussian_taps
 Trunk = Callable[[Tensor, Sequence[str | int]], list[Tensor]]
 """Such as :class:`vqe_fast.models.vgg.VGG`: features of images at the layers that are named."""
 
-_DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss}
+_TINY = 1e-10
+
+
+def unit_length(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) divided by their length at each position; zeros stay zeros."""
+    # The norm's gradient is 0 where all features are; that of a square root would be NaN.
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + _TINY)
+
+
+def unit_distance(input: Tensor, target: Tensor) -> Tensor:
+    """Unit-length feature distance: mean over positions of |a/|a| − b/|b||², from 0 to 4.
+
+    It is 2 − 2 cos of the angle between the features of a position, so how large they are counts
+    for nothing.
+
+    Args:
+        input: features, (B, C, H, W).
+        target: the same.
+    """
+    a, b = unit_length(input), unit_length(target)
+    return (a - b).square().sum(1).mean()
+
+
+_DISTANCES = {"l1": F.l1_loss, "mse": F.mse_loss, "unit": unit_distance}
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class FeatureLoss(nn.Module):
     """Feature loss: Σ over scales and layers of weight · distance(features of input, of target).
 
-    Distances are means over all values. Features of the target are computed without a graph, in the
-    dtype of the module whatever that of the images, distances in float32 at least. With a trunk of
-    random weights this is no perceptual loss, only a random one.
+    Distances are means over all values, those of unit length over positions. Features of the
+    target are computed without a graph, in the dtype of the module whatever that of the images,
+    distances in float32 at least. With a trunk of random weights this is no perceptual loss, only a
+    random one.
 
     Args:
         trunk: the classifier's features; it is not trained here.
         weights: layer → its weight.
-        distance: ``"l1"`` or ``"mse"``.
+        distance: ``"l1"``, ``"mse"``, or ``"unit"`` for :func:`unit_distance`.
         scales: sizes at which the images are compared, 1 and below: their Gaussian pyramid.
-        normalised: whether images in [0, 1] become what ImageNet's classifiers were trained on.
+        normalised: whether images in [0, 1] become what the classifier was trained on: by the
+            trunk's ``mean`` and ``deviation`` if it has them, else by ImageNet's.
 
     Raises:
         ValueError: an option is unknown or empty.
@@ -59,7 +85,8 @@ class FeatureLoss(nn.Module):
         self.distance = distance
         self.scales = tuple(scales)
         self.normalised = normalised
-        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        mean = getattr(trunk, "mean", _IMAGENET[0])
+        deviation = getattr(trunk, "deviation", _IMAGENET[1])
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
 
@@ -114,6 +141,33 @@ def multiscale_feature_loss(trunk: Trunk) -> FeatureLoss:
 def galteri_feature_loss(trunk: Trunk) -> FeatureLoss:
     """Galteri's, eq. 5: squared errors at VGG19's conv5_3."""
     return FeatureLoss(trunk, {"conv5_3": 1.0}, distance="mse")
+
+
+def efficientnet_feature_loss(
+    trunk: Trunk, weights: Mapping[str | int, float] | None = None
+) -> FeatureLoss:
+    """Ours, in place of VGG's: unit-length distances at EfficientNet-Lite0's stem and three stages.
+
+    A fortieth of VGG19's arithmetic. Stages 2, 4 and 6 are left for measuring, see
+    :func:`efficientnet_distance`.
+
+    Args:
+        trunk: :class:`vqe_fast.models.efficientnet.EfficientNetLite0`.
+        weights: layer → its weight; ¼ for the stem and stages 1, 3 and 5 unless given.
+    """
+    usual: dict[str | int, float] = dict.fromkeys(("stem", "stage1", "stage3", "stage5"), 1 / 4)
+    return FeatureLoss(trunk, weights or usual, distance="unit")
+
+
+def efficientnet_distance(trunk: Trunk) -> FeatureLoss:
+    """Feature distance for measuring: unit-length, mean of EfficientNet-Lite0's stages 2, 4 and 6.
+
+    It is not LPIPS: nothing in it was fitted to what people see. No loss of ours has these stages.
+
+    Args:
+        trunk: :class:`vqe_fast.models.efficientnet.EfficientNetLite0`.
+    """
+    return FeatureLoss(trunk, dict.fromkeys(("stage2", "stage4", "stage6"), 1 / 3), distance="unit")
 
 
 def check_images(input: Tensor, target: Tensor) -> None:
