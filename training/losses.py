@@ -96,7 +96,10 @@ def gain_floor_loss(
 
 
 _NO_ERROR = 1e-6  # mean square, 60 dB; patches without error have nothing to lose
-_RELATIVE = {"gain_floor": gain_floor_loss, "relative_mse": relative_mse_loss}
+_RELATIVE: dict[str, Callable[..., Tensor]] = {
+    "gain_floor": gain_floor_loss,
+    "relative_mse": relative_mse_loss,
+}
 _PIXELS: dict[str, Callable[..., Tensor]] = {
     "charbonnier": ops.charbonnier_loss,
     "relative_charbonnier": relative_charbonnier_loss,

@@ -61,6 +61,7 @@ class EfficientNetLite0(FeatureTrunk):
         try:
             with torch.no_grad():
                 for number, layer in enumerate(self.features):
+                    assert isinstance(layer, _Stem | _Block)
                     prefix = f"_blocks.{number - 1}." if number else ""
                     for part, (convolution, norm) in layer.published.items():
                         _fold(layer.get_submodule(part), state, prefix + convolution, prefix + norm)

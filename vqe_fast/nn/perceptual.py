@@ -20,7 +20,8 @@ _TINY = 1e-10
 def unit_length(features: Tensor) -> Tensor:
     """Features (B, C, H, W) divided by their length at each position; zeros stay zeros."""
     # The norm's gradient is 0 where all features are; that of a square root would be NaN.
-    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + _TINY)
+    length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    return features / (length + _TINY)
 
 
 def unit_distance(input: Tensor, target: Tensor) -> Tensor:
