@@ -30,7 +30,7 @@ PACKAGES = [
 
 VIDEO = [
     {"errors", "quality"},
-    {"options"},
+    {"look", "options"},
     {"frames", "threads"},
     {"media", "inference"},
     {"qp"},

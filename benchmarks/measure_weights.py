@@ -20,7 +20,7 @@ from vqe_fast.training.gains import measure, summarise, write_csv
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
 from vqe_fast.video.inference.strength import Strengths
-from vqe_fast.weights import shipped_strengths
+from vqe_fast.weights import load_shipped, model_of_card, shipped_options, shipped_strengths
 
 CARDS = Path(__file__).parents[1] / "vqe_fast" / "weights" / "weights.toml"
 
@@ -32,9 +32,11 @@ def main(name: str, folder: Path, cache: Path, rows_to: Path | None) -> None:
     sources = find_sources([folder], frames=recipe.validation.frames)
     with progress_bar("prepare") as progress:
         clips = prepare(sources, settings, cache, progress=progress).clips
+    model = create_model(model_of_card(name), **shipped_options(name)).eval()
+    load_shipped(model, name)
     with progress_bar("measure") as progress:
         rows = measure(
-            create_model(name, pretrained=True).eval(),
+            model,
             clips,
             frame_step=recipe.validation.frame_step,
             strengths=Strengths(shipped_strengths(name)),
@@ -52,7 +54,7 @@ def main(name: str, folder: Path, cache: Path, rows_to: Path | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("name", help="a model whose weights ship")
+    parser.add_argument("name", help="a card: a model whose weights ship, or MODEL_sharp")
     parser.add_argument("folder", type=Path, help="pristine clips that it was not trained on")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="of degraded clips")
     parser.add_argument("--rows", type=Path, help="a .csv file for what each clip gains")

@@ -56,6 +56,7 @@ ROOMS = {
     "cli": "vqe-fast: a file for each command",
     "errors": "VideoError",
     "quality": "which model a quality is",
+    "look": "faithful or sharp, and how much",
     "options": "every option, defined once",
     "frames": "planes, colours, chroma, duplicates, scene cuts, tensors",
     "threads": "Channel, Stage, Ahead, run_pipeline, Timings",

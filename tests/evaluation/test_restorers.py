@@ -11,11 +11,12 @@ import torch
 from support.evaluations import Brighter
 from support.media import read_frames
 from support.modules import LUMA_SPEC, Blend, Pointwise, Recurrent
+from support.sharp_weights import MODEL, STRENGTH, ship_sharp_weights
 from support.small_models import SMALL, randomised
 from vqe_fast import create_model, enhance_video, evaluate
 from vqe_fast.data.degradation import Degradation
 from vqe_fast.data.prepared import Prepared
-from vqe_fast.evaluation import command_restorer, model_restorer
+from vqe_fast.evaluation import command_restorer
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.command_restorer import Command, Spp
 from vqe_fast.evaluation.model_restorer import Network
@@ -23,6 +24,7 @@ from vqe_fast.evaluation.restorer import Tuned, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
+from vqe_fast.video import session
 from vqe_fast.video.frames.color import ColorFacts
 
 RGB_SPEC = replace(LUMA_SPEC, planes="rgb")
@@ -126,9 +128,25 @@ def test_strengths_count(case, monkeypatch):
     """Weights that ship with others make other frames; a module of its own has none."""
     table = {"h264": [[22.0, 0.0], [30.0, 1.0]]}
     before = Network("carcnn_small", device="cpu").identity(case)
-    monkeypatch.setattr(model_restorer, "shipped_strengths", lambda name: table)
+    monkeypatch.setattr(session, "shipped_strengths", lambda name: table)
     assert Network("carcnn_small", device="cpu").identity(case) == before | {"strength": table}
     assert Network(Pointwise(), device="cpu").identity(case)["strength"] == {}
+
+
+def test_looks(run, case, tmp_path, monkeypatch):
+    """Beside the faithful weights, with their strengths; a strength that is none is refused."""
+    ship_sharp_weights(tmp_path, monkeypatch)
+    names = [MODEL, f"{MODEL}:faithful", f"{MODEL}:sharp:0.5", f"{MODEL}:sharp"]
+    found = run(names, [{"codec": "libx264", "mode": "qp", "values": [40]}])
+    plain, faithful, half, sharp = (
+        [found.row(clip, "x264 QP 40", name).figures for clip in found.clips] for name in names
+    )
+    assert plain == faithful and half not in (plain, sharp) and sharp != plain
+    assert Network(MODEL, look="sharp", device="cpu").identity(case)["strength"] == STRENGTH
+    with pytest.raises(ValueError, match=r"a look is faithful, sharp, or sharp:0\.5"):
+        run([f"{MODEL}:sharp:2"])
+    with pytest.raises(ValueError, match="no sharp weights ship for the model carcnn_small"):
+        run(["carcnn_small:sharp"])
 
 
 def test_weights_in_every_form(run, tmp_path):

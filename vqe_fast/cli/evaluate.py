@@ -30,8 +30,9 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="A model's name; NAME:FILE with weights; a .safetensors file or the folder of a "
-            "training; spp; or 'cmd:PROGRAM {input} {output}'. May be given several times.",
+            help="A model's name; NAME:sharp or NAME:sharp:0.5 for a look; NAME:FILE with weights; "
+            "a .safetensors file or the folder of a training; spp; or "
+            "'cmd:PROGRAM {input} {output}'. May be given several times.",
             show_default="that of enhance",
         ),
     ] = None,

@@ -18,7 +18,7 @@ def models() -> None:
 
     from vqe_fast.models import cost, create_model, list_models, spec_of
     from vqe_fast.models.cost import COUNTED_SIZE
-    from vqe_fast.weights import shipped, shipped_options
+    from vqe_fast.weights import sharp_card, shipped, shipped_options
 
     table = Table(box=None, pad_edge=False)
     table.add_column("model", no_wrap=True)
@@ -37,7 +37,13 @@ def models() -> None:
             _rounded(spending.kmac_per_pixel),
             _inputs(spec_of(model)),
             f"{spending.receptive_field} px" if spending.receptive_field else "the whole frame",
-            "ship" if name in with_weights else "none" if model.state_dict() else "no need",
+            "ship, sharp"
+            if sharp_card(name) in with_weights
+            else "ship"
+            if name in with_weights
+            else "none"
+            if model.state_dict()
+            else "no need",
         )
     console = Console()
     console.print(table)

@@ -16,11 +16,12 @@ from vqe_fast.evaluation.restorer import Timed, Work
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models import spec_of
 from vqe_fast.models.model_hash import model_hash
+from vqe_fast.video.look import FAITHFUL
 from vqe_fast.video.options import EncodeOptions, ModelOptions
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
 from vqe_fast.video.session import EnhanceSession
-from vqe_fast.weights import metadata_of, shipped_strengths
+from vqe_fast.weights import metadata_of
 
 _PLANES = {"y": "luma", "rgb": "RGB", "yuv": "luma and chroma"}
 
@@ -34,6 +35,7 @@ class Network:
     Args:
         model: a registered name, or a module with a ``spec``.
         weights: ``.safetensors`` file for it; None for those that ship, or the module's own.
+        look: of the weights that ship, see :class:`vqe_fast.video.look.Look`.
         device: where to run.
         precision: of the weights.
         qp: what a model is told that takes QPs: that of each frame in its stream, or the one that
@@ -55,6 +57,7 @@ class Network:
         model: str | nn.Module,
         weights: Path | None = None,
         *,
+        look: str = str(FAITHFUL),
         device: str = "auto",
         precision: Precision = "auto",
         qp: Told | None = None,
@@ -64,6 +67,7 @@ class Network:
         chosen = ModelOptions(
             model=model,
             weights=weights,
+            look=look,
             model_options=options,
             device=device,
             precision=precision,
@@ -75,15 +79,13 @@ class Network:
         self._qp = qp or trained or "frame"
         self.planes = _PLANES[self._spec.planes]
         self.model_hash = model_hash(self._session.network)
-        ships = isinstance(model, str) and weights is None
-        self._strengths = shipped_strengths(str(model)) if ships else {}
 
     def identity(self, case: Case) -> Mapping[str, Any]:
         """Structure, weights, strength of its correction, device, precision, and source of QPs."""
         return {
             "kind": "network",
             "weights": self.model_hash,
-            "strength": self._strengths,
+            "strength": self._session.strengths.table,
             "device": self._session.device.type,
             "precision": self._session.model.precision,
             "qp": self._asked(case),

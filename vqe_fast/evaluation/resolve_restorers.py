@@ -18,6 +18,7 @@ from vqe_fast.models import list_models
 from vqe_fast.models.published import PUBLISHED, create_published
 from vqe_fast.training.checkpoint import WEIGHTS_NAME
 from vqe_fast.video.inference.weights_owner import owner_of
+from vqe_fast.video.look import FAITHFUL, Look
 
 Wanted = str | nn.Module | Restorer | Tuned
 
@@ -50,12 +51,16 @@ def find_restorers(
     """
 
     def network(
-        model: str | nn.Module, weights: Path | None = None, qp: Told | None = None
+        model: str | nn.Module,
+        weights: Path | None = None,
+        qp: Told | None = None,
+        look: str = str(FAITHFUL),
     ) -> Network:
         options = model_options if isinstance(model, str) else None
         return Network(
             model,
             weights,
+            look=look,
             device=device,
             precision=precision,
             qp=qp,
@@ -100,7 +105,7 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
     if text not in list_models() and path.exists():
         file = path / WEIGHTS_NAME if path.is_dir() else path
         return _with(network, owner_of(file), file)
-    model, colon, file_name = text.partition(":")
+    model, colon, of_model = text.partition(":")
     if model not in list_models():
         raise ValueError(
             f"there is no model {text!r}: {did_you_mean(model, list_models())}"
@@ -109,7 +114,9 @@ def _found(text: str, network: Callable[..., Network]) -> Restorer | Tuned:
         )
     if not colon:
         return network(model)
-    return _with(network, model, Path(file_name))
+    if Look.is_meant(of_model):
+        return network(model, look=of_model)
+    return _with(network, model, Path(of_model))
 
 
 def _with(network: Callable[..., Network], model: str, weights: Path) -> Network:

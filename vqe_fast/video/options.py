@@ -88,6 +88,16 @@ class ModelOptions:
             decides_frames=False,  # what is in the file does
         ),
     )
+    look: str = field(
+        default="faithful",
+        metadata=_about(
+            '``"faithful"``, as close to what the video was before compression as the model gets; '
+            '``"sharp"`` for the weights that ship beside those and were trained for what viewers '
+            'see, at a loss of PSNR; or ``"sharp:0.5"`` for a strength from 0 to 1 between them. '
+            "The weights are interpolated, so every look takes the same time.",
+            "faithful, sharp, or sharp:0.5 for a strength from 0 to 1.",
+        ),
+    )
     model_options: Mapping[str, Any] | None = field(
         default=None,
         metadata=_about(

@@ -24,9 +24,10 @@ from vqe_fast.video.frames.tensors import load_planes
 from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.load import find_model, model_name, pick_device
 from vqe_fast.video.inference.memory import parse_bytes
-from vqe_fast.video.inference.strength import Strengths
+from vqe_fast.video.inference.strength import Strengths, Table, interpolated
 from vqe_fast.video.inference.weights_owner import chosen_model
 from vqe_fast.video.interlacing import field_coding, works_on_fields
+from vqe_fast.video.look import FAITHFUL, Look
 from vqe_fast.video.media.compatibility import fits, fitting_target
 from vqe_fast.video.media.encoder_settings import SOURCE, EncoderSettings
 from vqe_fast.video.media.enhanced_tag import PROGRAM, find_tag, with_fingerprint
@@ -38,7 +39,7 @@ from vqe_fast.video.pipeline.enhancer import Enhancer
 from vqe_fast.video.qp.estimate import find_estimator
 from vqe_fast.video.qp.provider import QPProvider
 from vqe_fast.video.report import Particulars, versions
-from vqe_fast.weights import shipped_strengths
+from vqe_fast.weights import sharp_card, shipped_strengths
 
 _SHOWN_DIGITS = 12  # of the weights' hash
 
@@ -58,7 +59,8 @@ class EnhanceSession:
 
     Attributes:
         device: where the model is to run.
-        model: options of the model, which name it even if they did not before.
+        model: options of the model, which name it even if they did not before, and the look in
+            its shortest form.
         model_name: its registered name, or the class of the module.
         network: the model, with its weights.
         strengths: how much of its correction is applied.
@@ -91,12 +93,13 @@ class EnhanceSession:
         self.fingerprint = fingerprint
         self.device = pick_device(model.device)
         weights = None if model.weights is None else Path(model.weights)
+        look = Look.parse(model.look)
         wanted = chosen_model(model.model, weights)
-        self.model = replace(model, model=wanted)
+        self.model = replace(model, model=wanted, look=str(look))
         self.model_name = model_name(wanted)
-        self.network = find_model(wanted, weights, model.model_options)
+        self.network = find_model(wanted, weights, model.model_options, look)
         ships = isinstance(wanted, str) and weights is None
-        self.strengths = Strengths(shipped_strengths(self.model_name) if ships else {})
+        self.strengths = Strengths(_strengths(self.model_name, look) if ships else {})
 
     def __reduce__(self) -> tuple[type[EnhanceSession], tuple[Any, ...]]:
         """What another process makes the same of: the network is built anew from the options."""
@@ -198,6 +201,8 @@ class EnhanceSession:
             return None
         settings, weights = self.settings(video), weights_hash(self.network)
         model = f"model {self.model_name}"
+        if (look := Look.parse(self.model.look)) != FAITHFUL:
+            model += f", look {look}"
         if weights is not None:
             model += f" (weights {weights[:_SHOWN_DIGITS]})"
         encoder = settings.in_words(video.facts.pixel_format)
@@ -329,6 +334,14 @@ class EnhanceSession:
                 yield bundle
 
         return tell
+
+
+def _strengths(name: str, look: Look) -> Table:
+    """The table for a look of the registered model ``name`` with the weights that ship."""
+    faithful = shipped_strengths(name)
+    if look == FAITHFUL:
+        return faithful
+    return interpolated(faithful, shipped_strengths(sharp_card(name)), look.strength)
 
 
 def _decoder_threads(device: torch.device) -> int:

@@ -16,6 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
+_SHARP = "_sharp"
+"""What the name of a model's card ends with where it is of sharp weights."""
+
 
 class WeightsError(ValueError):
     """Weights that are missing, unreadable, or made for another model."""
@@ -41,6 +44,42 @@ def shipped_strengths(name: str) -> dict[str, list[list[float]]]:
     """
     table: dict[str, list[list[float]]] = shipped().get(name, {}).get("strength", {})
     return table
+
+
+def sharp_card(name: str) -> str:
+    """The name of the card of the sharp weights of the registered model ``name``."""
+    return f"{name}{_SHARP}"
+
+
+def model_of_card(card: str) -> str:
+    """The name of the model whose weights, sharp or not, a card is of."""
+    return card.removesuffix(_SHARP)
+
+
+def models_with_sharp_weights() -> list[str]:
+    """Registered models for which sharp weights ship beside the faithful ones."""
+    return [model_of_card(card) for card in shipped() if card != model_of_card(card)]
+
+
+def interpolate_to_sharp(model: nn.Module, name: str, strength: float) -> None:
+    """Network interpolation: moves the weights of ``model`` towards the sharp ones of ``name``.
+
+    Both are of one training and its fine-tuning, between which networks work at every point.
+
+    Args:
+        model: with the weights that ship for ``name``, or others that sharp ones were made from.
+        name: one of :func:`models_with_sharp_weights`.
+        strength: how far, 0 to 1.
+
+    Raises:
+        WeightsError: no sharp weights ship for this model, or they do not fit its options.
+    """
+    state = model.state_dict()
+    before = {key: value.clone() for key, value in state.items()}
+    load_shipped(model, sharp_card(name))
+    with torch.no_grad():
+        for key, value in state.items():
+            value.copy_(before[key].lerp(value, strength))
 
 
 def load_shipped(model: nn.Module, name: str) -> None:

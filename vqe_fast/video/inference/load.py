@@ -14,11 +14,21 @@ from vqe_fast.models import create_model, list_models, load_published
 from vqe_fast.models.published import PUBLISHED, create_published
 from vqe_fast.models.registry import ModelSpec
 from vqe_fast.video.errors import VideoError
-from vqe_fast.weights import WeightsError, load_weights, options_in
+from vqe_fast.video.look import FAITHFUL, Look
+from vqe_fast.weights import (
+    WeightsError,
+    interpolate_to_sharp,
+    load_weights,
+    models_with_sharp_weights,
+    options_in,
+)
 
 
 def find_model(
-    model: str | nn.Module, weights: Path | None, options: Mapping[str, Any] | None = None
+    model: str | nn.Module,
+    weights: Path | None,
+    options: Mapping[str, Any] | None = None,
+    look: Look = FAITHFUL,
 ) -> nn.Module:
     """The model to run, with its weights.
 
@@ -28,10 +38,11 @@ def find_model(
             :func:`vqe_fast.models.load_published` reads; without one, a registered name gets the
             weights that ship with the package, and a module keeps its own.
         options: those to build a registered model with, beside those of its weights.
+        look: between which of the weights that ship.
 
     Raises:
         VideoError: unknown name or option, no spec, or one of a model that enlarges frames or takes
-            samples in another range.
+            samples in another range; a look of weights that do not ship.
         WeightsError: the weights are missing, unreadable, or another model's.
     """
     if isinstance(model, str):
@@ -40,7 +51,16 @@ def find_model(
                 f"there is no model {model!r}; {did_you_mean(model, list_models())}"
                 f"choose one of {', '.join(list_models())}"
             )
+        if look != FAITHFUL:
+            _refuse_look(model, weights)
         network = _built(model, weights, options or {})
+        if look != FAITHFUL:
+            interpolate_to_sharp(network, model, look.strength)
+    elif look != FAITHFUL:
+        raise VideoError(
+            "a look was given for a module, which brings its own weights; leave the look out, or "
+            "name a registered model"
+        )
     elif options:
         raise VideoError(
             "options were given for a module that is built already; leave them out, or name a "
@@ -66,6 +86,19 @@ def _built(name: str, weights: Path | None, options: Mapping[str, Any]) -> nn.Mo
         raise
     except (TypeError, ValueError) as error:
         raise VideoError(f"the model cannot be built with these options: {error}") from error
+
+
+def _refuse_look(name: str, weights: Path | None) -> None:
+    if weights is not None:
+        raise VideoError(
+            "a look is one of the weights that ship; leave out the look, or the weights of your own"
+        )
+    if name not in (having := models_with_sharp_weights()):
+        raise VideoError(
+            f"no sharp weights ship for the model {name} (they do for: "
+            f"{', '.join(having) or 'none'}); leave out the look, or name such a model in place of "
+            "this one or of a quality"
+        )
 
 
 def _load(network: nn.Module, weights: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqe_fast.models.coding import CODECS
+from vqe_fast.models.coding import CODECS, codec_code
 from vqe_fast.video.frames.transfer import send
 
 Table = Mapping[str, Sequence[Sequence[float]]]
@@ -63,11 +63,15 @@ class Strengths:
         table: of the weights' card. A codec without an entry, where there is none for
             ``"other"`` either, has the strength 1.
 
+    Attributes:
+        table: the same.
+
     Raises:
         ValueError: strengths outside 0 to 1, QPs that do not ascend, or rows of other lengths.
     """
 
     def __init__(self, table: Table) -> None:
+        self.table = table
         self._table: dict[str, tuple[list[float], list[float], list[float]]] = {}
         for codec, rows in table.items():
             if {len(row) for row in rows} - {2, 3}:
@@ -99,3 +103,31 @@ class Strengths:
             return WHOLE
         qps, luma, chroma = known
         return Strength(float(np.interp(qp, qps, luma)), float(np.interp(qp, qps, chroma)))
+
+
+def interpolated(first: Table, second: Table, share: float) -> Table:
+    """The table whose strengths are (1 − share) times those of one and share times another's.
+
+    Args:
+        first: as :class:`Strengths` takes it.
+        second: likewise.
+        share: of ``second``, 0 to 1.
+
+    Returns:
+        ``first`` itself for a share of 0, ``second`` for 1. Between its points a strength is
+        linear, so the table is exact with the points of both.
+    """
+    if share in (0, 1):
+        return second if share else first
+    before, after = Strengths(first), Strengths(second)
+
+    def row(codec: int, qp: float) -> list[float]:
+        both = zip(before.of(codec, qp), after.of(codec, qp), strict=True)
+        return [qp, *(a + share * (b - a) for a, b in both)]
+
+    blended = {}
+    for name in {**first, **second}:
+        rows = (table.get(name, table.get(OTHER, ())) for table in (first, second))
+        qps = {qp for points in rows for qp, *_ in points}
+        blended[name] = [row(codec_code(name), qp) for qp in sorted(qps)]
+    return blended
