@@ -1,10 +1,21 @@
+from functools import partial
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from vqe_fast import create_model
 from vqe_fast.models.galteri import QualityPredictor
-from vqe_fast.weights import WeightsError, load_shipped, load_weights, shipped
+from vqe_fast.weights import (
+    WeightsError,
+    load_shipped,
+    load_weights,
+    model_of_card,
+    models_with_sharp_weights,
+    sharp_card,
+    shipped,
+    shipped_options,
+)
 
 
 @pytest.fixture
@@ -63,9 +74,9 @@ def test_none_ship_for_this_model(model):
 @pytest.mark.parametrize("name", list(shipped()))
 def test_what_ships_loads_and_has_a_card(name):
     """Every card tells where the weights come from, and what they gain or how well they guess."""
-    model = (
-        QualityPredictor() if name == "quality_predictor" else create_model(name, pretrained=True)
-    )
+    owner, options = model_of_card(name), shipped_options(name)
+    kind = {"quality_predictor": QualityPredictor}.get(owner, partial(create_model, owner))
+    model = kind(**options)
     load_shipped(model, name)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     card = shipped()[name]
@@ -74,3 +85,11 @@ def test_what_ships_loads_and_has_a_card(name):
     assert all(gain["psnr_gain"] > 0 and gain["ssim_gain"] > 0 for gain in gains)
     assert all(gain["worst_psnr_gain"] > -0.05 for gain in gains)
     assert gains or name == "quality_predictor"
+
+
+@pytest.mark.parametrize("name", models_with_sharp_weights())
+def test_what_sharp_weights_cost(name):
+    """PSNR, but little of it where compression is strong."""
+    faithful, sharp = (shipped()[card]["measured"] for card in (name, sharp_card(name)))
+    for setting in ("x264 CRF 35", "x265 QP 37"):
+        assert sharp[setting]["psnr_gain"] >= faithful[setting]["psnr_gain"] - 0.15

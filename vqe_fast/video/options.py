@@ -98,6 +98,17 @@ class ModelOptions:
             "faithful, sharp, or sharp:0.5 for a strength from 0 to 1.",
         ),
     )
+    sharpen: float = field(
+        default=0.0,
+        metadata=_about(
+            "amount of an unsharp mask over the luma of every frame after the model, which is how "
+            "ASTF ends; 0 for none. Edges get contrast and so does noise, and PSNR falls, as "
+            "ASTF's paper measures, too.",
+            "Amount of sharpening after the model, such as 0.5; lowers PSNR.",
+            shown_default="none",
+            least=0,
+        ),
+    )
     model_options: Mapping[str, Any] | None = field(
         default=None,
         metadata=_about(

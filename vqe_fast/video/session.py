@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -83,6 +84,8 @@ class EnhanceSession:
     ) -> None:
         if model.max_memory is not None:
             parse_bytes(model.max_memory)  # refuses what is no amount before any work
+        if not 0 <= model.sharpen < math.inf:
+            raise VideoError(f"the amount of sharpening is a number from 0 on, got {model.sharpen}")
         if encode.codec != SOURCE:
             EncoderSettings.choose(encode, encode.codec)  # whatever the source is
         if encode.target_size not in (None, SOURCE):
@@ -205,6 +208,8 @@ class EnhanceSession:
             model += f", look {look}"
         if weights is not None:
             model += f" (weights {weights[:_SHOWN_DIGITS]})"
+        if self.model.sharpen:
+            model += f", sharpened by {self.model.sharpen:g}"
         encoder = settings.in_words(video.facts.pixel_format)
         text = f"{PROGRAM} {__version__}, {model}, {precision}, {encoder}"
         return text if self.fingerprint is None else with_fingerprint(text, self.fingerprint)

@@ -15,7 +15,7 @@ from vqe_fast.video.inference.frame_coding import FrameCoding
 from vqe_fast.video.inference.strength import NONE, WHOLE, Strength, Strengths
 from vqe_fast.video.pipeline.bundle import FrameBundle
 from vqe_fast.video.pipeline.enhancer import ResultWriter
-from vqe_fast.weights import shipped, shipped_strengths
+from vqe_fast.weights import model_of_card, shipped, shipped_strengths
 
 H264, AV1 = codec_code("h264"), codec_code("av1")
 
@@ -146,7 +146,9 @@ def test_weights_of_ones_own_are_applied_whole(clip, tmp_path, monkeypatch):
     assert report.applied == {"whole": 4}
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if name in list_models()])
+@pytest.mark.parametrize(
+    "name", [card for card in shipped() if model_of_card(card) in list_models()]
+)
 def test_tables_that_ship(name):
     """They name codecs that exist, and leave next to lossless video alone."""
     table = shipped_strengths(name)

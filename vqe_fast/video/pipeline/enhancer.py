@@ -16,6 +16,7 @@ from vqe_fast.models.inference import PreparationError, prepare_inference
 from vqe_fast.video.errors import VideoError
 from vqe_fast.video.frames.model_input import View
 from vqe_fast.video.frames.planes import plane_view
+from vqe_fast.video.frames.sharpen import sharpen_luma
 from vqe_fast.video.frames.tensors import load_planes, store_planes
 from vqe_fast.video.frames.transfer import UNCHANGED, transfer_for
 from vqe_fast.video.inference.dispatch import find_runner
@@ -63,7 +64,8 @@ class Enhancer:
             device: where to run.
             view: what the model sees of frames.
             probe: a typical frame, for the choices that are left.
-            options: precision, tile, memory and frames of a clip; None for the defaults.
+            options: precision, tile, memory, frames of a clip and sharpening; None for the
+                defaults.
             processes: how many run the model on this device.
 
         Raises:
@@ -72,6 +74,7 @@ class Enhancer:
         """
         options = options or ModelOptions()
         self._transfer = transfer_for(device)
+        self._sharpen = options.sharpen
         self._spec = spec_of(model)
         self.view = view
         values = view.values(load_planes(probe, view.planes, device))
@@ -159,7 +162,7 @@ class Enhancer:
             strength = WHOLE if bundle.coding is None else bundle.coding.strength
             if bundle.is_kept:
                 self.applied[strength.applied] += 1
-            if strength == NONE and not self.is_temporal:
+            if strength == NONE and not self.is_temporal and not self._sharpen:
                 yield from self._runner.flush()
                 bundle.result = UNCHANGED
                 return
@@ -177,6 +180,8 @@ class Enhancer:
         bundle, frame = self._frames.popleft()
         refuse_other_shape(enhanced, self._shape)
         enhanced = frame.with_strength(enhanced)
+        if self._sharpen:
+            enhanced = sharpen_luma(enhanced, self._sharpen, self._spec.planes)
         # One number tells of all: the sum of finite values is finite.
         bundle.result = self._transfer.download(
             self.view.samples(frame.planes, enhanced), enhanced.sum().isfinite()
