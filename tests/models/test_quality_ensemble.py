@@ -115,7 +115,7 @@ def test_by_name():
         ),
         (
             lambda: create_model("galteri_ensemble", pretrained=True),
-            r"join their files by vqe_fast.training.joined_generators, and give the .safetensors",
+            r"join their files by vqe-fast join, and give the .safetensors",
         ),
     ],
 )

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from vqe_fast import create_model
+from vqe_fast.cli.app import app
 from vqe_fast.training.checkpoint import save_weights
 from vqe_fast.training.joined_generators import join_generators
 from vqe_fast.video.inference.load import find_model
@@ -71,3 +73,39 @@ def test_files_that_do_not_say_enough(tmp_path):
     with pytest.raises(ValueError, match="in 0 to 63"):
         join_generators({64: path}, output)
     assert not output.exists()
+
+
+def test_command_line(tmp_path):
+    """Files, and folders of trainings, by QPs in any order."""
+    (tmp_path / "37").mkdir()
+    write_generator(tmp_path / "37" / "weights.safetensors")
+    write_generator(tmp_path / "b.safetensors")
+    words = [f"37={tmp_path / '37'}", f"22.5={tmp_path / 'b.safetensors'}"]
+    output = tmp_path / "ensemble.safetensors"
+    result = CliRunner().invoke(app, ["join", str(output), *words])
+    assert result.exit_code == 0 and result.stdout.startswith(
+        f"{output}: generators for QP 22.5, 37, "
+    )
+    assert options_in(output)["qps"] == [22.5, 37]
+    assert len(find_model(owner_of(output), output).generators) == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "words", "sentence"),
+    [
+        ("out.safetensors", ["a"], "a generator looks like 37=runs/37, got 'a'"),
+        ("out.safetensors", ["x=a"], "a generator looks like 37=runs/37, got 'x=a'"),
+        ("out.safetensors", ["37="], "a generator looks like 37=runs/37, got '37='"),
+        ("out.safetensors", ["37=a", "37.0=b"], "there are two generators for QP 37.0"),
+        ("out.safetensors", ["37=gone"], "there is no weights file gone"),
+        ("out.pth", ["37=a"], "weights are a .safetensors file: out.pth needs another name"),
+        ("a.safetensors", ["37=a.safetensors"], "a.safetensors is there already; delete it"),
+    ],
+)
+def test_what_the_command_refuses(tmp_path, monkeypatch, output, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    write_generator(tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    result = CliRunner().invoke(app, ["join", output, *words])
+    assert result.exit_code == 2 and sentence in result.stderr
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import vqe_fast.weights
 from tests.cli.test_enhance import assert_refused, run
 from tests.support.media import read_frames, write_clip
 from vqe_fast import create_model
@@ -108,7 +109,9 @@ def test_command_line(tmp_path, weights):
     source, out = clip_of(tmp_path), tmp_path / "out.mkv"
     command = ["enhance", source, out, "--model", NAME, "--codec", "ffv1", "--qp", "40"]
     assert_refused(
-        run(*command), "no weights ship for the model 'galteri_ensemble'", "join their files by"
+        run(*command),
+        "no weights ship for the model 'galteri_ensemble'",
+        "join their files by vqe-fast join",
     )
     assert run(*command, "--weights", weights).exit_code == 0
     assert list(added(source, out)) == expected(*[37] * 6)
@@ -123,3 +126,15 @@ def test_command_line(tmp_path, weights):
     ]
     result = run(*command, *(word for text in told for word in ("--option", text)))
     assert result.exit_code == 0 and list(added(source, out)) == expected(*[37] * 6)
+
+
+def test_weights_that_ship(tmp_path, weights, monkeypatch):
+    """A card with options and strengths is all that such weights need."""
+    cards = vqe_fast.weights.shipped()
+    strength = {"other": [[20, 0.0], [40, 0.5]]}
+    cards[NAME] = {"file": str(weights), "options": OPTIONS, "strength": strength}
+    monkeypatch.setattr(vqe_fast.weights, "shipped", lambda: cards)
+    source, target = clip_of(tmp_path), tmp_path / "out.mkv"
+    report = enhance_video(source, target, NAME, codec="ffv1", qp=40)
+    assert report.applied == {"part": 6}
+    assert list(added(source, target)) == pytest.approx([219 * STEPS[37] / 2] * 6, abs=2.5)

@@ -20,6 +20,7 @@ from vqe_fast.cli.exit_codes import ExitCode, say_error, sentence_of_system
 from vqe_fast.cli.info import info
 from vqe_fast.cli.inspect import inspect
 from vqe_fast.cli.interrupt import quit_when_interrupted, quitting_with
+from vqe_fast.cli.join import join
 from vqe_fast.cli.json_log import CommandThatLogs, tell_interrupted, wants_json
 from vqe_fast.cli.models import models
 from vqe_fast.cli.pack import pack
@@ -44,6 +45,7 @@ app.command()(info)
 app.command()(prepare)
 app.command()(train)
 app.command()(pack)
+app.command()(join)
 app.command()(ablate)
 app.command()(evaluate)
 app.command()(bench)

@@ -38,10 +38,7 @@ class QualityEnsemble(nn.Module):
             their weights, or they take QPs themselves.
     """
 
-    how_to_get_weights = (
-        "train a generator for each quality and join their files by "
-        "vqe_fast.training.joined_generators"
-    )
+    how_to_get_weights = "train a generator for each quality and join their files by vqe-fast join"
 
     def __init__(
         self, generators: Mapping[float, nn.Module], predictor: nn.Module | None = None

@@ -90,7 +90,7 @@ def load_shipped(model: nn.Module, name: str) -> None:
     """
     cards = shipped()
     if name not in cards:
-        having = ", ".join(cards) or "none"
+        having = ", ".join(card for card in cards if card == model_of_card(card)) or "none"
         advice = getattr(model, "how_to_get_weights", "train some with vqe-fast train")
         raise WeightsError(
             f"no weights ship for the model {name!r} (they do for: {having}); {advice}, and give "
