@@ -94,6 +94,26 @@ def test_what_can_be_read_again_as_it_is(tmp_path):
     assert not still.rereadable()
 
 
+def test_clips_of_another_size(tmp_path):
+    """Scaled to what is asked for, smaller only; what was prepared without must be found again."""
+    write_clip(tmp_path / "clip.mkv", codec="ffv1", frames=2, size=(96, 64))
+    noise(tmp_path / "still.png")
+    clip, still = find_sources([tmp_path], size=(46, 32))
+    assert (clip.size, still.size) == ((46, 32), None)
+    assert not clip.rereadable() and clip.settings() == {"size": [46, 32]}
+    assert (clip.survey().width, clip.survey().height) == (46, 32)
+    frames = list(clip.clip().frames)
+    assert [(frame.width, frame.height) for frame in frames] == [(46, 32)] * 2
+    whole = Source(tmp_path / "clip.mkv", "clip")
+    assert whole.settings() == {}
+    for scaled, frame in zip(frames, whole.clip().frames, strict=True):
+        assert luma_of(scaled).mean() == pytest.approx(luma_of(frame).mean(), abs=1)
+        assert (scaled.colorspace, scaled.color_range) == (frame.colorspace, frame.color_range)
+    (larger,) = find_sources([tmp_path / "clip.mkv"], size=(96, 66))
+    with pytest.raises(ValueError, match=r"clip\.mkv is 96x64, smaller than the size 96x66"):
+        larger.survey()
+
+
 def test_moves_depend_on_the_picture_alone(tmp_path):
     """Another picture in the folder must not change them, nor must the name."""
     noise(tmp_path / "a.png")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from vqe_fast.data.color import rgb_of, rows_of
+from vqe_fast.data.index import Index
 from vqe_fast.data.spec import expand
 from vqe_fast.evaluation import find_protocol, to_markdown
 from vqe_fast.evaluation.protocol import PROTOCOLS
@@ -38,6 +39,24 @@ def test_carcnn():
         (each.max_bitrate, each.value) for each in expand(find_protocol("carcnn").degradations)
     ]
     assert found == [(rate, crf) for rate in (2000, 1500, 1000) for crf in (29, 35, 41, 47)]
+
+
+def test_carcnn_at_the_papers_size(run, tmp_path):
+    """Clips are scaled first; here to a smaller size still."""
+    protocol = find_protocol("carcnn-512p")
+    assert protocol.size == protocol.still_size == (910, 512)
+    paper, scaled = (
+        [each.max_bitrate for each in expand(find_protocol(name).degradations)]
+        for name in ("carcnn", "carcnn-512p")
+    )
+    share = 910 * 512 / (1920 * 1080)
+    assert scaled == pytest.approx([rate * share for rate in paper], rel=0.003)
+    small = protocol.model_copy(
+        update={"size": (46, 32), "degradations": protocol.degradations[:1], "frames": 1}
+    )
+    found = run({}, small, cache=tmp_path)
+    assert not found.failed and len(found.settings) == 12
+    assert {(clip.width, clip.height) for clip in Index.read(tmp_path).clips} == {(46, 32)}
 
 
 @pytest.mark.parametrize("name", ["pequenet", "pequenet-release"])

@@ -104,6 +104,14 @@ def to_yuv420p(frame: av.VideoFrame) -> av.VideoFrame:
     return _even(converted)
 
 
+def resized(frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
+    """``frame``, yuv420p, bicubically scaled to the width and height ``size``."""
+    tags = frame.colorspace, frame.color_range
+    scaled = frame.reformat(width=size[0], height=size[1], interpolation=_ACCURATE)
+    scaled.colorspace, scaled.color_range = tags
+    return scaled
+
+
 def _from_rgb(frame: av.VideoFrame, color: ColorFacts) -> av.VideoFrame:
     converted = frame.reformat(
         format="yuv420p",

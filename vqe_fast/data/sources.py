@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from vqe_fast.data.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     Clip,
+    Frames,
     image_paths,
     open_media,
     rate_of,
@@ -23,6 +24,7 @@ from vqe_fast.data.clips import (
     read_image,
     stored_frames,
 )
+from vqe_fast.data.color import resized
 from vqe_fast.data.raw import RAW_SUFFIX, RawFormat, count_raw, raw_format_of
 from vqe_fast.data.stills import STILL_RATE, CameraMove, move_over_still
 
@@ -58,6 +60,7 @@ class Source:
         raw: size, format and rate of raw files; None to read them from their names.
         move: how a photograph becomes a clip; None for what is a clip already.
         seed: of the move.
+        size: width and height that the frames of what is no photograph are scaled to.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class Source:
     raw: RawFormat | None = None
     move: CameraMove | None = None
     seed: int = 0
+    size: tuple[int, int] | None = None
 
     def checksum(self) -> str:
         """SHA-256 of the file; of a folder, that of the checksums and names of its images.
@@ -94,6 +98,8 @@ class Source:
                 settings["resting"] = self.move.resting
         elif self.frames is not None:
             settings["frames"] = self.frames
+        if self.size is not None:
+            settings["size"] = list(self.size)
         if self.raw is not None:
             raw = self.raw
             settings["raw"] = [*raw.size, raw.pix_fmt, str(raw.rate)]
@@ -107,6 +113,8 @@ class Source:
         """
         if self.move is None:
             clip = read_clip(self.path, self.frames, raw=self.raw)
+            if self.size is not None:
+                clip = replace(clip, frames=_resized(clip.frames, self.size))
         else:
             # Of the picture's own: another picture in the folder must not change the move.
             own = hashlib.sha256(f"{self.seed} {self.checksum()}".encode()).digest()
@@ -126,11 +134,19 @@ class Source:
         count = self._count()
         frames = count if self.frames is None else min(count, self.frames)
         rate = rate_of(self.path, raw=self.raw)
+        if self.size is not None:
+            if first.width < self.size[0] or first.height < self.size[1]:
+                raise ValueError(
+                    f"{self.path} is {first.width}x{first.height}, smaller than the size "
+                    f"{self.size[0]}x{self.size[1]} that clips are scaled to: give larger clips, "
+                    "or another size"
+                )
+            return Survey(frames, *self.size, rate)
         return Survey(frames, first.width // 2 * 2, first.height // 2 * 2, rate)
 
     def rereadable(self) -> bool:
         """Whether decoding the file again gives the clip itself, with nothing to convert."""
-        if self.move is not None or self.path.is_dir() or self._is_raw:
+        if self.move or self.size or self.path.is_dir() or self._is_raw:
             return False
         first = next(stored_frames(self.path, 1))
         return (
@@ -163,6 +179,7 @@ def find_sources(
     move: CameraMove | None = None,
     raw: RawFormat | None = None,
     seed: int = 0,
+    size: tuple[int, int] | None = None,
 ) -> list[Source]:
     """The sources in some folders, sorted by path; their names are their places there.
 
@@ -174,6 +191,7 @@ def find_sources(
         move: how photographs become clips.
         raw: size, format and rate of raw files whose names do not tell.
         seed: of the moves.
+        size: width and height that what is no photograph is scaled to.
 
     Raises:
         ValueError: a folder holds none or cannot be read, or a name is not UTF-8.
@@ -181,7 +199,15 @@ def find_sources(
     sources: list[Source] = []
     for folder in folders:
         found = [
-            Source(path, _name(path, folder), frames, raw if _raw(path) else None, moves, seed)
+            Source(
+                path,
+                _name(path, folder),
+                frames,
+                raw if _raw(path) else None,
+                moves,
+                seed,
+                None if moves else size,
+            )
             for path in _paths(folder, images)
             for moves in [(move or CameraMove()) if _still(path) else None]
         ]
@@ -203,6 +229,10 @@ def file_checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _resized(frames: Iterable[av.VideoFrame], size: tuple[int, int]) -> Frames:
+    return Frames(lambda: (resized(frame, size) for frame in frames))
 
 
 def _paths(folder: Path, images: Images) -> list[Path]:

@@ -98,6 +98,8 @@ class PrepareSpec(Strict):
         still_size: its width and height.
         still_layers: with 2 a part of the photograph moves before the rest of it.
         still_resting: the share of photographs over which the camera stands still.
+        size: width and height, even, that clips are scaled to before they are compressed, whatever
+            their aspect ratio; None for their own. Photographs have ``still_size``.
         raw: see :class:`RawSpec`.
         cut_threshold: see :func:`vqe_fast.video.frames.scene_cuts.scene_cuts`.
         seed: of the moves over photographs, and of what is drawn for each clip.
@@ -111,6 +113,7 @@ class PrepareSpec(Strict):
     still_size: tuple[int, int] = (384, 288)
     still_layers: Layers = 1
     still_resting: float = Field(0.0, ge=0, le=1)
+    size: tuple[int, int] | None = None
     raw: RawSpec | None = None
     cut_threshold: float = Field(CUT_THRESHOLD, gt=0)
     seed: int = Field(0, ge=0)
@@ -133,7 +136,14 @@ class PrepareSpec(Strict):
             ),
             raw=None if self.raw is None else self.raw.format(),
             seed=self.seed,
+            size=self.size,
         )
+
+    @model_validator(mode="after")
+    def _has_a_possible_size(self) -> Self:
+        if self.size is not None and any(side < 16 or side % 2 for side in self.size):
+            raise ValueError(f"size: both numbers must be even and at least 16, got {self.size}")
+        return self
 
 
 def expand(grids: list[DegradationGrid]) -> list[Degradation]:
