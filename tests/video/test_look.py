@@ -1,5 +1,6 @@
 """``--look``: between the faithful weights that ship and the sharp ones."""
 
+import compare_looks
 import pytest
 import torch
 
@@ -148,7 +149,9 @@ def test_refusals(clip, sharp, command, words, sentence):
 def test_none_ship(clip, monkeypatch):
     cards = {name: card for name, card in vqe_fast.weights.shipped().items() if name == MODEL}
     monkeypatch.setattr(vqe_fast.weights, "shipped", lambda: cards)
-    assert_refused(run("enhance", clip, "--look", "sharp"), "(they do for: none)")
+    assert_refused(
+        run("enhance", clip, "--look", "sharp"), "no sharp weights ship; leave out the look"
+    )
 
 
 def test_a_module_has_no_look(clip, sharp):
@@ -162,3 +165,16 @@ def test_models_tell(sharp, monkeypatch):
     rows = run("models").stdout.splitlines()
     (row,) = (row for row in rows if row.startswith(f"{MODEL} "))
     assert row.rstrip().endswith("ship, sharp")
+
+
+@torch.no_grad()
+def test_ways_that_are_compared(sharp):
+    """``benchmarks/compare_looks.py``: outputs lie between those of the ends, weights near them."""
+    found = compare_looks.looks(MODEL, None)
+    frames = torch.rand(1, 3, 24, 24)
+    made = {name: model(frames, 37.0) for name, model in found.items()}
+    first, last = made["weights 0"], made["weights 1"]
+    torch.testing.assert_close(made["outputs 0.25"], first.lerp(last, 0.25))
+    for strength in ("0.25", "0.5", "0.75"):
+        off = made[f"weights {strength}"] - made[f"outputs {strength}"]
+        assert 0 < off.square().mean() < (last - first).square().mean() / 4

@@ -71,11 +71,13 @@ def evaluate(
 
     Args:
         clips: files of pristine video, photographs, or folders of them.
-        models: registered names, whose weights ship; ``"NAME:FILE"`` with a file of weights
-            (``.safetensors``, or ``.pth`` as others publish them); a ``.safetensors`` file or the
-            output folder of ``vqe-fast train``; ``"none"``; ``"spp"``; ``"cmd:PROGRAM {input}
-            {output}"``. As a mapping, name → one of these, a module with a ``spec``, or an
-            object with the methods of :class:`vqe_fast.evaluation.Restorer`.
+        models: registered names, whose weights ship; ``"NAME:sharp"`` or ``"NAME:sharp:0.5"``
+            for a look of these, see :class:`vqe_fast.video.look.Look`; ``"NAME:FILE"`` with a
+            file of weights (``.safetensors``, or ``.pth`` as others publish them); a
+            ``.safetensors`` file or the output folder of ``vqe-fast train``; ``"none"``;
+            ``"spp"``; ``"cmd:PROGRAM {input} {output}"``. As a mapping, name → one of these, a
+            module with a ``spec``, or an object with the methods of
+            :class:`vqe_fast.evaluation.Restorer`.
         settings: a protocol, its file or the name of one that ships; or degradations as the files
             of ``vqe-fast prepare`` have them, such as
             ``[{"codec": "libx264", "mode": "qp", "values": [22, 27, 32, 37]}]``.

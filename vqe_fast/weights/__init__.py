@@ -61,25 +61,19 @@ def models_with_sharp_weights() -> list[str]:
     return [model_of_card(card) for card in shipped() if card != model_of_card(card)]
 
 
-def interpolate_to_sharp(model: nn.Module, name: str, strength: float) -> None:
-    """Network interpolation: moves the weights of ``model`` towards the sharp ones of ``name``.
-
-    Both are of one training and its fine-tuning, between which networks work at every point.
+def interpolate(model: nn.Module, other: nn.Module, strength: float) -> None:
+    """Network interpolation: moves the weights of ``model`` towards those of ``other``.
 
     Args:
-        model: with the weights that ship for ``name``, or others that sharp ones were made from.
-        name: one of :func:`models_with_sharp_weights`.
-        strength: how far, 0 to 1.
-
-    Raises:
-        WeightsError: no sharp weights ship for this model, or they do not fit its options.
+        model: to change.
+        other: of the same structure, trained from the weights of ``model`` on: between such two,
+            networks work at every point.
+        strength: how far, 0 to 1; both ends are exact.
     """
-    state = model.state_dict()
-    before = {key: value.clone() for key, value in state.items()}
-    load_shipped(model, sharp_card(name))
+    wanted = other.state_dict()
     with torch.no_grad():
-        for key, value in state.items():
-            value.copy_(before[key].lerp(value, strength))
+        for key, value in model.state_dict().items():
+            value.lerp_(wanted[key], strength)
 
 
 def load_shipped(model: nn.Module, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from vqe_fast.video.errors import VideoError
 from vqe_fast.video.look import FAITHFUL, Look
 from vqe_fast.weights import (
     WeightsError,
-    interpolate_to_sharp,
+    interpolate,
+    load_shipped,
     load_weights,
     models_with_sharp_weights,
     options_in,
+    sharp_card,
 )
 
 
@@ -55,7 +58,9 @@ def find_model(
             _refuse_look(model, weights)
         network = _built(model, weights, options or {})
         if look != FAITHFUL:
-            interpolate_to_sharp(network, model, look.strength)
+            sharp = copy.deepcopy(network)
+            load_shipped(sharp, sharp_card(model))
+            interpolate(network, sharp, look.strength)
     elif look != FAITHFUL:
         raise VideoError(
             "a look was given for a module, which brings its own weights; leave the look out, or "
@@ -93,11 +98,13 @@ def _refuse_look(name: str, weights: Path | None) -> None:
         raise VideoError(
             "a look is one of the weights that ship; leave out the look, or the weights of your own"
         )
-    if name not in (having := models_with_sharp_weights()):
+    having = models_with_sharp_weights()
+    if not having:
+        raise VideoError("no sharp weights ship; leave out the look")
+    if name not in having:
         raise VideoError(
-            f"no sharp weights ship for the model {name} (they do for: "
-            f"{', '.join(having) or 'none'}); leave out the look, or name such a model in place of "
-            "this one or of a quality"
+            f"no sharp weights ship for the model {name} (they do for: {', '.join(having)}); leave "
+            "out the look, or name such a model in place of this one or of a quality"
         )
 
 
