@@ -12,6 +12,7 @@ from vqe_fast import create_model
 from vqe_fast.video import VideoError, enhance_video
 from vqe_fast.video.inference.load import find_model
 from vqe_fast.video.look import FAITHFUL, Look
+from vqe_fast.video.segments.fingerprint import fingerprint_of
 from vqe_fast.video.session import EnhanceSession
 from vqe_fast.weights import shipped_strengths
 
@@ -82,7 +83,7 @@ def test_faithful_changes_nothing(clip, sharp):
 
 
 def test_of_a_file(clip, sharp, tmp_path):
-    """The report and the tag tell the look; segments are resumed with the same one only."""
+    """The report and the tag tell the look; segments give the same."""
     plain, faithful = enhanced(clip, "a.mkv")
     report, frames = enhanced(clip, "b.mkv", look="sharp:0.50")
     assert report.options["look"] == "sharp:0.5" and report.weights != plain.weights
@@ -112,13 +113,15 @@ def test_strengths_are_interpolated(sharp):
 def test_what_a_session_applies(clip, sharp, tmp_path):
     from vqe_fast.video.options import EncodeOptions, ModelOptions
 
-    def strength(look):
-        session = EnhanceSession(
-            clip, tmp_path / "o.mkv", ModelOptions(model=MODEL, look=look), EncodeOptions()
-        )
-        return session.strengths.of(1, 40)
+    def session(look):
+        asked = ModelOptions(model=MODEL, look=look)
+        return EnhanceSession(clip, tmp_path / "o.mkv", asked, EncodeOptions())
 
-    assert strength("sharp") == (0.5, 0.5) and strength("sharp:0.5") == pytest.approx((0.75, 0.69))
+    looks = {look: session(look) for look in ("faithful", "sharp:0.5", "sharp", "sharp:1")}
+    assert looks["sharp"].strengths.of(1, 40) == (0.5, 0.5)
+    assert looks["sharp:0.5"].strengths.of(1, 40) == pytest.approx((0.75, 0.69))
+    prints = [fingerprint_of(each) for each in looks.values()]
+    assert len(set(prints)) == 3 and prints[2] == prints[3]
 
 
 @pytest.mark.parametrize(

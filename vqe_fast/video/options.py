@@ -102,9 +102,9 @@ class ModelOptions:
         default=0.0,
         metadata=_about(
             "amount of an unsharp mask over the luma of every frame after the model, which is how "
-            "ASTF ends; 0 for none. Edges get contrast and so does noise, and PSNR falls, as "
-            "ASTF's paper measures, too.",
-            "Amount of sharpening after the model, such as 0.5; lowers PSNR.",
+            "ASTF ends; 0 for none. Edges get contrast and so does noise, and PSNR falls as a "
+            "rule, as ASTF's paper measures, too.",
+            "Amount of sharpening after the model, such as 0.5; lowers PSNR as a rule.",
             shown_default="none",
             least=0,
         ),
