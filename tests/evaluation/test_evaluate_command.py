@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from support.processes import PATIENCE, wait_for
 from vqe_fast.cli.app import app
 from vqe_fast.cli.evaluate import _print
 from vqe_fast.evaluation.journal import JOURNAL_NAME
+from vqe_fast.evaluation.metrics_table import FIGURES
+from vqe_fast.metrics.measures import NAMES
 
 
 @pytest.fixture
@@ -46,6 +49,22 @@ def test_losses_are_bold(capsys):
     assert "-1.00 (one at 22)" in printed and "*" not in printed
 
 
+def test_measures_fit_a_terminal(capsys):
+    """However many are asked for: they stand below each other."""
+    names = [name for name in FIGURES if name in NAMES]
+    values = {"none": 40.0, "ours": 41.5}
+    found = made_up(
+        x264(22, 27),
+        lambda clip, number, name: dict.fromkeys(["psnr_y", "ssim_y", *names], values[name]),
+    )
+    _print(replace(found, extra_tables=names), Path("out"))
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    words = " ".join(printed.split())
+    assert "x264 QP 22 VMAF ↑ 40.00 41.50 (+1.50)" in words
+    assert "EfficientNet distance ↓ 40.0000 41.5000 (+1.5000)" in words
+
+
 def test_protocols_and_grids(call):
     result = call("--model", "none", "--crf", "35,41", "--max-bitrate", "60,40", "--frames", "2")
     assert result.exit_code == 0, result.output
@@ -73,7 +92,7 @@ def test_a_row_that_fails(call):
         (["--protocol", "none"], "there is no protocol none"),
         (["--qp", "22", "--codec", "libx263"], "libx264"),
         (["--qp", "22", "--model", "carcn"], "there is no model 'carcn'"),
-        (["--qp", "22", "--metrics", "vmaf"], "there is no measure vmaf"),
+        (["--qp", "22", "--metrics", "mvaf"], "there is no measure mvaf"),
         (["--qp", "22", "--detector", "no.onnx"], "no.onnx"),
     ],
 )

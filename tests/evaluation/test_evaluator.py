@@ -17,10 +17,11 @@ from vqe_fast import evaluate
 from vqe_fast.data import prepared
 from vqe_fast.data.clips import read_clip
 from vqe_fast.data.color import luma_of
-from vqe_fast.evaluation import Protocol, measuring
+from vqe_fast.evaluation import Protocol, measuring, worker_setup
 from vqe_fast.evaluation.evaluator import ENCODES
 from vqe_fast.evaluation.journal import JOURNAL_NAME, Journal
 from vqe_fast.evaluation.model_restorer import Network
+from vqe_fast.metrics.frame_measure import FrameMeasure
 from vqe_fast.ops import ssim
 
 
@@ -172,6 +173,35 @@ def test_another_model_or_measure_is_measured_anew(clips, cache, restored, tmp_p
     assert count() == 6
 
 
+def test_measures_that_are_asked_for(run, monkeypatch):
+    """Means, each frame, gains; what another version measures is measured anew."""
+    pytest.importorskip("imageio_ffmpeg", reason="no program has xpsnr: pip install imageio-ffmpeg")
+    models = {"ours": Brighter(2)}
+    found = run(models, metrics=["xpsnr", "vmaf", "xpsnr"])
+    assert found.extra_tables == ["xpsnr", "vmaf"]
+    assert found.facts["measures"]["vmaf"]["model"] == "vmaf_v0.6.1"
+    for row in found.rows:
+        assert len(row.frames["vmaf"]) == len(row.frames["xpsnr"]) == row.count
+        assert row.figures["vmaf"] == pytest.approx(np.mean(row.frames["vmaf"]))
+        assert row.figures["xpsnr"] == pytest.approx(np.mean(row.frames["xpsnr"]), abs=0.5)
+    none, ours = found.rows[:2]
+    assert found.gain(ours, "vmaf") == ours.figures["vmaf"] - none.figures["vmaf"] != 0
+    assert models["ours"].calls == 4
+
+
+def test_another_version_of_a_measure(run, monkeypatch):
+    """What it measures is measured anew."""
+    models = {"ours": Brighter(2)}
+    for version, calls in ((1, 4), (1, 4), (2, 8)):
+        about = {"version": version}
+        red = FrameMeasure("dists", lambda x, y: x[:, 0].mean(), about, torch.device("cpu"))
+        monkeypatch.setattr(worker_setup, "find_measures", lambda *_, red=red: [red])
+        found = run(models, metrics=["dists"])
+        assert models["ours"].calls == calls
+        assert found.facts["measures"] == {"dists": about}
+        assert 0 < found.rows[0].figures["dists"] < 1
+
+
 def test_interrupted(run, tmp_path):
     """What was measured before Ctrl-C is kept, and nothing is encoded again."""
     models = {"ours": Brighter(1, {2: KeyboardInterrupt()})}
@@ -259,7 +289,7 @@ def test_the_journal(tmp_path):
         ({"settings": [{"codec": "libx264", "mode": "qp", "values": [99]}]}, "0..51, got 99"),
         ({"models": ["carcn"]}, "no model 'carcn'"),
         ({"models": ["identity", "pequenet"]}, "no weights ship"),
-        ({"metrics": ["vmaf"]}, "no measure vmaf"),
+        ({"metrics": ["mvaf"]}, "no measure mvaf"),
         ({"device": "cuda:77"}, "cannot be used here"),
         ({"detector": "nowhere.onnx"}, "nowhere.onnx"),
         ({"frames": 0}, "frames"),

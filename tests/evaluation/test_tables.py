@@ -17,6 +17,7 @@ from vqe_fast.evaluation.result import family_of
 from vqe_fast.evaluation.tables import (
     FRAME_RATE,
     WORST,
+    asked_measures,
     bjontegaard,
     failures,
     gains_by_family,
@@ -185,6 +186,30 @@ def test_without_the_compressed_clip():
     assert found.means[1].gains["psnr_y"] == pytest.approx(-0.125)
 
 
+def test_measures_that_were_asked_for():
+    """A line for each at each setting, the better one in bold, whichever way is up."""
+    found = made_up(
+        x264(22, 27),
+        lambda *row: (
+            figures(*row)
+            | {
+                "vmaf": 80 + 2.5 * (row[2] == "ours"),
+                "niqe": None if row[1] else 4 + (row[2] == "ours"),
+            }
+        ),
+    )
+    assert asked_measures(found) is None
+    table = asked_measures(replace(found, extra_tables=["vmaf", "niqe"]))
+    assert list(table.header) == ["setting", "", "compressed", "ours"]
+    assert cells(table) == [
+        ["x264 QP 22", "VMAF ↑", "80.00", "**82.50** (+2.50)"],
+        ["", "NIQE ↓", "**4.000**", "5.000 (+1.000)"],
+        ["x264 QP 27", "VMAF ↑", "80.00", "**82.50** (+2.50)"],
+        ["", "NIQE ↓", "–", "–"],
+    ]
+    assert table.sections == [0, 2]
+
+
 def test_bjontegaard():
     found = made_up(x264(22, 27, 32, 37), figures)
     (delta,) = found.deltas
@@ -252,7 +277,7 @@ def test_numbers(value, signed, text):
 def test_files(tmp_path):
     """All that is written, each complete."""
     found = made_up(x264(22, 27, 32, 37), coloured, errors=[("one", 1, "ours")])
-    write_results(found, tmp_path / "out")
+    write_results(replace(found, extra_tables=["vmaf"]), tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "rows.csv").open()))
     assert len(rows) == 16
     assert rows[1]["restorer"] == "ours" and rows[1]["psnr_y_gain"] == "0.5"
@@ -281,12 +306,15 @@ def test_files(tmp_path):
         "ΔPSNR of chroma",
         "Bjøntegaard",
         "it broke",
+        "- vmaf: ffmpeg 9.0, libvmaf 3.1.0, model vmaf_v0.6.1",
+        "| VMAF ↑ | – | – |",
         "weights 0123456789abcdef…",
         "a machine",
     ):
         assert words in report
+    curves = ["rate_distortion.png", "rate_vmaf.png"]
     pictures = sorted(p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("*.png"))
-    assert pictures == ["frames/one.png", "frames/two.png", "gains.png", "rate_distortion.png"]
+    assert pictures == ["frames/one.png", "frames/two.png", "gains.png", *curves]
     for path in tmp_path.rglob("*.png"):
         with av.open(str(path)) as container:
             assert next(container.decode(video=0)).width > 400

@@ -20,6 +20,7 @@ FACTS = {
     "date": "2026-01-01",
     "machine": "a machine",
     "encoders": {"libx264": "x264 - core 1"},
+    "measures": {"vmaf": {"ffmpeg": "9.0", "libvmaf": "3.1.0", "model": "vmaf_v0.6.1"}},
     "restorers": {"none": {}, "ours": {"kind": "network", "weights": "0123456789abcdef0123"}},
 }
 

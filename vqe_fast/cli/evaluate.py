@@ -60,7 +60,11 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="lpips, dists, niqe, brisque, fid: through pyiqa."),
+        typer.Option(
+            metavar="LIST",
+            help="More measures: vmaf, vmaf_neg, xpsnr, lpips, lpips_vgg, efficientnet_distance, "
+            "dists, fid; docs/evaluation.md says what each needs.",
+        ),
     ] = None,
     detector: Annotated[
         Path | None,
@@ -207,11 +211,17 @@ def _print(evaluation: Evaluation, output: Path) -> None:
     from rich.table import Table
 
     from vqe_fast.evaluation.files import REPORT_NAME
-    from vqe_fast.evaluation.tables import bjontegaard, failures, gains_by_family, summary
+    from vqe_fast.evaluation.tables import (
+        asked_measures,
+        bjontegaard,
+        failures,
+        gains_by_family,
+        summary,
+    )
 
     console = Console()
-    names = [name for name in evaluation.tables if name in evaluation.means[0].figures]
-    tables = (gains_by_family, bjontegaard, failures)
+    names = [name for name in evaluation.protocol.tables if name in evaluation.means[0].figures]
+    tables = (asked_measures, gains_by_family, bjontegaard, failures)
     for found in (summary(evaluation, names), *(make(evaluation) for make in tables)):
         if found is None:
             continue

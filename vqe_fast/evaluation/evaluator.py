@@ -84,7 +84,7 @@ def evaluate(
         output: folder for what has been measured; None for a temporary one.
         cache: folder for the compressed clips; None for ``encodes`` in ``output``.
         frames: how many frames of a clip to take at most; None for what the protocol says.
-        metrics: measures of pyiqa, of :data:`vqe_fast.metrics.perceptual.NAMES`.
+        metrics: names of more measures, of :data:`vqe_fast.metrics.measures.NAMES`.
         detector: of objects, an ``.onnx`` file, see
             :class:`vqe_fast.evaluation.onnx.OnnxDetector`, or a callable: RGB (H, W, 3) uint8 →
             boxes (N, 4), labels (N,) and scores (N,).
@@ -163,13 +163,14 @@ def evaluate(
             name: _described(restorer, measurer.described(name))
             for name, restorer in here.restorers.items()
         }
+        about["measures"] = measurer.measures
         about["workers_lost"] = measurer.lost
         return Evaluation(
             protocol=protocol,
             rows=rows,
             streams={(case.clip.name, case.setting): case.stream for case in cases},
             facts=about,
-            extra_tables=[*here.measures.perceptual.names, *(["map"] if detector else [])],
+            extra_tables=[*dict.fromkeys(metrics), *(["map"] if detector else [])],
         )
 
 

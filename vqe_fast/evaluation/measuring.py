@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +19,11 @@ from vqe_fast.data.color import Samples
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.detection import Detections, Detector, Matches
 from vqe_fast.evaluation.metrics_table import CHROMA
-from vqe_fast.evaluation.pictures import Pictures
 from vqe_fast.evaluation.rgb import Chroma, Conversion, ToRGB, to_rgb
 from vqe_fast.evaluation.row import PerFrame
 from vqe_fast.metrics import Flicker, fluctuation, peak_valley_difference, psnr
 from vqe_fast.metrics.averages import BEST_PSNR, mean_of_known
-from vqe_fast.metrics.perceptual import Perceptual
+from vqe_fast.metrics.measure import ClipFacts, Measure, Shown
 from vqe_fast.ops import ms_ssim, ssim
 from vqe_fast.video.frames.planes import luma_view, plane_view
 
@@ -46,15 +48,15 @@ class Measures:
     """The measures of an evaluation, and their colours.
 
     Attributes:
-        perceptual: pyiqa's measures.
+        asked: those that were asked for by name.
         chroma: see :mod:`vqe_fast.evaluation.rgb`.
         conversion: the same.
         detector: of objects; None to do without.
         detector_name: what identifies it.
-        folder: where there is room for frames as PNGs.
+        folder: where there is room for temporary files.
     """
 
-    perceptual: Perceptual
+    asked: Sequence[Measure]
     chroma: Chroma
     conversion: Conversion
     detector: Detector | None
@@ -66,11 +68,15 @@ class Measures:
         """Fingerprint of all that decides about figures beside the frames, as JSON has it."""
         return {
             "edition": _EDITION,
-            "perceptual": [*self.perceptual.names, self.perceptual.version],
+            "asked": self.about(),
             "chroma": self.chroma,
             "conversion": self.conversion,
             "detector": self.detector_name,
         }
+
+    def about(self) -> dict[str, Any]:
+        """Name → what decides about the figure, of each measure that was asked for."""
+        return {name: each for measure in self.asked for name, each in measure.identity().items()}
 
     def of(self, case: Case, frames: Iterable[VideoFrame]) -> Measured:
         """Measures restored frames against the originals.
@@ -87,9 +93,11 @@ class Measures:
         flicker = Flicker()
         matches = None if self.detector is None else Matches()
         truths = self._truths_of(case, rgb) if self.detector else []
-        with Pictures(self.folder, wanted=self.perceptual.of_clips) as pictures:
+        with ExitStack() as stack:
+            meters = [stack.enter_context(each.of_clip(self._facts(case))) for each in self.asked]
             for number, (frame, original) in enumerate(zip(frames, case.originals(), strict=True)):
-                luma, *chroma = zip(_planes(frame), _planes(original), strict=True)
+                planes = _planes(frame), _planes(original)
+                luma, *chroma = zip(*(map(_tensor, each) for each in planes), strict=True)
                 flicker.push(luma[0][0, 0], luma[1][0, 0])
                 colours = rgb(frame, original), rgb(original, original)
                 values.append(
@@ -97,23 +105,30 @@ class Measures:
                     | {name: _psnr(*pair) for name, pair in zip(CHROMA, chroma, strict=True)}
                     | _compared("rgb", _tensor(colours[0]), _tensor(colours[1]))
                 )
-                values[-1].update(self.perceptual.of_frame(*colours))
-                pictures.add(*colours)
+                for meter in meters:
+                    meter.add(*map(Shown, planes, colours))
                 if self.detector is not None and matches is not None:
                     matches.add(_detected(self.detector, colours[0]), truths[number])
-            of_clip = self.perceptual.of_folders(pictures.restored, pictures.originals)
+            found = [meter.found() for meter in meters]
         per_frame = {name: [each[name] for each in values] for name in values[0]}
+        for each in found:
+            per_frame |= {name: [*column] for name, column in each.frames.items()}
         psnrs = [each["psnr_y"] or 0.0 for each in values]
         figures: dict[str, float | None] = {
             **{name: mean_of_known(column) for name, column in per_frame.items()},
             "fluctuation": fluctuation(psnrs),
             "peak_valley": peak_valley_difference(psnrs),
             "flicker": flicker.value,
-            **of_clip,
         }
+        for each in found:
+            figures |= each.clip
         if matches is not None:
             figures["map"] = matches.mean_average_precision()
         return Measured(figures, per_frame, matches)
+
+    def _facts(self, case: Case) -> ClipFacts:
+        rate = Fraction(case.clip.rate) / case.stream.step
+        return ClipFacts(*case.size, rate, self.folder)
 
     def _truths_of(self, case: Case, rgb: ToRGB) -> list[Detections]:
         """What the detector finds in the originals; kept for the clip that was asked for last."""
@@ -135,9 +150,9 @@ def luma_psnr(case: Case, frames: Iterable[VideoFrame]) -> float:
     )
 
 
-def _planes(frame: VideoFrame) -> list[Tensor]:
-    """Y, Cb and Cr, each (1, 1, h, w)."""
-    return [_tensor(plane_view(frame, index)) for index in range(3)]
+def _planes(frame: VideoFrame) -> list[Samples]:
+    """Y, Cb and Cr, each (h, w)."""
+    return [plane_view(frame, index) for index in range(3)]
 
 
 def _psnr(image: Tensor, original: Tensor) -> float:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vqe_fast._atomic_write import atomic_write
+from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED, Row
 from vqe_fast.evaluation.tables import shown
@@ -32,11 +33,15 @@ _DPI = 120
 def draw(evaluation: Evaluation, folder: Path) -> None:
     """Writes ``rate_distortion.png``, ``gains.png`` and a plot over time of each clip.
 
+    Measures that were asked for by name have curves of rate too, ``rate_vmaf.png`` and its like.
+
     Args:
         evaluation: what was measured.
         folder: that exists.
     """
-    _save(_rate_distortion(evaluation), folder / "rate_distortion.png")
+    _save(_rate_distortion(evaluation, "psnr_y"), folder / "rate_distortion.png")
+    for name in evaluation.extra_tables:
+        _save(_rate_distortion(evaluation, name), folder / f"rate_{name}.png")
     if len(evaluation.restorers) > 1:
         _save(_gains(evaluation), folder / "gains.png")
     (folder / FRAMES_FOLDER).mkdir(exist_ok=True)
@@ -45,12 +50,12 @@ def draw(evaluation: Evaluation, folder: Path) -> None:
         _save(_over_time(evaluation, clip), folder / FRAMES_FOLDER / f"{slug}.png")
 
 
-def _rate_distortion(evaluation: Evaluation) -> Figure:
+def _rate_distortion(evaluation: Evaluation, name: str) -> Figure:
     families = evaluation.families()
     figure, panels = _panels(families, 3.6)
     for panel, (family, settings) in zip(panels, families.items(), strict=True):
         for restorer in evaluation.restorers:
-            points = [_point(evaluation, setting, restorer) for setting in settings]
+            points = [_point(evaluation, setting, restorer, name) for setting in settings]
             known = sorted(point for point in points if point is not None)
             if known:
                 rates, qualities = zip(*known, strict=True)
@@ -61,8 +66,10 @@ def _rate_distortion(evaluation: Evaluation) -> Figure:
         panel.xaxis.set_minor_locator(MaxNLocator(1))
         panel.minorticks_off()
         _style(panel, family, "kbit/s, geometric mean of the clips")
-    panels[0].set_ylabel("PSNR of luma, dB", color=_INK)
-    _legend(panels[0], "lower right")
+    measure = FIGURES[name]
+    title = "PSNR of luma, dB" if name == "psnr_y" else measure.title
+    panels[0].set_ylabel(title, color=_INK)
+    _legend(panels[0], "lower right" if measure.more_is_better else "upper right")
     return figure
 
 
@@ -149,7 +156,7 @@ def _style(panel: Axes, title: str, across: str) -> None:
     panel.spines[:].set_visible(False)
 
 
-def _legend(panel: Axes, place: Literal["best", "lower right"]) -> None:
+def _legend(panel: Axes, place: Literal["best", "lower right", "upper right"]) -> None:
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8.5, loc=place)
 
@@ -177,10 +184,13 @@ def _line(evaluation: Evaluation, restorer: str) -> dict[str, Any]:
     }
 
 
-def _point(evaluation: Evaluation, setting: str, restorer: str) -> tuple[float, float] | None:
-    """Bit rate and PSNR over the clips that were restored at this setting."""
+def _point(
+    evaluation: Evaluation, setting: str, restorer: str, name: str
+) -> tuple[float, float] | None:
+    """Bit rate and a figure over the clips that were restored at this setting."""
     rows = [evaluation.row(clip, setting, restorer) for clip in evaluation.clips]
-    known = [(row.bitrate, value) for row in rows if (value := row.figures.get("psnr_y"))]
+    values = [(row.bitrate, row.figures.get(name)) for row in rows]
+    known = [(rate, value) for rate, value in values if value is not None]
     if not known:
         return None
     rates, qualities = zip(*known, strict=True)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vqe_fast.evaluation.metrics_table import CHROMA, FIGURES
+from vqe_fast.evaluation.metrics_table import CHROMA
 from vqe_fast.evaluation.result import Evaluation
 from vqe_fast.evaluation.row import COMPRESSED
 from vqe_fast.evaluation.tables import (
     WORST,
+    asked_measures,
     bjontegaard,
     failures,
     gains_by_family,
@@ -29,12 +30,12 @@ def to_markdown(evaluation: Evaluation) -> str:
     protocol = evaluation.protocol
     blocks = [f"# {protocol.title}"]
     blocks += [f"> {note}" for note in evaluation.notes]
-    known = [name for name in FIGURES if name not in (*_QUALITY, *_TIME)]
     over_time = summary(evaluation, _TIME).without(WORST)
     tables = [
         gains_by_family(evaluation),
         *main_tables(evaluation),
-        summary(evaluation, [*_QUALITY, *known]),
+        summary(evaluation, _QUALITY),
+        asked_measures(evaluation),
         replace(over_time, title="Quality over time"),
         bjontegaard(evaluation),
         *gains_of_clips(evaluation),
@@ -60,6 +61,7 @@ def conditions(evaluation: Evaluation) -> list[str]:
     ]
     if lost := facts.get("workers_lost"):
         lines.append(f"- workers that died, whose rows others began anew: {lost}")
+    lines += [f"- {name}: {_described(about)}" for name, about in facts["measures"].items()]
     for restorer, about in facts["restorers"].items():
         if restorer != COMPRESSED:
             notes = {
@@ -87,7 +89,8 @@ def _described(about: Mapping[str, Any]) -> str:
             parts.append("less than its whole correction where its card says so")
         else:
             text = f"`{shlex.join(value)}`" if key == "words" else str(value)
-            parts.append(f"{key} {text[:16]}…" if key == "weights" else f"{key} {text}")
+            is_hash = key in ("weights", "network")
+            parts.append(f"{key} {text[:16]}…" if is_hash else f"{key} {text}")
     return ", ".join(parts)
 
 

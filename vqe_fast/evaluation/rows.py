@@ -61,6 +61,12 @@ class RowMeasurer:
         """Fingerprints of a restorer's strengths, or of its only one, for the first case."""
         return self._identities.restorers[0][name]
 
+    @property
+    def measures(self) -> Mapping[str, Any]:
+        """Fingerprints of the measures that were asked for by name."""
+        asked: Mapping[str, Any] = self._identities.measures["asked"]
+        return asked
+
     def _identify(self) -> None:
         found: list[Identities] = []
 

@@ -137,6 +137,33 @@ def summary(evaluation: Evaluation, names: Sequence[str]) -> Table:
     )
 
 
+def asked_measures(evaluation: Evaluation) -> Table | None:
+    """Table of the measures that were asked for by name, a line for each setting and measure.
+
+    Restorers stand beside each other, so that it fits a terminal whatever was asked for. None if
+    nothing was.
+    """
+    if not evaluation.extra_tables:
+        return None
+    rows: list[list[str]] = []
+    sections: list[int] = []
+    lines = {name: _lines(evaluation, name, FIGURES[name]) for name in evaluation.extra_tables}
+    for number, setting in enumerate(evaluation.settings):
+        sections.append(len(rows))
+        for name, cells in lines.items():
+            figure = FIGURES[name]
+            title = f"{figure.title} {'↑' if figure.more_is_better else '↓'}"
+            first = setting if len(rows) == sections[-1] else ""
+            rows.append([first, title, *cells[number]])
+    return Table(
+        "Measures asked for, mean over the clips; ↑ more is better, ↓ less",
+        ["setting", "", *map(shown, evaluation.restorers)],
+        rows,
+        left=2,
+        sections=sections,
+    )
+
+
 def bjontegaard(evaluation: Evaluation) -> Table | None:
     """Table of BD-rate and BD-PSNR, for families with enough settings; None if there is none."""
     families = {delta.family for delta in evaluation.deltas if delta.clips}

@@ -18,7 +18,7 @@ from vqe_fast.evaluation.onnx import OnnxDetector
 from vqe_fast.evaluation.resolve_restorers import Wanted, find_restorers
 from vqe_fast.evaluation.restorer import Restorer, Tuned
 from vqe_fast.evaluation.rgb import Chroma, Conversion
-from vqe_fast.metrics.perceptual import Perceptual
+from vqe_fast.metrics.measures import find_measures
 from vqe_fast.video.inference.load import pick_device
 from vqe_fast.video.inference.memory import is_out_of_memory
 
@@ -51,7 +51,7 @@ class WorkplacePlan:
         models: what to compare.
         precision: of the weights.
         model_options: those to build each registered model with.
-        metrics: measures of pyiqa.
+        metrics: names of measures.
         detector: of objects; None to do without.
         chroma: see :mod:`vqe_fast.evaluation.rgb`.
         conversion: the same.
@@ -90,7 +90,7 @@ class WorkplacePlan:
         chosen = pick_device(device)
         detector, detector_name = _detector(self.detector)
         measures = Measures(
-            perceptual=Perceptual(self.metrics, chosen),
+            asked=find_measures(self.metrics, chosen),
             chroma=self.chroma,
             conversion=self.conversion,
             detector=detector,

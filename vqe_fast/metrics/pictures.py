@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from vqe_fast.data.color import Samples
+from vqe_fast.metrics.measure import Samples
 
 
 class Pictures:
@@ -20,15 +20,13 @@ class Pictures:
 
     Args:
         folder: where there is room.
-        wanted: whether anything is to be written.
 
     Attributes:
         restored: one of them.
         originals: the other.
     """
 
-    def __init__(self, folder: Path, *, wanted: bool) -> None:
-        self._wanted = wanted
+    def __init__(self, folder: Path) -> None:
         self._count = 0
         self._folder = tempfile.TemporaryDirectory(dir=folder, prefix="frames-")
         place = Path(self._folder.name)
@@ -49,8 +47,6 @@ class Pictures:
 
     def add(self, restored: Samples, original: Samples) -> None:
         """Writes a frame and its original, each RGB, (3, H, W)."""
-        if not self._wanted:
-            return
         for folder, pixels in ((self.restored, restored), (self.originals, original)):
             (folder / f"{self._count:05}.png").write_bytes(png_of(pixels))
         self._count += 1
