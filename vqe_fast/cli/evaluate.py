@@ -63,7 +63,7 @@ def evaluate(
         typer.Option(
             metavar="LIST",
             help="More measures: vmaf, vmaf_neg, xpsnr, lpips, lpips_vgg, efficientnet_distance, "
-            "dists, fid; docs/evaluation.md says what each needs.",
+            "niqe, brisque, dists, fid; docs/evaluation.md says what each needs.",
         ),
     ] = None,
     detector: Annotated[

@@ -89,7 +89,7 @@ def _described(about: Mapping[str, Any]) -> str:
             parts.append("less than its whole correction where its card says so")
         else:
             text = f"`{shlex.join(value)}`" if key == "words" else str(value)
-            is_hash = key in ("weights", "network")
+            is_hash = key in ("weights", "network", "sha256")
             parts.append(f"{key} {text[:16]}…" if is_hash else f"{key} {text}")
     return ", ".join(parts)
 

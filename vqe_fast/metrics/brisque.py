@@ -16,6 +16,9 @@ from scipy.ndimage import correlate1d
 from vqe_fast.metrics.natural_scenes import Values, contrast_normalised, fit, grey
 from vqe_fast.weights.packages import PackagedFile
 
+SMALLEST = 16
+"""Shorter side in pixels of the smallest frame."""
+
 _MODEL = PackagedFile(
     "brisque",
     "brisque",
@@ -28,7 +31,6 @@ _RANGES = _MODEL._replace(
     sha256="a91753fe7088efe0b40e4d091315201fdb067966fc6785cf465e1eab060acda9",
 )
 _FEATURES = 36
-_SMALLEST = 16
 _BORDER = "constant"
 # Bicubic (a = −¾) halfway between two pixels, without antialiasing, as OpenCV halves.
 _HALVING = np.array([-3, 19, 19, -3]) / 32
@@ -60,9 +62,9 @@ class Brisque:
             ValueError: another shape, or a smaller frame.
         """
         image = grey(frame)
-        if min(image.shape) < _SMALLEST:
+        if min(image.shape) < SMALLEST:
             raise ValueError(
-                f"BRISQUE needs frames of {_SMALLEST}x{_SMALLEST} or more, got "
+                f"BRISQUE needs frames of {SMALLEST}x{SMALLEST} or more, got "
                 f"{image.shape[1]}x{image.shape[0]}"
             )
         features = np.concatenate([_features(image), _features(_halved(image))])

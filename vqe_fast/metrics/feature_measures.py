@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from vqe_fast.metrics.frame_measure import FrameMeasure
+from vqe_fast.metrics.frame_measure import FrameMeasure, of_images
 from vqe_fast.models.alexnet import AlexNet
 from vqe_fast.models.efficientnet import published_trunk
 from vqe_fast.models.model_hash import model_hash
@@ -58,4 +58,4 @@ def _lpips(
 def _measure(name: str, network: nn.Module, smallest: int, device: torch.device) -> FrameMeasure:
     network.requires_grad_(False).eval().to(device)
     about = {"network": model_hash(network), "device": device.type}
-    return FrameMeasure(name, network, about, device, smallest)
+    return FrameMeasure(name, of_images(network, device), about, (smallest, smallest))

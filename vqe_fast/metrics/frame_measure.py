@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vqe_fast.metrics.measure import ClipFacts, Found, Samples, Shown
 
-Compare = Callable[[Tensor, Tensor], Tensor | float]
-"""A frame and its original, each RGB (1, 3, H, W) in [0, 1] → the measure."""
+Compare = Callable[[Samples, Samples], float | None]
+"""A frame and its original, each RGB (3, H, W), 0 to 255 → the measure, None without one."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,13 @@ class FrameMeasure:
         name: of its figure.
         compare: what measures.
         about: see :meth:`vqe_fast.metrics.measure.Measure.identity`.
-        device: where it runs.
-        smallest: shorter side in pixels of the smallest frame that it is defined for.
+        smallest: shorter and longer side in pixels of the smallest frame that it is defined for.
     """
 
     name: str
     compare: Compare
     about: Mapping[str, Any]
-    device: torch.device
-    smallest: int = 1
+    smallest: tuple[int, int] = (1, 1)
 
     @property
     def names(self) -> tuple[str]:
@@ -46,7 +44,8 @@ class FrameMeasure:
     @contextmanager
     def of_clip(self, facts: ClipFacts) -> Iterator[_FrameMeter]:
         """A measurement; frames smaller than ``smallest`` have no figure."""
-        is_defined = min(facts.width, facts.height) >= self.smallest
+        sides = sorted((facts.width, facts.height))
+        is_defined = all(map(int.__ge__, sides, self.smallest))
         yield _FrameMeter(self, is_defined)
 
 
@@ -55,16 +54,20 @@ class _FrameMeter:
         self._measure, self._is_defined = measure, is_defined
         self._values: list[float | None] = []
 
-    @torch.inference_mode()
     def add(self, frame: Shown, original: Shown) -> None:
-        value = None
-        if self._is_defined:
-            pair = (self._image(each.rgb) for each in (frame, original))
-            value = float(self._measure.compare(*pair))
+        value = self._measure.compare(frame.rgb, original.rgb) if self._is_defined else None
         self._values.append(value)
 
     def found(self) -> Found:
         return Found(frames={self._measure.name: self._values})
 
-    def _image(self, rgb: Samples) -> Tensor:
-        return torch.tensor(rgb, device=self._measure.device)[None].float() / 255
+
+def of_images(compare: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> Compare:
+    """A measure of images (1, 3, H, W) in [0, 1] on a device, as one of frames."""
+
+    @torch.inference_mode()
+    def of_frames(frame: Samples, original: Samples) -> float:
+        images = (torch.tensor(rgb, device=device)[None].float() / 255 for rgb in (frame, original))
+        return float(compare(*images))
+
+    return of_frames

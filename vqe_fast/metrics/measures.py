@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from vqe_fast.metrics import feature_measures, pyiqa_measures
+from vqe_fast.metrics import feature_measures, natural_measures, pyiqa_measures
 from vqe_fast.metrics.ffmpeg_measures import VMAF_MODELS, XPSNR
 from vqe_fast.metrics.ffmpeg_program import ffmpeg_measure
 from vqe_fast.metrics.measure import Measure
@@ -17,6 +17,8 @@ _MADE: dict[str, Callable[[torch.device], Measure]] = {
     "lpips": feature_measures.lpips,
     "lpips_vgg": feature_measures.lpips_vgg,
     "efficientnet_distance": feature_measures.efficientnet,
+    "niqe": natural_measures.niqe,
+    "brisque": natural_measures.brisque,
     "dists": pyiqa_measures.dists,
     "fid": pyiqa_measures.FID,
 }

@@ -5,6 +5,7 @@ Needs scipy, and a model of undistorted pictures: see :class:`Niqe`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from vqe_fast.metrics.natural_scenes import Values, contrast_normalised, fit, gr
 from vqe_fast.weights import WeightsError
 from vqe_fast.weights.packages import PackagedFile
 
+BLOCK = 96
+"""Side in pixels of the blocks whose statistics are taken."""
+
 _VARIABLE = "VQE_FAST_NIQE"
 _FRAMES_MODEL = PackagedFile(
     "niqe",
@@ -29,7 +33,6 @@ _FRAMES_MODEL = PackagedFile(
     "61e7d9e318e50cef94df041ab0b0efe7db12ae6fa5184ff4ba33590f083406ba",
     f"name a file of a model in {_VARIABLE}",
 )
-_BLOCK = 96
 _FEATURES = 36
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _BORDER = "nearest"
@@ -56,6 +59,7 @@ class Niqe:
 
     Attributes:
         model: name of the model's file.
+        sha256: of its content.
 
     Raises:
         WeightsError: there is no model, or the file is none.
@@ -65,6 +69,7 @@ class Niqe:
         file = Path(path or os.environ.get(_VARIABLE) or _FRAMES_MODEL.path())
         self.model = file.name
         self._mean, self._covariance = _read_model(file)
+        self.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
 
     def __call__(self, frame: NDArray[Any]) -> float | None:
         """NIQE of a frame, 0 or more; None if fewer than two blocks of it have any texture.
@@ -76,14 +81,14 @@ class Niqe:
             ValueError: another shape, or a smaller frame.
         """
         image = grey(frame)
-        height, width = (size - size % _BLOCK for size in image.shape)
-        if height * width < 2 * _BLOCK**2:
+        height, width = (size - size % BLOCK for size in image.shape)
+        if height * width < 2 * BLOCK**2:
             raise ValueError(
-                f"NIQE needs frames with two blocks of {_BLOCK}x{_BLOCK} pixels, got "
+                f"NIQE needs frames with two blocks of {BLOCK}x{BLOCK} pixels, got "
                 f"{image.shape[1]}x{image.shape[0]}"
             )
         image = image[:height, :width]
-        scales = ((image, _BLOCK), (_halved(image), _BLOCK // 2))
+        scales = ((image, BLOCK), (_halved(image), BLOCK // 2))
         features = np.hstack([_features(each, block) for each, block in scales])
         features = features[~np.isnan(features).any(1)]
         if len(features) < 2:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vqe_fast.metrics.frame_measure import FrameMeasure
+from vqe_fast.metrics.frame_measure import FrameMeasure, of_images
 from vqe_fast.metrics.measure import ClipFacts, Found, Shown
 from vqe_fast.metrics.pictures import Pictures
 
@@ -21,7 +21,7 @@ def dists(device: torch.device) -> FrameMeasure:
         ValueError: pyiqa or its weights are not there.
     """
     metric, about = _created("dists", device)
-    return FrameMeasure("dists", metric, about, device)
+    return FrameMeasure("dists", of_images(metric, device), about)
 
 
 class FID:
