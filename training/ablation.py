@@ -98,6 +98,7 @@ def compare(
     *,
     fabric: Fabric,
     weights: Path | None = None,
+    changes: Sequence[str] = (),
     learn_from: Callable[[DataRecipe], Sequence[PairedClip]],
     measure_on: Callable[[DataRecipe], Sequence[PairedClip]],
     report: Callable[[str, Progress | Validated], None],
@@ -110,6 +111,7 @@ def compare(
         fabric: where to train, for the precision of the recipe that is compared.
         weights: a file of weights that every variant starts from, see
             :func:`vqe_fast.training.growth.load_start`.
+        changes: to the recipe of every variant, before the variant's own.
         learn_from: prepares the clips to train on as a recipe says.
         measure_on: the same of the clips to measure on.
         report: told of progress with the variant's name.
@@ -122,8 +124,8 @@ def compare(
         WeightsError: ``weights`` are missing or do not fit.
     """
     rows: dict[str, list[Measurement]] = {}
-    for name, changes in comparison.variants.items():
-        recipe = read_recipe(find_recipe(comparison.recipe), changes)
+    for name, own in comparison.variants.items():
+        recipe = read_recipe(find_recipe(comparison.recipe), [*changes, *own])
         model = train(
             recipe,
             learn_from(recipe.data),

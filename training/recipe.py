@@ -152,6 +152,7 @@ class StageRecipe(Strict):
     ``teacher`` is a single-frame model of luma with weights that ship: luma is compared with what
     that makes of it instead of with the pristine one; chroma with the pristine one.
     ``freeze`` are parts of what is trained that are kept as they are, such as ``stage1.spynet``.
+    ``loss`` may be empty where there is an adversary.
     """
 
     name: str = "training"
@@ -159,11 +160,17 @@ class StageRecipe(Strict):
     freeze: list[str] = Field([])
     teacher: str | None = None
     steps: int = Field(ge=1)
-    loss: list[LossTerm] = Field(min_length=1)
+    loss: list[LossTerm]
     adversarial: AdversarialRecipe | None = None
     optimiser: OptimiserRecipe
     schedule: ScheduleRecipe = ScheduleRecipe()
     ema: float | None = Field(0.999, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _learns_from_something(self) -> Self:
+        if not self.loss and self.adversarial is None:
+            raise ValueError("loss must have a term where there is no adversarial part")
+        return self
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -206,7 +213,8 @@ class DataRecipe(PrepareSpec):
 class ValidationRecipe(Strict):
     """Validation: every so many steps, ``batches`` batches of windows of the validation clips.
 
-    ``best`` says which figure decides which weights are kept: the gain in PSNR, or the loss.
+    ``best`` says which figure decides which weights are kept: the gain in PSNR, or the loss, where
+    a stage has one beside its adversary.
     ``report`` are the degradations that the finished weights are measured at, those of the data
     unless given, every ``frame_step``-th frame; ``frames`` how many frames of each validation clip
     there are at most.

@@ -298,11 +298,12 @@ class _Stage:
                 with run.fabric.autocast():
                     result = self.objective(model, batch)
                 figures = self.objective.figures(result)
-                figures["loss"] = total(self.objective.terms(result))
+                if terms := self.objective.terms(result):
+                    figures["loss"] = total(terms)
                 found.append({name: figure.item() for name, figure in figures.items()})
                 picture = self.objective.picture(result) if number == 0 else picture
             means = {name: fmean(each[name] for each in found) for name in found[0]}
-            by_loss = run.recipe.validation.best == "loss"
+            by_loss = run.recipe.validation.best == "loss" and "loss" in means
             score = -means["loss"] if by_loss else means[next(iter(means))]
             if score > self.best:
                 self.best = score

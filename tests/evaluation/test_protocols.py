@@ -70,6 +70,17 @@ def test_pequenet(name):
     assert any("NOT comparable" in note for note in protocol.notes) == release
 
 
+def test_qps_that_pequenet_was_not_trained_for(run):
+    """Table X."""
+    protocol = find_protocol("pequenet-other-qps")
+    degradations = expand(protocol.degradations)
+    assert [(each.base_qp, each.structure) for each in degradations] == [
+        (24, "low_delay_p"),
+        (35, "low_delay_p"),
+    ]
+    assert not run({}, "pequenet-other-qps", frames=2).failed
+
+
 def test_codecs():
     """What users have, by families of settings."""
     degradations = expand(find_protocol("codecs").degradations)

@@ -214,6 +214,8 @@ def test_another_configurations_checkpoint():
         ({"branches": []}, "branches must be some of"),
         ({"attention_blocks": [0]}, "attention_blocks must be some of 1 to 6"),
         ({"branches": ["previous"]}, "attention block 2 belongs to the branch 'following'"),
+        ({"alignment": "dcn"}, "alignment must be one of attention, deformable, flow; got 'dcn'"),
+        ({"alignment": "flow", "attention_downsample": 2}, "attention_downsample must be 1"),
         ({"attention_downsample": 0}, "downsample must be a whole number of at least 1"),
         ({"qps": (37, 22)}, "qps must be strictly ascending"),
     ],

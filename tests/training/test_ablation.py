@@ -1,18 +1,26 @@
 """Variants of a recipe, trained and measured alike."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from support.clips import smooth_noise, write_png
+from vqe_fast import create_model
 from vqe_fast.cli.app import app
 from vqe_fast.training.ablation import read_comparison, table
 from vqe_fast.training.gains import Measurement
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
 
-SHIPPED = ("astf_stages", "carcnn_losses", "multiscale_scales", "pequenet_qps")
+SHIPPED = sorted(
+    entry.name.removesuffix(".yaml")
+    for entry in resources.files("vqe_fast.training.comparisons").iterdir()
+    if entry.name.endswith(".yaml")
+)
 SMALL = [
     "data.still_size=[96, 64]",
     "data.still_frames=2",
@@ -33,6 +41,30 @@ def test_shipped_comparisons(name):
     recipes = [read_recipe(path, changes) for changes in comparison.variants.values()]
     assert len({recipe.model_dump_json() for recipe in recipes}) == len(recipes)
     assert len(recipes) > 1 or len(comparison.parts) > 1
+    for recipe in recipes:
+        with torch.device("meta"):
+            model = create_model(recipe.model, **recipe.options)
+        for path in comparison.parts.values():
+            assert all(model.get_submodule(part) for part in path)
+
+
+def test_changes_and_another_recipe(tmp_path):
+    """Of every variant, whose own come after them; its generators make an ensemble."""
+    (tmp_path / "clean").mkdir()
+    picture = np.repeat(smooth_noise(160, 220)[..., None], 3, axis=2)
+    write_png(tmp_path / "clean" / "still.png", picture)
+    clean = str(tmp_path / "clean")
+    changes = [*SMALL, "stages.0.loss=[{name: mse}]", "validation.frames=1", "precision=fp32"]
+    command = ["ablate", "galteri_qualities", "--data", clean, "--validate", clean, *changes]
+    command += ["--recipe", "galteri_very_fast", "--cache", str(tmp_path / "cache")]
+    run = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "out"), "--device", "cpu"])
+    assert run.exit_code == 0, run.output
+    lines = (tmp_path / "out" / "table.md").read_text().splitlines()
+    assert [line.split("|")[1] for line in lines[2:]] == ["qp27", "qp32", "qp37", "qp42", "all"]
+    assert lines[0].count("|") == 6
+    join = ["join", str(tmp_path / "ensemble.safetensors")]
+    join += [f"{qp}={tmp_path / 'out' / f'qp{qp}'}" for qp in (27, 32, 37, 42)]
+    assert CliRunner().invoke(app, join).exit_code == 0
 
 
 def test_from_clips_to_a_table(tmp_path):

@@ -106,6 +106,21 @@ def test_resumed_run_gives_the_same_weights(adversarial, clips, fabric, tmp_path
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_an_adversary_alone(clips, fabric, tmp_path):
+    """As in PeQuENet's Table VII; PSNR decides which weights are best."""
+    reports = []
+    stage = {"loss": [], "adversarial": ADVERSARIAL, "steps": 10}
+    best = {"every": 10, "batches": 1, "best": "loss"}
+    chosen = recipe("galteri_very_fast", {"blocks": 1}, stage=stage, validation=best)
+    model = train(chosen, clips, tmp_path, fabric=fabric, validation=clips, report=reports.append)
+    assert {name for r in reports if isinstance(r, Progress) for name in r.terms} == {
+        "adversarial",
+        "discriminator",
+    }
+    assert all("loss" not in r.figures for r in reports if isinstance(r, Validated))
+    assert (tmp_path / "best.safetensors").exists() and model.output.weight.any()
+
+
 def test_another_recipe_does_not_go_on(clips, fabric, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(recipe(), clips, tmp_path, fabric=fabric, report=interrupted_at(10))

@@ -69,6 +69,20 @@ def test_a_schedule_without_its_period(kind):
         ScheduleRecipe(kind=kind)
 
 
+def test_nothing_to_learn_from():
+    stage = {"steps": 1, "loss": [], "optimiser": {"rate": 1}}
+    data = {"degradations": [{"codec": "libx264", "mode": "qp", "values": [30]}]}
+    with pytest.raises(ValueError, match="loss must have a term where there is no adversarial"):
+        Recipe.model_validate({"model": "carcnn", "data": data, "stages": [stage]})
+
+
+def test_steps_of_carcnn():
+    """Section 4.3: 360 epochs of 90,000 frames, 128 in a batch."""
+    with resources.as_file(resources.files("vqe_fast.training.recipes") / "carcnn.yaml") as path:
+        recipe = read_recipe(path)
+    assert recipe.stages[0].steps * recipe.data.batch == 360 * 90_000
+
+
 def test_parts_that_do_not_fit():
     """Two optimisers in turn and parts of batches; features of a discriminator that has none."""
     stage = {"steps": 1, "loss": [{"name": "l1"}], "optimiser": {"rate": 1, "accumulate": 2}}

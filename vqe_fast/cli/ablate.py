@@ -18,6 +18,16 @@ def ablate(
     data: Annotated[list[Path], typer.Option(help="Folder of clean clips to train on.")],
     validate: Annotated[list[Path], typer.Option(help="Folder of clean clips to measure on.")],
     output: Annotated[Path, typer.Option(help="Folder for weights, measurements and the table.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Changes to the recipe of every variant: key=value, such as stages.0.steps=500."
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Another recipe than the comparison's, such as that in full size."),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="A .safetensors file that every variant starts from.")
     ] = None,
@@ -41,12 +51,16 @@ def ablate(
         from vqe_fast.training.recipes import find_recipe
 
         chosen = read_comparison(comparison)
-        pace = choose_pace(read_recipe(find_recipe(chosen.recipe)), output, device)
+        if recipe is not None:
+            chosen = chosen.model_copy(update={"recipe": recipe})
+        whole = read_recipe(find_recipe(chosen.recipe), changes or ())
+        pace = choose_pace(whole, output, device)
         rows = compare(
             chosen,
             output,
             fabric=make_fabric(device, pace.precision),
             weights=weights,
+            changes=changes or (),
             learn_from=lambda spec: load_clips(spec, data, cache),
             measure_on=lambda spec: load_clips(spec, validate, cache),
             report=lambda variant, report: say(report, variant),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqe_fast.models.pequenet_alignment import Alignment, DeformableAlignment, aligned_by_flow
 from vqe_fast.models.registry import ModelSpec, register_model
+from vqe_fast.models.spynet import SPyNet
 from vqe_fast.models.vgg import VGG
 from vqe_fast.nn import CrossFrameAttention, QPModulatedConv2d, QPModulation
 from vqe_fast.weights.trunks import trunk_features
@@ -57,7 +59,10 @@ CONFIGURATIONS = {
 
 
 class FrameFeatures(NamedTuple):
-    """VGG19 features of a frame: six taps, 64 to 512 channels, at 1 to 1/16 of its size."""
+    """VGG19 features of a frame: six taps, 64 to 512 channels, at 1 to 1/16 of its size.
+
+    ``luma`` is the frame itself, (B, 1, H, W), which flow is found from.
+    """
 
     relu1_1: Tensor
     relu2_1: Tensor
@@ -65,14 +70,15 @@ class FrameFeatures(NamedTuple):
     relu4_1: Tensor
     relu5_1: Tensor
     relu5_4: Tensor
+    luma: Tensor
 
 
 class _DecoderBlock(nn.Module):
     """conv, ReLU, twice the size, concatenation with the skip, conv, ReLU."""
 
-    def __init__(self, entering: int, leaving: int) -> None:
+    def __init__(self, entering: int, leaving: int, beside: int = 0) -> None:
         super().__init__()
-        self.before = nn.Conv2d(entering, entering, 3, padding=1)
+        self.before = nn.Conv2d(entering + beside, entering, 3, padding=1)
         self.after = nn.Conv2d(entering + leaving, leaving, 3, padding=1)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
@@ -87,29 +93,53 @@ class _DecoderBlock(nn.Module):
 
 
 class _Branch(nn.Module):
-    """Decodes a frame's features with what attention found in a neighbour; Fig. 2."""
+    """Decodes a frame's features with what was found in a neighbour; Fig. 2.
 
-    def __init__(self, scales: Collection[int], downsample: int) -> None:
+    What attention finds is added to them; what other alignments find stands beside them (IV-F).
+    """
+
+    def __init__(self, scales: Collection[int], alignment: Alignment, downsample: int) -> None:
         super().__init__()
         channels = {3: 256, 4: 512, 5: 512}
+        attending = scales if alignment == "attention" else ()
         self.attention = nn.ModuleDict(
             {
                 str(scale): CrossFrameAttention(channels[scale], downsample=downsample)
-                for scale in scales
+                for scale in attending
             }
         )
+        deforming = scales if alignment == "deformable" else ()
+        self.deformable = nn.ModuleDict(
+            {str(scale): DeformableAlignment(channels[scale]) for scale in deforming}
+        )
+        self.beside = () if alignment == "attention" else tuple(scales)
+        wider = [channels[scale] if scale in self.beside else 0 for scale in (5, 4, 3)]
         sizes = (512, 512, 256, 128, 64)
-        self.decoder = nn.ModuleList(map(_DecoderBlock, sizes[:-1], sizes[1:]))
+        self.decoder = nn.ModuleList(map(_DecoderBlock, sizes[:-1], sizes[1:], (*wider, 0)))
 
-    def forward(self, target: FrameFeatures, reference: FrameFeatures) -> Tensor:
+    def forward(
+        self, target: FrameFeatures, reference: FrameFeatures, flow: Tensor | None = None
+    ) -> Tensor:
         features = target.relu5_4
         skips = (target.relu4_1, target.relu3_1, target.relu2_1, target.relu1_1)
         for block, skip, scale in zip(self.decoder, skips, (5, 4, 3, None), strict=True):
             if str(scale) in self.attention:
                 tap = _TAP_OF_SCALE[scale]  # type: ignore[index]
                 features = features + self.attention[str(scale)](target[tap], reference[tap])
+            elif scale in self.beside:
+                aligned = self._aligned(scale, target, reference, flow)
+                features = torch.cat((features, aligned), dim=1)
             features = block(features, skip)
         return features
+
+    def _aligned(
+        self, scale: int, target: FrameFeatures, reference: FrameFeatures, flow: Tensor | None
+    ) -> Tensor:
+        tap = _TAP_OF_SCALE[scale]
+        if flow is not None:
+            return aligned_by_flow(reference[tap], flow)
+        aligned: Tensor = self.deformable[str(scale)](target[tap], reference[tap])
+        return aligned
 
 
 class _Head(nn.Module):
@@ -160,6 +190,11 @@ class PeQuENet(nn.Module):
         attention_downsample: the factor of section IV-G-1, 1, 2, 4 or 6 there; features are
             averaged by it before they attend (the paper does not say how).
         attention: ``"exact"`` over the whole frame, or ``"columns"`` of 320 pixels.
+        alignment: ``"attention"``, or what section IV-F puts in the place of each of its blocks:
+            ``"deformable"`` convolution, or warping by ``"flow"``, see
+            :mod:`vqe_fast.models.pequenet_alignment`. The paper's flow is that of published
+            weights (``load_published(model.spynet, file)``) and stays as it is; here it is learnt
+            with the rest, from none, unless training freezes ``spynet``.
         qps: the QPs that have an entry in the table.
         vgg: ``"random"``, ``"published"`` or a file with VGG19's weights; see
             :func:`vqe_fast.weights.trunks.trunk_features`.
@@ -178,12 +213,14 @@ class PeQuENet(nn.Module):
         qp_adaptation: bool | None = None,
         attention_downsample: int = 1,
         attention: str = "exact",
+        alignment: Alignment = "attention",
         qps: Sequence[float] = (22, 27, 32, 37),
         vgg: str | Path = "random",
     ) -> None:
         super().__init__()
         if attention not in ("exact", "columns"):
             raise ValueError(f"attention must be exact or columns, got {attention!r}")
+        _refuse_alignment(alignment, attention_downsample)
         chosen = _chosen(configuration, branches, attention_blocks, qp_adaptation)
         self.configuration = chosen
         self.attention = attention
@@ -195,10 +232,11 @@ class PeQuENet(nn.Module):
         self.vgg.requires_grad_(False)
         self.branches = nn.ModuleDict(
             {
-                neighbour: _Branch(_scales(chosen, neighbour), attention_downsample)
+                neighbour: _Branch(_scales(chosen, neighbour), alignment, attention_downsample)
                 for neighbour in chosen.branches
             }
         )
+        self.spynet = SPyNet() if alignment == "flow" else None
         self.head = _Head(64 * len(self.branches), qps if chosen.qp_adaptation else None)
         self.spec = ModelSpec(
             planes="y",
@@ -253,7 +291,9 @@ class PeQuENet(nn.Module):
         columns = luma.split(self._column_widths(luma.shape[-1]), dim=-1)
         weight = self.vgg.features[0].weight
         return [
-            FrameFeatures(*self.vgg(column.to(weight.dtype).expand(-1, 3, -1, -1), _TAPS))
+            FrameFeatures._make(
+                (*self.vgg(column.to(weight.dtype).expand(-1, 3, -1, -1), _TAPS), column)
+            )
             for column in columns
         ]
 
@@ -280,7 +320,8 @@ class PeQuENet(nn.Module):
         enhanced = []
         for index, column in enumerate(current):
             decoded = [
-                branch(column, neighbours[name][index]) for name, branch in self.branches.items()
+                branch(column, neighbours[name][index], self._flow(column, neighbours[name][index]))
+                for name, branch in self.branches.items()
             ]
             of_column = _qp_of_column(qp, widths, index)
             enhanced.append(self.head(torch.cat(decoded, dim=1), of_column))
@@ -323,6 +364,14 @@ class PeQuENet(nn.Module):
     def stream(self) -> PeQuENetStream:
         """The same for a video that comes frame by frame."""
         return PeQuENetStream(self)
+
+    def _flow(self, current: FrameFeatures, reference: FrameFeatures) -> Tensor | None:
+        """From a frame to a neighbour, where features are aligned by it."""
+        if self.spynet is None:
+            return None
+        frames = (each.luma.expand(-1, 3, -1, -1) for each in (current, reference))
+        flow: Tensor = self.spynet(*frames)
+        return flow
 
     def _column_widths(self, width: int) -> list[int]:
         if self.attention == "exact" or width <= COLUMN_WIDTH:
@@ -387,6 +436,7 @@ def pequenet(
     qp_adaptation: bool | None = None,
     attention_downsample: int = 1,
     attention: str = "exact",
+    alignment: Alignment = "attention",
     qps: Sequence[float] = (22, 27, 32, 37),
     vgg: str | Path = "random",
 ) -> PeQuENet:
@@ -398,6 +448,7 @@ def pequenet(
         qp_adaptation=qp_adaptation,
         attention_downsample=attention_downsample,
         attention=attention,
+        alignment=alignment,
         qps=qps,
         vgg=vgg,
     )
@@ -416,6 +467,8 @@ def published_name(name: str, head: str = HEADS[0]) -> str:
         return f"features.to_relu_{tap}.{middle[1]}.{kind}"
     if part == "head":
         return f"{head}.{_PUBLISHED_NAMES['.'.join(middle)]}.{kind}"
+    if part == "spynet" or "deformable" in middle:
+        return name  # of which they publish none
     neighbour, module, number, conv = middle
     place = f"att{number}" if module == "attention" else f"dec{4 - int(number)}"
     return f"{place}_{_PUBLISHED_NAMES[neighbour]}.{_PUBLISHED_NAMES[conv]}.{kind}"
@@ -468,6 +521,15 @@ def _chosen(
             f"{NEIGHBOURS[(needless[0] - 1) % 2]!r}, which is not there"
         )
     return chosen
+
+
+def _refuse_alignment(alignment: Alignment, attention_downsample: int) -> None:
+    if alignment not in get_args(Alignment):
+        raise ValueError(
+            f"alignment must be one of {', '.join(get_args(Alignment))}; got {alignment!r}"
+        )
+    if alignment != "attention" and attention_downsample != 1:
+        raise ValueError(f"attention_downsample must be 1 with alignment={alignment!r}")
 
 
 def _scales(chosen: Configuration, neighbour: str) -> list[int]:

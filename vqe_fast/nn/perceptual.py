@@ -145,7 +145,9 @@ def galteri_feature_loss(trunk: Trunk) -> FeatureLoss:
 
 
 def efficientnet_feature_loss(
-    trunk: Trunk, weights: Mapping[str | int, float] | None = None
+    trunk: Trunk,
+    weights: Mapping[str | int, float] | None = None,
+    scales: Sequence[float] = (1.0,),
 ) -> FeatureLoss:
     """Ours, in place of VGG's: unit-length distances at EfficientNet-Lite0's stem and three stages.
 
@@ -155,9 +157,10 @@ def efficientnet_feature_loss(
     Args:
         trunk: :class:`vqe_fast.models.efficientnet.EfficientNetLite0`.
         weights: layer → its weight; ¼ for the stem and stages 1, 3 and 5 unless given.
+        scales: sizes at which images are compared, as :class:`FeatureLoss` has them.
     """
     usual: dict[str | int, float] = dict.fromkeys(("stem", "stage1", "stage3", "stage5"), 1 / 4)
-    return FeatureLoss(trunk, weights or usual, distance="unit")
+    return FeatureLoss(trunk, weights or usual, scales=scales, distance="unit")
 
 
 def efficientnet_distance(trunk: Trunk) -> FeatureLoss:
