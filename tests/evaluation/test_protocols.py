@@ -110,7 +110,7 @@ def test_files(tmp_path):
     grid = {"codec": "libx264", "mode": "crf", "values": [30]}
     path.write_text(yaml.safe_dump({"degradations": [grid], "frames": 3, "tables": ["flicker"]}))
     assert find_protocol(str(path)).frames == 3
-    refused = [{"table": []}, {"tables": ["vmaf"]}, {"chroma": "none"}, {"tables": []}]
+    refused = [{"table": []}, {"tables": ["mos"]}, {"chroma": "none"}, {"tables": []}]
     for wrong in (*refused, {"per_clip": 2}):
         path.write_text(yaml.safe_dump({"degradations": [grid]} | wrong))
         with pytest.raises(ValueError, match=f"{path} is not as it must be: .*{next(iter(wrong))}"):
