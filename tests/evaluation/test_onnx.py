@@ -72,5 +72,5 @@ def test_refusals(tmp_path):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(ValueError, match="not a detector as torchvision exports them"):
+    with pytest.raises(ValueError, match=r"other\.onnx is not a detector of pictures"):
         OnnxDetector(tmp_path / "other.onnx")

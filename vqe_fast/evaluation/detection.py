@@ -81,10 +81,10 @@ class Matches:
             self.truths[label] = self.truths.get(label, 0) + len(wanted)
             taken = np.zeros(len(wanted), bool)
             for index in np.argsort(-scores, kind="stable"):
-                overlaps = np.where(taken, 0.0, _overlaps(boxes[index], wanted))
-                hit = bool(len(wanted)) and bool(overlaps.max() >= IOU)
+                shared = np.where(taken, 0.0, overlaps(boxes[index], wanted))
+                hit = bool(len(wanted)) and bool(shared.max() >= IOU)
                 if hit:
-                    taken[overlaps.argmax()] = True
+                    taken[shared.argmax()] = True
                 self.found.setdefault(label, []).append((float(scores[index]), hit))
 
     def merge(self, others: Matches) -> None:
@@ -132,8 +132,8 @@ class Matches:
         return float((greatest * hits).sum() / self.truths[label])
 
 
-def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of a box with each of others."""
+def overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of a box (4,) with each of others (N, 4)."""
     low = np.maximum(box[:2], others[:, :2])
     high = np.minimum(box[2:], others[:, 2:])
     common = (high - low).clip(0).prod(1)
