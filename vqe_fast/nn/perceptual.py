@@ -151,7 +151,7 @@ def efficientnet_feature_loss(
 ) -> FeatureLoss:
     """Ours, in place of VGG's: unit-length distances at EfficientNet-Lite0's stem and three stages.
 
-    A fortieth of VGG19's arithmetic. Stages 2, 4 and 6 are left for measuring, see
+    A seventieth of VGG19's arithmetic. Stages 2, 4 and 6 are left for measuring, see
     :func:`efficientnet_distance`.
 
     Args:
