@@ -69,7 +69,7 @@ def _rate_distortion(evaluation: Evaluation, name: str) -> Figure:
     measure = FIGURES[name]
     title = "PSNR of luma, dB" if name == "psnr_y" else measure.title
     panels[0].set_ylabel(title, color=_INK)
-    _legend(panels[0], "lower right" if measure.more_is_better else "upper right")
+    _legend(panels[0], "lower right" if name == "psnr_y" else "best")
     return figure
 
 
@@ -156,7 +156,7 @@ def _style(panel: Axes, title: str, across: str) -> None:
     panel.spines[:].set_visible(False)
 
 
-def _legend(panel: Axes, place: Literal["best", "lower right", "upper right"]) -> None:
+def _legend(panel: Axes, place: Literal["best", "lower right"]) -> None:
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8.5, loc=place)
 
