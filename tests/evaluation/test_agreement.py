@@ -25,10 +25,7 @@ def measured(tmp_path_factory):
     found = evaluate([path], [], settings, output=folder, frames=FRAMES, device="cpu")
     originals = [luma_of(frame) for frame in read_clip(path, FRAMES).frames]
     streams = {row.setting: folder / "encodes" for row in found.rows}
-    streams = {
-        setting: folder / "encodes" / found.streams[found.clips[0], setting].file.path
-        for setting in streams
-    }
+    streams = {setting: found.case(found.clips[0], setting).path for setting in streams}
     return found, path, originals, streams
 
 

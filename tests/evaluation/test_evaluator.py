@@ -32,7 +32,7 @@ def restored(monkeypatch):
     original = Network.restore
 
     def restore(self, case, frames):
-        calls.append((case.clip.name, case.setting))
+        calls.append((case.clip, case.setting.name))
         return original(self, case, frames)
 
     monkeypatch.setattr(Network, "restore", restore)
@@ -46,7 +46,7 @@ def test_figures(run, clips):
     assert found.settings == ["x264 QP 30", "x264 QP 40"]
     assert found.restorers == ["none", "brighter"]
     row = found.row("b", "x264 QP 40", "none")
-    case = found.streams["b", "x264 QP 40"]
+    case = found.case("b", "x264 QP 40").stream
     originals = np.stack([luma_of(frame) for frame in read_clip(clips / "b.mkv").frames])
     assert row.count == 6 == len(case.sizes)
     assert row.bitrate == pytest.approx(sum(case.sizes) * 8 / (6 / 25) / 1000)
@@ -62,8 +62,8 @@ def test_figures(run, clips):
 def test_figures_of_known_frames(run, cache):
     """A model that adds a step to every sample of the stream."""
     found = run({"brighter": brighter(3)})
-    stream = found.streams["a", "x264 QP 40"]
-    with av.open(str(cache / stream.file.path)) as container:
+    stream = found.case("a", "x264 QP 40").stream
+    with av.open(str(stream.path)) as container:
         compressed = np.stack([luma_of(frame) for frame in container.decode(video=0)])
     clip = json.loads((cache / "index.json").read_text())["clips"][0]
     originals = [luma_of(frame) for frame in read_clip(cache / clip["pristine"]["path"]).frames]
@@ -97,10 +97,7 @@ def test_chroma(coloured, tmp_path):
     found = evaluate([path], models, qp_40, **options)
     none, luma, both = found.rows
     originals = [planes for _, planes in read_frames(path)]
-    compressed = [
-        planes
-        for _, planes in read_frames(cache / found.streams[none.clip, none.setting].file.path)
-    ]
+    compressed = [planes for _, planes in read_frames(found.case(none.clip, none.setting).path)]
     for index, (name, steps) in enumerate([("psnr_u", 3), ("psnr_v", -2)], start=1):
         for row, added in ((none, 0), (luma, 0), (both, steps)):
             expected = [

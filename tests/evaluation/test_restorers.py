@@ -15,12 +15,14 @@ from support.sharp_weights import MODEL, STRENGTH, ship_sharp_weights
 from support.small_models import SMALL, randomised
 from vqe_fast import create_model, enhance_video, evaluate
 from vqe_fast.data.degradation import Degradation
+from vqe_fast.data.index import Index
 from vqe_fast.data.prepared import Prepared
 from vqe_fast.evaluation import command_restorer
-from vqe_fast.evaluation.case import Case
+from vqe_fast.evaluation.case import prepared_cases
 from vqe_fast.evaluation.command_restorer import Command, Spp
 from vqe_fast.evaluation.model_restorer import Network
 from vqe_fast.evaluation.restorer import Tuned, Work
+from vqe_fast.evaluation.setting import Setting
 from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models.published import published_names
 from vqe_fast.training.checkpoint import save_weights
@@ -40,7 +42,8 @@ def case(run, cache):
     run()
     clips = Prepared.open(cache).index.clips
     (clip,) = [clip for clip in clips if (clip.name, clip.frames) == ("b", 6)]
-    return Case(clip, "x264 QP 40", cache)
+    cases = prepared_cases(Prepared(cache, Index(clips=[clip])))
+    return next(case for case in cases if case.setting.name == "x264 QP 40")
 
 
 def planes_by(restorer, case, folder):
@@ -107,12 +110,8 @@ def test_base_qp(case, tmp_path):
     assert told[-6:] == [40] * 6
     assert restorer.identity(case)["qp"] == 40
     assert Network(Pointwise(), device="cpu", qp="base").identity(case)["qp"] is None
-    crf = replace(case, clip=case.clip.model_copy(update={"streams": {case.setting: _crf(case)}}))
+    crf = replace(case, setting=Setting.of(Degradation("libx264", "crf", 30)))
     assert restorer.identity(crf)["qp"] is None
-
-
-def _crf(case):
-    return case.stream.model_copy(update={"degradation": Degradation("libx264", "crf", 30)})
 
 
 def test_weights_say_which_qp(case, tmp_path):

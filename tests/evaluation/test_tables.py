@@ -13,7 +13,7 @@ from vqe_fast.evaluation import files
 from vqe_fast.evaluation.files import write_results
 from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.report import conditions
-from vqe_fast.evaluation.result import family_of
+from vqe_fast.evaluation.setting import Setting
 from vqe_fast.evaluation.tables import (
     FRAME_RATE,
     WORST,
@@ -229,7 +229,7 @@ def test_bjontegaard():
 
 def test_families():
     names = {
-        family_of(each)
+        Setting.of(each).family
         for each in (
             *x264(22, 27),
             *x264(22, structure="low_delay_p"),

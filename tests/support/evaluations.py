@@ -3,14 +3,17 @@
 import os
 import signal
 from fractions import Fraction
+from pathlib import Path
 
 from support.clips import moving_texture
 from vqe_fast.data.color import rows_of
 from vqe_fast.data.degradation import Degradation
 from vqe_fast.data.encoding import encode
-from vqe_fast.data.index import FileEntry, StreamEntry
 from vqe_fast.evaluation import Evaluation, Protocol, Row
+from vqe_fast.evaluation.case import Case, Media, Stream
 from vqe_fast.evaluation.restorer import Work
+from vqe_fast.evaluation.setting import Setting
+from vqe_fast.video.frames.color import ColorFacts
 
 QPS = [{"codec": "libx264", "mode": "qp", "values": [30, 40]}]
 
@@ -72,16 +75,10 @@ def made_up(degradations, figures, *, clips=("one", "two"), protocol=None, error
         protocol: fields beside the degradations.
         errors: clip, setting number and restorer of rows that failed.
     """
-    rows, streams = [], {}
+    rows, cases = [], []
     for clip in clips:
         for number, degradation in enumerate(degradations):
-            streams[clip, degradation.name] = StreamEntry(
-                file=FileEntry(path="x.mkv", bytes=1, sha256="0" * 64),
-                degradation=degradation,
-                types="IPB",
-                qp=[30, None, 34.5],
-                sizes=[300, 200, 100],
-            )
+            cases.append(_case(clip, degradation))
             for restorer in ("none", "ours"):
                 failed = (clip, number, restorer) in errors
                 values = {} if failed else figures(clip, number, restorer)
@@ -100,7 +97,22 @@ def made_up(degradations, figures, *, clips=("one", "two"), protocol=None, error
                 rows.append(row)
     grids = [{"codec": "libx264", "mode": "qp", "values": [30]}]
     protocol = Protocol.model_validate({"degradations": grids} | (protocol or {}))
-    return Evaluation(protocol, rows, streams, FACTS)
+    return Evaluation(protocol, rows, cases, FACTS)
+
+
+def _case(clip, degradation):
+    return Case(
+        clip,
+        Setting.of(degradation),
+        original=Media(Path("x.mkv"), 1, "0" * 64),
+        stream=Stream(Path("y.mkv"), 1, "0" * 64, "IPB", [30, None, 34.5], [300, 200, 100]),
+        frames=3,
+        first=0,
+        step=1,
+        size=(64, 64),
+        rate=Fraction(25),
+        color=ColorFacts(1, full_range=False),
+    )
 
 
 def x264(*qps, **options):
@@ -122,7 +134,7 @@ class Marked(Brighter):
         self.folder, self.deaths, self.home = folder, deaths, os.getpid()
 
     def restore(self, case, frames):
-        name = f"{case.clip.name} {case.setting}"
+        name = f"{case.clip} {case.setting.name}"
         calls = len(list(self.folder.glob(f"{name} *")))
         (self.folder / f"{name} {calls}").touch()
         if calls < self.deaths.get(name, 0) and os.getpid() != self.home:

@@ -24,7 +24,10 @@ _BOLD = re.compile(r"\*\*(.+?)\*\*")  # as Markdown has it
 def evaluate(
     clips: Annotated[
         list[Path],
-        typer.Argument(metavar="CLIPS", help="Pristine video and photographs, files or folders."),
+        typer.Argument(
+            metavar="CLIPS",
+            help="Pristine video and photographs, files or folders; with --pairs what they are in.",
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for tables, plots and what is measured.")],
     model: Annotated[
@@ -33,20 +36,33 @@ def evaluate(
             help="A model's name; NAME:sharp or NAME:sharp:0.5 for a look; NAME:FILE with weights; "
             "a .safetensors file or the folder of a training; spp; or "
             "'cmd:PROGRAM {input} {output}'. May be given several times.",
-            show_default="that of enhance",
+            show_default="that of enhance; with --pairs none",
+        ),
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYOUT",
+            help="Take clips that are compressed already: mfqe, ldv or gopro for the folder of "
+            "such a data set; files for ORIGINAL COMPRESSED, files or folders.",
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="codecs, carcnn, carcnn-240p, pequenet, pequenet-release, or a .yaml file.",
+            help="codecs, carcnn, carcnn-240p, pequenet, pequenet-release, or a .yaml file; with "
+            "--pairs multiscale, or one without degradations.",
         ),
     ] = None,
     codec: Annotated[
         str, typer.Option(help="libx264, libx265, libvpx-vp9 or libsvtav1.")
     ] = "libx264",
     qp: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Constant QPs, such as 22,27,32,37.")
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Constant QPs, such as 22,27,32,37; with --pairs that of frames without one.",
+        ),
     ] = None,
     crf: Annotated[
         str | None, typer.Option(metavar="LIST", help="Constant rate factors, such as 29,35.")
@@ -116,7 +132,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Compresses CLIPS, restores them, and measures what was gained.
+    """Compresses CLIPS, or takes --pairs, restores them, and measures what was gained.
 
     Settings are a protocol, or --codec with --qp or --crf. Run it again after an interruption and
     it goes on. Clips are encoded here, in threads, whoever measures.
@@ -132,9 +148,13 @@ def evaluate(
         from vqe_fast.evaluation import write_results
         from vqe_fast.video.quality import DEFAULT_MODEL
 
-        settings = _settings(protocol, codec, qp, crf, max_bitrate)
+        settings = (
+            _settings(protocol, codec, qp, crf, max_bitrate)
+            if pairs is None
+            else _settings_of_pairs(protocol, crf, max_bitrate)
+        )
         with ExitStack() as first, progress_bar("measure") as measuring:
-            encoding = first.enter_context(progress_bar("encode"))
+            encoding = first.enter_context(progress_bar("encode" if pairs is None else "look"))
 
             def progress(done: int, total: int) -> None:
                 first.close()  # a terminal shows one bar at a time
@@ -143,8 +163,10 @@ def evaluate(
 
             done = run(
                 clips,
-                model or [DEFAULT_MODEL],
+                model or ([DEFAULT_MODEL] if pairs is None else []),
                 settings,
+                pairs=pairs,
+                qp=None if pairs is None or qp is None else _number(qp),
                 output=output,
                 cache=cache,
                 frames=frames,
@@ -183,6 +205,21 @@ def _settings(
     if max_bitrate is not None:
         grid["max_bitrates"] = _numbers("--max-bitrate", max_bitrate)
     return [grid]
+
+
+def _settings_of_pairs(
+    protocol: str | None, crf: str | None, max_bitrate: str | None
+) -> str | None:
+    if crf is not None or max_bitrate is not None:
+        raise ValueError("pairs are compressed already: leave --crf and --max-bitrate out")
+    return protocol
+
+
+def _number(qp: str) -> float:
+    try:
+        return float(qp)
+    except ValueError as error:
+        raise ValueError(f"with --pairs --qp takes one QP such as 37, got {qp!r}") from error
 
 
 def _numbers(option: str, text: str | None) -> list[int]:

@@ -50,7 +50,8 @@ def encode(
     """Encodes a Matroska file of the degraded frames; the same frames give the same bytes.
 
     Args:
-        frames: yuv420p frames of one even size, in display order.
+        frames: frames of one size, in display order; yuv420p of an even size unless every sample
+            is kept.
         degradation: what to do to them; None keeps every sample.
         rate: frames per second of ``frames``.
         target: the file's path, or an open binary file.
@@ -117,7 +118,7 @@ def _write_coded(
     options = {} if degradation is None else degradation.encoder_options(at_most)
     stream = container.add_stream(codec, rate=rate, options=options)
     assert isinstance(stream, VideoStream)
-    stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
+    stream.width, stream.height, stream.pix_fmt = first.width, first.height, first.format.name
     context = stream.codec_context
     context.thread_count = 1  # results depend on it
     context.colorspace, context.color_range = first.colorspace, first.color_range

@@ -72,6 +72,27 @@ def raw_format_of(path: Path) -> RawFormat:
     return RawFormat((int(width), int(height)), f"yuv420p{depth}")
 
 
+def tells_size(path: Path) -> bool:
+    """Whether a file's name tells the size of its frames."""
+    return _SIZE.search(path.stem) is not None
+
+
+def raw_format_like(path: Path, frame: av.VideoFrame) -> RawFormat:
+    """The format of a raw file whose frames are of the size of ``frame``.
+
+    Its samples are of the same format too, if that makes whole frames; else 8 bits of 4:2:0.
+
+    Raises:
+        ValueError: ``frame`` has no size that a raw file can have.
+    """
+    size = frame.width, frame.height
+    plain = RawFormat(size)
+    if frame.format.name not in _FORMATS:
+        return plain
+    same = RawFormat(size, frame.format.name)
+    return same if path.stat().st_size % same.frame_bytes == 0 else plain
+
+
 def count_raw(path: Path, raw: RawFormat) -> int:
     """Number of frames in a raw file.
 

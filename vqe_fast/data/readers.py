@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,16 @@ import numpy as np
 import torch
 
 from vqe_fast._atomic_write import atomic_write
-from vqe_fast.data.clips import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    image_paths,
-    open_media,
-    stored_frames,
-)
+from vqe_fast.data.clips import image_paths, open_media, stored_frames
 from vqe_fast.data.color import Samples
+from vqe_fast.data.layouts import (
+    FoundPairs,
+    find_gopro,
+    find_ldv,
+    find_mfqe,
+    find_pairs,
+    told_qp,
+)
 from vqe_fast.data.pairs import Decoded, Footage, PairedClip, Variant
 from vqe_fast.data.raw import RAW_SUFFIX, RawFormat, raw_format_of
 from vqe_fast.data.sources import Source
@@ -37,89 +38,51 @@ from vqe_fast.video.frames.scene_cuts import scene_cuts
 
 T = TypeVar("T")
 
-_PRISTINE = re.compile(r"(?:^|[_-])(?:raw|gt|pristine)(?:$|[_-])", re.IGNORECASE)
-_QP = re.compile(r"QP[_ -]?(\d+)", re.IGNORECASE)
-
 
 def read_mfqe(folder: Path, cache: Path) -> list[PairedClip]:
-    """Reads MFQEv2: ``raw/*.yuv`` and, of the same names, ``HM16.5_LDP/QP37/*.yuv`` and so on.
+    """Reads MFQEv2, see :func:`vqe_fast.data.layouts.find_mfqe`.
 
     Args:
         folder: that holds ``raw``, such as ``train_108``.
         cache: folder for decoded frames.
 
     Returns:
-        The clips; a setting is called after its folders, such as ``HM16.5_LDP QP37``. Base QPs are
-        known, those of the frames are not.
+        The clips. Base QPs are known, those of the frames where there are bitstreams.
 
     Raises:
         ValueError: there are no pairs, or a file's name does not tell its size.
     """
-    compressed = {
-        f"{place.parent.name} {place.name}": place
-        for place in sorted(folder.glob("*/QP*"))
-        if place.is_dir()
-    }
-    return read_pairs(folder / "raw", compressed, cache)
+    return _paired(find_mfqe(folder), cache)
 
 
 def read_ldv(folder: Path, cache: Path) -> list[PairedClip]:
-    """Reads LDV and the NTIRE challenges made of it: pristine clips, and folders of others.
-
-    Clips are files (``001.mkv``) or folders of frames (``001/*.png``), paired by name.
+    """Reads LDV and the NTIRE challenges made of it, see :func:`vqe_fast.data.layouts.find_ldv`.
 
     Args:
-        folder: whose subfolder called ``raw`` or ``gt``, perhaps with more words before or after
-            as in ``training_raw``, holds the pristine clips; the others are degraded versions.
+        folder: with a subfolder for the pristine clips and one for each degraded version.
         cache: folder for decoded frames.
 
     Returns:
-        The clips; a setting is called as its folder. QPs are those of the streams, base QPs are
-        known if the folder's name says ``QP37``.
+        The clips. QPs are those of the streams, base QPs are known if the folder's name says
+        ``QP37``.
 
     Raises:
         ValueError: not one folder of pristine clips, or no pairs.
     """
-    places = sorted(place for place in folder.glob("*") if place.is_dir())
-    pristine = [place for place in places if _PRISTINE.search(place.name)]
-    if len(pristine) != 1:
-        raise ValueError(
-            f"{folder} must hold one folder called raw or gt, got "
-            f"{', '.join(place.name for place in pristine) or 'none'}: use read_pairs"
-        )
-    compressed = {place.name: place for place in places if place != pristine[0]}
-    return read_pairs(pristine[0], compressed, cache)
+    return _paired(find_ldv(folder), cache)
 
 
 def read_gopro(folder: Path, cache: Path) -> list[PairedClip]:
-    """Reads GoPro: ``GOPR0372_07_00/sharp/*.png``, beside it ``blur`` and ``blur_gamma``.
+    """Reads GoPro, see :func:`vqe_fast.data.layouts.find_gopro`.
 
     Args:
         folder: searched with all that is in it, such as ``train``.
         cache: folder for decoded frames.
 
-    Returns:
-        The clips, each with the settings ``blur`` and ``blur_gamma`` as far as they are there.
-
     Raises:
         ValueError: there are no pairs.
     """
-    found = {
-        sharp.parent: {
-            blurred.name: blurred
-            for blurred in (sharp.with_name("blur"), sharp.with_name("blur_gamma"))
-            if blurred.is_dir()
-        }
-        for sharp in sorted(folder.rglob("sharp"))
-    }
-    return _refuse_none(
-        [
-            _pair(place.name, place / "sharp", versions, cache)
-            for place, versions in found.items()
-            if versions
-        ],
-        folder,
-    )
+    return _paired(find_gopro(folder), cache)
 
 
 def read_pairs(pristine: Path, compressed: Mapping[str, Path], cache: Path) -> list[PairedClip]:
@@ -133,13 +96,7 @@ def read_pairs(pristine: Path, compressed: Mapping[str, Path], cache: Path) -> l
     Raises:
         ValueError: there are no pairs, or a version has another size than the pristine clip.
     """
-    versions = {setting: _clips_in(place) for setting, place in compressed.items()}
-    clips = []
-    for name, path in _clips_in(pristine).items():
-        found = {setting: paths[name] for setting, paths in versions.items() if name in paths}
-        if found:
-            clips.append(_pair(name, path, found, cache))
-    return _refuse_none(clips, pristine)
+    return _paired(find_pairs(pristine, compressed), cache)
 
 
 READERS = {"mfqe": read_mfqe, "ldv": read_ldv, "gopro": read_gopro}
@@ -174,15 +131,8 @@ class _Raw:
         return luma[:, :height, :width]
 
 
-def _clips_in(folder: Path) -> dict[str, Path]:
-    """Name → file, or folder of images."""
-    found = {}
-    for path in sorted(folder.glob("*")):
-        if path.is_dir() and any(each.suffix.lower() in IMAGE_SUFFIXES for each in path.iterdir()):
-            found[path.name] = path
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
-            found[path.stem] = path
-    return found
+def _paired(found: FoundPairs, cache: Path) -> list[PairedClip]:
+    return [_pair(clip.name, clip.pristine, clip.versions, cache) for clip in found.clips]
 
 
 def _pair(name: str, pristine: Path, versions: Mapping[str, Path], cache: Path) -> PairedClip:
@@ -202,11 +152,11 @@ def _variant(setting: str, path: Path, cache: Path) -> Variant:
         )
         with open_media(path) as container:
             codec = container.streams.video[0].codec_context.codec.canonical_name
-    base = _QP.search(setting)
+    base = told_qp(setting)
     return Variant(
         footage,
         np.array([math.nan if qp is None else qp for qp, _ in coded], np.float32),
-        math.nan if base is None else float(base[1]),
+        math.nan if base is None else base,
         codec=codec,
         types="".join(letter for _, letter in coded),
     )
@@ -238,9 +188,3 @@ def _remembered(store: Path, what: str, find: Callable[[], list[T]]) -> list[T]:
             draft.write_text(json.dumps(find()))
     known: list[T] = json.loads(path.read_text())
     return known
-
-
-def _refuse_none(clips: list[PairedClip], folder: Path) -> list[PairedClip]:
-    if not clips:
-        raise ValueError(f"{folder} and what is beside it hold no pairs of clips: check the layout")
-    return clips

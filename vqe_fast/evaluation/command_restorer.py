@@ -61,10 +61,11 @@ class Command:
         """Runs the program, and reads the file that it wrote."""
         with tempfile.TemporaryDirectory(prefix="vqe-fast-") as folder:
             output = Path(folder) / "restored.mkv"
-            places = {"{input}": str(case.path), "{output}": str(output)}
-            start = time.perf_counter()
-            _run([_filled(word, places) for word in self.words])
-            seconds = time.perf_counter() - start
+            with case.video_file(cut=True) as path:
+                places = {"{input}": str(path), "{output}": str(output)}
+                start = time.perf_counter()
+                _run([_filled(word, places) for word in self.words])
+                seconds = time.perf_counter() - start
             if not output.exists():
                 raise ValueError(f"{self.words[0]} ended well but wrote no {{output}}")
             for frame in stored_frames(output):

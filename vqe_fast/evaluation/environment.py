@@ -40,8 +40,8 @@ def facts(cases: Iterable[Case], machines: Iterable[str]) -> dict[str, Any]:
 def _encoders(cases: Iterable[Case]) -> dict[str, str]:
     versions: dict[str, str] = {}
     for case in cases:
-        codec = case.degradation.codec
-        if codec not in versions:
+        codec = case.setting.codec
+        if codec not in versions and not case.setting.is_given:
             versions[codec] = _version_in(case.path, codec)
     return versions
 

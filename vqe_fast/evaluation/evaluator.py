@@ -16,13 +16,16 @@ from vqe_fast._precision import Precision
 from vqe_fast._whole_number import whole_number
 from vqe_fast.data.prepared import Plan, prepare
 from vqe_fast.data.spec import expand, problems
-from vqe_fast.evaluation.case import Case
+from vqe_fast.evaluation.case import Case, prepared_cases
+from vqe_fast.evaluation.comparable import RGB
 from vqe_fast.evaluation.detection import Detector
 from vqe_fast.evaluation.environment import facts
 from vqe_fast.evaluation.journal import Journal
+from vqe_fast.evaluation.pair_cases import PairedCases, paired_cases
 from vqe_fast.evaluation.protocol import Protocol, find_protocol
 from vqe_fast.evaluation.restorer import Restorer, Tuned
 from vqe_fast.evaluation.result import Evaluation
+from vqe_fast.evaluation.row import Row
 from vqe_fast.evaluation.rows import RowMeasurer
 from vqe_fast.evaluation.tasks import Outcome
 from vqe_fast.evaluation.worker_setup import MeasureSetup, WorkplacePlan
@@ -39,8 +42,10 @@ Progress = Callable[[int, int], None]
 def evaluate(
     clips: Sequence[str | os.PathLike[str]],
     models: Sequence[str] | Mapping[str, str | nn.Module | Restorer | Tuned],
-    settings: str | Protocol | Sequence[Mapping[str, Any]],
+    settings: str | Protocol | Sequence[Mapping[str, Any]] | None = None,
     *,
+    pairs: str | None = None,
+    qp: float | None = None,
     output: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     frames: int | None = None,
@@ -58,7 +63,7 @@ def evaluate(
     encoding: Progress | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measures what models gain on clips that real encoders compressed.
+    """Measures what models gain on clips that real encoders compressed, here or before.
 
     The compressed clips themselves, ``none``, are always measured: gains and BD-rates are against
     them. Clips are what :func:`vqe_fast.enhance_video` makes of the compressed files, less the
@@ -70,7 +75,8 @@ def evaluate(
     clip, the model or what is measured has changed.
 
     Args:
-        clips: files of pristine video, photographs, or folders of them.
+        clips: files of pristine video, photographs, or folders of them; with ``pairs`` what these
+            are found in.
         models: registered names, whose weights ship; ``"NAME:sharp"`` or ``"NAME:sharp:0.5"``
             for a look of these, see :class:`vqe_fast.video.look.Look`; ``"NAME:FILE"`` with a
             file of weights (``.safetensors``, or ``.pth`` as others publish them); a
@@ -80,7 +86,15 @@ def evaluate(
             :class:`vqe_fast.evaluation.Restorer`.
         settings: a protocol, its file or the name of one that ships; or degradations as the files
             of ``vqe-fast prepare`` have them, such as
-            ``[{"codec": "libx264", "mode": "qp", "values": [22, 27, 32, 37]}]``.
+            ``[{"codec": "libx264", "mode": "qp", "values": [22, 27, 32, 37]}]``. With ``pairs``
+            None, or a protocol without degradations.
+        pairs: layout of pairs of clips that are compressed, or even restored, already: ``"mfqe"``,
+            ``"ldv"`` or ``"gopro"`` for the folder of such a data set; ``"files"`` for the original
+            and then its compressed versions, all files, or all folders of files of the same names.
+            Rows ``none`` are the pairs as they are, so that ``models`` may be empty. None to
+            encode.
+        qp: of pairs, the QP of all frames where neither stream nor name tells one, as ``QP37``
+            does.
         output: folder for what has been measured; None for a temporary one.
         cache: folder for the compressed clips; None for ``encodes`` in ``output``.
         frames: how many frames of a clip to take at most; None for what the protocol says.
@@ -102,7 +116,8 @@ def evaluate(
         worker_cpus: cores of each worker on a cluster; None for what suits its nodes.
         worker_gpus: GPUs of each worker on a cluster; None for one where there are any.
         announce: told what will be encoded before it is.
-        encoding: told now and then how many frames of how many are encoded.
+        encoding: told now and then how many frames of how many are encoded, or clips of pairs
+            looked at.
         progress: told how many rows of how many are measured.
 
     Returns:
@@ -113,13 +128,18 @@ def evaluate(
         VideoError: a model that cannot enhance video, or no such device.
         WorkerError: there are no workers, or one cannot measure at all.
     """
-    protocol = _protocol(settings)
+    protocol = _protocol(settings, pairs)
+    if pairs is None and qp is not None:
+        raise ValueError("a QP of its own goes with pairs: clips are encoded at the settings' QPs")
+    if pairs is not None and cache is not None:
+        raise ValueError("pairs are compressed already: leave the cache of compressed clips out")
     if frames is not None:
         frames = whole_number("frames", frames, 1)
-        protocol = _validated(protocol.model_dump() | {"frames": frames})
+        protocol = _validated(protocol.model_dump(exclude_unset=True) | {"frames": frames})
     if workers is not None:
         workers = whole_number("workers", workers, 1)
-    sources = protocol.sources([Path(clip) for clip in clips])
+    places = [Path(clip) for clip in clips]
+    sources = protocol.sources(places) if pairs is None else []
     wanted = WantedWorkers(processes, cluster, worker_cpus, worker_gpus)
     with ExitStack() as stack, _said_of_workers():
         folder = Path(
@@ -142,22 +162,26 @@ def evaluate(
             executor_for(lambda processes: MeasureSetup(plan, here, processes), device, wanted)
         )
         journal = stack.enter_context(Journal(folder))
-        prepared = prepare(
-            sources,
-            expand(protocol.degradations),
-            folder / ENCODES if cache is None else Path(cache).resolve(),
-            cut_threshold=protocol.cut_threshold,
-            workers=workers,
-            announce=announce,
-            progress=encoding,
-        )
-        cases = [
-            Case(clip.model_copy(update={"streams": {setting: stream}}), setting, prepared.folder)
-            for clip in prepared.index.clips
-            for setting, stream in clip.streams.items()
-        ]
+        given = PairedCases([], [], [])
+        if pairs is None:
+            prepared = prepare(
+                sources,
+                expand(protocol.degradations),
+                folder / ENCODES if cache is None else Path(cache).resolve(),
+                cut_threshold=protocol.cut_threshold,
+                workers=workers,
+                announce=announce,
+                progress=encoding,
+            )
+            cases = prepared_cases(prepared)
+        else:
+            given = paired_cases(
+                places, pairs, frames=protocol.frames, qp=qp, workers=workers, progress=encoding
+            )
+            cases = list(given.cases)
+            protocol = _for_pairs(protocol, cases)
         measurer = RowMeasurer(executor, journal, cases, here.restorers, progress)
-        rows = measurer.rows()
+        rows = _with_missing(measurer.rows(), given.missing)
         about = facts(cases, measurer.machines)
         about["restorers"] = {
             name: _described(restorer, measurer.described(name))
@@ -168,9 +192,10 @@ def evaluate(
         return Evaluation(
             protocol=protocol,
             rows=rows,
-            streams={(case.clip.name, case.setting): case.stream for case in cases},
+            cases=cases,
             facts=about,
             extra_tables=[*dict.fromkeys(metrics), *(["map"] if detector else [])],
+            remarks=given.remarks,
         )
 
 
@@ -188,12 +213,56 @@ def _said_of_workers() -> Iterator[None]:
         ) from error
 
 
-def _protocol(settings: str | Protocol | Sequence[Mapping[str, Any]]) -> Protocol:
+def _protocol(
+    settings: str | Protocol | Sequence[Mapping[str, Any]] | None, pairs: str | None
+) -> Protocol:
     if isinstance(settings, Protocol):
-        return settings
-    if isinstance(settings, str):
-        return find_protocol(settings)
-    return _validated({"degradations": [dict(each) for each in settings]})
+        protocol = settings
+    elif isinstance(settings, str):
+        protocol = find_protocol(settings)
+    elif settings is None:
+        protocol = Protocol()
+    else:
+        protocol = _validated({"degradations": [dict(each) for each in settings]})
+    if pairs is None and not protocol.degradations:
+        raise ValueError("there is nothing to compress clips by: give settings, or pairs")
+    idle = sorted(protocol.model_fields_set - {"frames", *Protocol.__annotations__})
+    if pairs is not None and (idle or protocol.degradations):
+        raise ValueError(
+            "pairs are compressed already: give no settings, or a protocol without "
+            f"{', '.join(idle) or 'degradations'}"
+        )
+    return protocol
+
+
+def _for_pairs(protocol: Protocol, cases: Sequence[Case]) -> Protocol:
+    """The protocol, with tables of RGB for pairs of RGB unless it says which."""
+    is_rgb = [case.pixel_format == RGB for case in cases]
+    if any(is_rgb) and (protocol.chroma, protocol.conversion) != ("decoded", "stream"):
+        raise ValueError(
+            "the protocol makes RGB of Y'CbCr in its own way, but there are originals of RGB: give "
+            "another protocol, or none"
+        )
+    if all(is_rgb) and "tables" not in protocol.model_fields_set:
+        return protocol.model_copy(update={"tables": ["psnr_rgb", "ssim_rgb"]})
+    return protocol
+
+
+def _with_missing(rows: Sequence[Row], missing: Sequence[tuple[str, str]]) -> list[Row]:
+    """The rows, with one that says so for each version that a clip lacks and others have."""
+    restorers = dict.fromkeys(row.restorer for row in rows)
+    lacking = [
+        Row(clip, setting, restorer, 0, None, error="there is no compressed version of it")
+        for clip, setting in missing
+        for restorer in restorers
+    ]
+    clips = list(dict.fromkeys(row.clip for row in rows))
+    settings = list(dict.fromkeys(row.setting for row in rows))
+
+    def place(row: Row) -> tuple[int, int]:
+        return clips.index(row.clip), settings.index(row.setting)
+
+    return sorted([*rows, *lacking], key=place)
 
 
 def _validated(fields: dict[str, Any]) -> Protocol:

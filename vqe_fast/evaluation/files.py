@@ -42,18 +42,18 @@ def write_results(evaluation: Evaluation, target: str | os.PathLike[str]) -> Non
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     names = _measured(evaluation)
     for row in evaluation.rows:
-        stream = evaluation.streams[row.clip, row.setting]
+        setting = evaluation.setting(row.setting)
         line: dict[str, Any] = {
             "clip": row.clip,
             "setting": row.setting,
-            "codec": stream.degradation.codec,
-            "mode": stream.degradation.mode,
-            "value": stream.degradation.value,
-            "max_bitrate": stream.degradation.max_bitrate,
+            "codec": setting.codec,
+            "mode": setting.mode,
+            "value": setting.value,
+            "max_bitrate": setting.max_bitrate,
             "restorer": row.restorer,
             **_colours(evaluation),
             "frames": row.count,
-            "kbit_per_s": round(row.bitrate, 3),
+            "kbit_per_s": None if row.bitrate is None else round(row.bitrate, 3),
         }
         line |= {name: row.figures.get(name) for name in names}
         if row.restorer == COMPRESSED:
@@ -69,17 +69,19 @@ def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
 def _frames(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     names = list(dict.fromkeys(name for row in evaluation.rows for name in row.frames))
     for row in evaluation.rows:
-        stream = evaluation.streams[row.clip, row.setting]
-        for number in range(row.count if row.frames else 0):
+        case = evaluation.case(row.clip, row.setting)
+        if case is None or not row.frames:
+            continue
+        for number in range(row.count):
             yield {
                 "clip": row.clip,
                 "setting": row.setting,
                 "restorer": row.restorer,
                 **_colours(evaluation),
                 "frame": number,
-                "type": stream.types[number],
-                "qp": stream.qp[number],
-                "bytes": stream.sizes[number],
+                "type": case.stream.types[number],
+                "qp": case.stream.qp[number],
+                "bytes": case.stream.sizes[number] if case.stream.sizes else None,
                 **{name: row.frames[name][number] for name in names if name in row.frames},
             }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
-from vqe_fast.data.color import Samples
+from vqe_fast.data.color import Samples, luma_of, to_yuv420p
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.detection import Detections, Detector, Matches
 from vqe_fast.evaluation.metrics_table import CHROMA
@@ -25,7 +24,7 @@ from vqe_fast.metrics import Flicker, fluctuation, peak_valley_difference, psnr
 from vqe_fast.metrics.averages import BEST_PSNR, mean_of_known
 from vqe_fast.metrics.measure import ClipFacts, Measure, Shown
 from vqe_fast.ops import ms_ssim, ssim
-from vqe_fast.video.frames.planes import luma_view, plane_view
+from vqe_fast.video.frames.planes import plane_view
 
 _EDITION = 2
 """Counted up when the same frames get other figures, so that they are measured anew."""
@@ -83,7 +82,7 @@ class Measures:
 
         Args:
             case: the clip.
-            frames: 8-bit 4:2:0, as many as the clip has.
+            frames: as they are compared, as many as the clip has.
 
         Raises:
             ValueError: the detector does not do what a detector does.
@@ -127,12 +126,12 @@ class Measures:
         return Measured(figures, per_frame, matches)
 
     def _facts(self, case: Case) -> ClipFacts:
-        rate = Fraction(case.clip.rate) / case.stream.step
-        return ClipFacts(*case.size, rate, self.folder)
+        width, height = (side // 2 * 2 for side in case.size)  # of RGB, whose planes are 4:2:0
+        return ClipFacts(width, height, case.rate / case.step, self.folder)
 
     def _truths_of(self, case: Case, rgb: ToRGB) -> list[Detections]:
         """What the detector finds in the originals; kept for the clip that was asked for last."""
-        key = f"{case.clip.source.model_dump_json()} {case.stream.first} {case.stream.step}"
+        key = f"{case.original.sha256} {case.frames} {case.first} {case.step} {case.count}"
         if key not in self._truths:
             assert self.detector is not None
             self._truths.clear()
@@ -146,12 +145,14 @@ def luma_psnr(case: Case, frames: Iterable[VideoFrame]) -> float:
     """PSNR of luma in dB, mean over the frames."""
     pairs = zip(frames, case.originals(), strict=True)
     return fmean(
-        _psnr(_tensor(luma_view(frame)), _tensor(luma_view(original))) for frame, original in pairs
+        _psnr(_tensor(luma_of(frame)), _tensor(luma_of(original))) for frame, original in pairs
     )
 
 
 def _planes(frame: VideoFrame) -> list[Samples]:
-    """Y, Cb and Cr, each (h, w)."""
+    """Y, Cb and Cr, each (h, w); of RGB by BT.709, 4:2:0."""
+    if frame.format.is_rgb:
+        frame = to_yuv420p(frame)
     return [plane_view(frame, index) for index in range(3)]
 
 

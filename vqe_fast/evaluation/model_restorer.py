@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from vqe_fast.evaluation.store import FrameStore
 from vqe_fast.models import spec_of
 from vqe_fast.models.model_hash import model_hash
 from vqe_fast.video.look import FAITHFUL
+from vqe_fast.video.media.reader import Item
 from vqe_fast.video.options import EncodeOptions, ModelOptions
 from vqe_fast.video.pipeline.analyze import FrameAnalyzer
 from vqe_fast.video.pipeline.run import run
@@ -94,11 +96,14 @@ class Network:
     def restore(self, case: Case, frames: FrameStore) -> Work:
         """Runs the model over the clip."""
         asked = self._asked(case)
-        session = self._session.adjusted(source=case.path, qp=asked)
-        with session.open() as video, session.qp_provider() as qps:
+        with ExitStack() as stack:
+            path = stack.enter_context(case.video_file(cut=False))
+            session = self._session.adjusted(source=path, qp=asked)
+            video = stack.enter_context(session.open())
+            qps = stack.enter_context(session.qp_provider())
             enhancer = session.enhancer(video)
             analyzer = FrameAnalyzer(planes=enhancer.view.planes, temporal=enhancer.is_temporal)
-            bundles = session.bundles(video.items(), video, analyzer, qps)
+            bundles = session.bundles(_compared(video.items(), case), video, analyzer, qps)
             _, timings = run(bundles, enhancer, _Kept(frames), lambda done: None)
             note = enhancer.precision
             if self._spec.takes_qp:
@@ -110,8 +115,26 @@ class Network:
 
     def _asked(self, case: Case) -> float | None:
         """The QP of all frames that the model is told; None for that of each, or for none."""
-        is_base = self._spec.takes_qp and self._qp == "base"
-        return case.degradation.base_qp if is_base else None
+        if self._tells_none(case):
+            takes = self._spec.takes_qp or self._session.strengths.is_needed
+        else:
+            takes = self._spec.takes_qp and self._qp == "base"
+        return case.setting.base_qp if takes else None
+
+    @staticmethod
+    def _tells_none(case: Case) -> bool:
+        """Whether a stream that was there before tells no QP, so that its setting has to."""
+        return case.setting.is_given and all(qp is None for qp in case.stream.qp)
+
+
+def _compared(items: Iterable[Item], case: Case) -> Iterator[Item]:
+    """The items; of a stream that goes on behind what is compared, up to the last such frame."""
+    left = case.count
+    for item in items:
+        yield item
+        left -= isinstance(item, VideoFrame)
+        if not left and not case.stream.is_whole:
+            return
 
 
 class _Kept:

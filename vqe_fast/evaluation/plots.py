@@ -34,14 +34,16 @@ def draw(evaluation: Evaluation, folder: Path) -> None:
     """Writes ``rate_distortion.png``, ``gains.png`` and a plot over time of each clip.
 
     Measures that were asked for by name have curves of rate too, ``rate_vmaf.png`` and its like.
+    Where no bit rate is known there is no curve of rate, and without a model no gain.
 
     Args:
         evaluation: what was measured.
         folder: that exists.
     """
-    _save(_rate_distortion(evaluation, "psnr_y"), folder / "rate_distortion.png")
-    for name in evaluation.extra_tables:
-        _save(_rate_distortion(evaluation, name), folder / f"rate_{name}.png")
+    if any(row.bitrate is not None for row in evaluation.rows):
+        _save(_rate_distortion(evaluation, "psnr_y"), folder / "rate_distortion.png")
+        for name in evaluation.extra_tables:
+            _save(_rate_distortion(evaluation, name), folder / f"rate_{name}.png")
     if len(evaluation.restorers) > 1:
         _save(_gains(evaluation), folder / "gains.png")
     (folder / FRAMES_FOLDER).mkdir(exist_ok=True)
@@ -77,7 +79,7 @@ def _gains(evaluation: Evaluation) -> Figure:
     families = evaluation.families()
     figure, panels = _panels(families, 3.4, share=True)
     for panel, (family, settings) in zip(panels, families.items(), strict=True):
-        values = [evaluation.degradation(setting).value or 0 for setting in settings]
+        values = [evaluation.setting(setting).value or 0 for setting in settings]
         places = range(len(settings))
         for number, restorer in enumerate(evaluation.restorers[1:]):
             shift = 0.08 * (number - (len(evaluation.restorers) - 2) / 2)
@@ -94,7 +96,7 @@ def _gains(evaluation: Evaluation) -> Figure:
         panel.axhline(0, color=_INK, linewidth=0.8)
         panel.set_xticks(list(places), [str(value) for value in values])
         panel.set_xlim(-0.5, len(settings) - 0.5)
-        _style(panel, family, (evaluation.degradation(settings[0]).mode or "").upper())
+        _style(panel, family, (evaluation.setting(settings[0]).mode or "").upper())
     panels[0].set_ylabel("ΔPSNR of luma, dB", color=_INK)
     _legend(panels[0], "best")
     return figure
@@ -110,7 +112,8 @@ def _over_time(evaluation: Evaluation, clip: str) -> Figure:
         for row in rows:
             if row.frames:
                 panel.plot(_psnrs(row), **_line(evaluation, row.restorer) | {"linewidth": 1.2})
-        types = evaluation.streams[clip, setting].types
+        case = evaluation.case(clip, setting)
+        types = "" if case is None else case.stream.types
         for kind, colour in _TYPES.items():
             numbers = [number for number, each in enumerate(types) if each == kind]
             if numbers:
@@ -189,8 +192,11 @@ def _point(
 ) -> tuple[float, float] | None:
     """Bit rate and a figure over the clips that were restored at this setting."""
     rows = [evaluation.row(clip, setting, restorer) for clip in evaluation.clips]
-    values = [(row.bitrate, row.figures.get(name)) for row in rows]
-    known = [(rate, value) for rate, value in values if value is not None]
+    known = [
+        (row.bitrate, value)
+        for row in rows
+        if (value := row.figures.get(name)) is not None and row.bitrate is not None
+    ]
     if not known:
         return None
     rates, qualities = zip(*known, strict=True)

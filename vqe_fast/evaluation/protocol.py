@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from vqe_fast.data.shipped_yaml import find_yaml
-from vqe_fast.data.spec import PrepareSpec, read_yaml
+from vqe_fast.data.spec import DegradationGrid, PrepareSpec, read_yaml
 from vqe_fast.evaluation.metrics_table import FIGURES
 from vqe_fast.evaluation.rgb import Chroma, Conversion
 
@@ -19,6 +19,8 @@ class Protocol(PrepareSpec):
     """Protocol of an evaluation: the settings of ``vqe-fast prepare``, and how to compare and show.
 
     Attributes:
+        degradations: what to do to each clip; none for a protocol of pairs, which are compressed
+            already.
         title: of the report.
         notes: sentences that stand with every table.
         chroma: whose is shown with restored luma, see :mod:`vqe_fast.evaluation.rgb`.
@@ -30,6 +32,7 @@ class Protocol(PrepareSpec):
         gains: see ``tables``.
     """
 
+    degradations: list[DegradationGrid] = Field([])
     title: str = "Evaluation"
     notes: list[str] = Field([])
     chroma: Chroma = "decoded"

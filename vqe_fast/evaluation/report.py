@@ -51,7 +51,7 @@ def to_markdown(evaluation: Evaluation) -> str:
 def conditions(evaluation: Evaluation) -> list[str]:
     """Clips, versions, machine and what was compared, a line of a list each."""
     facts = evaluation.facts
-    frames = {row.clip: row.count for row in evaluation.rows}
+    frames = {case.clip: case.count for case in evaluation.cases}
     lines = [
         f"- {sum(frames.values())} frames at each setting: "
         + ", ".join(f"{clip} ({count})" for clip, count in frames.items()),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from vqe_fast.data.degradation import Degradation
-from vqe_fast.data.index import StreamEntry
+from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.detection import Matches
 from vqe_fast.evaluation.metrics_table import CHROMA
 from vqe_fast.evaluation.protocol import Protocol
 from vqe_fast.evaluation.row import COMPRESSED, Row
+from vqe_fast.evaluation.setting import Setting
 from vqe_fast.metrics import bd_psnr, bd_rate
 from vqe_fast.metrics.averages import mean_of_damaged, mean_of_known
 
@@ -105,21 +104,29 @@ class Evaluation:
     Attributes:
         protocol: under which.
         rows: one for each clip, setting and restorer.
-        streams: clip and setting → what is known of the compressed version.
+        cases: what was restored and measured.
         facts: versions, machine and date.
         extra_tables: figures that get a main table beside those of the protocol.
+        remarks: what readers have to know of the clips, a sentence each.
     """
 
     protocol: Protocol
     rows: Sequence[Row]
-    streams: Mapping[tuple[str, str], StreamEntry]
+    cases: Sequence[Case]
     facts: Mapping[str, Any]
     extra_tables: Sequence[str] = ()
+    remarks: Sequence[str] = ()
     _by_name: Mapping[tuple[str, str, str], Row] = field(init=False, repr=False)
+    _settings: Mapping[str, Setting] = field(init=False, repr=False)
+    _cases: Mapping[tuple[str, str], Case] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         by_name = {(row.clip, row.setting, row.restorer): row for row in self.rows}
         object.__setattr__(self, "_by_name", by_name)
+        settings = {case.setting.name: case.setting for case in reversed(self.cases)}
+        object.__setattr__(self, "_settings", settings)
+        cases = {(case.clip, case.setting.name): case for case in self.cases}
+        object.__setattr__(self, "_cases", cases)
 
     @property
     def clips(self) -> list[str]:
@@ -148,10 +155,10 @@ class Evaluation:
 
     @property
     def notes(self) -> list[str]:
-        """What readers of the tables have to know: the protocol's notes, and of shared machines."""
+        """What readers of the tables have to know: of protocol, clips and shared machines."""
         most = max((row.workers for row in self.rows if row.fps), default=1)
         shared = f"speeds compare with no others: up to {most} workers measured at the same time"
-        return [*self.protocol.notes, *([shared] if most > 1 else [])]
+        return [*self.protocol.notes, *self.remarks, *([shared] if most > 1 else [])]
 
     def row(self, clip: str, setting: str, restorer: str) -> Row:
         """The row of a clip, a setting and a restorer."""
@@ -206,12 +213,16 @@ class Evaluation:
         """Families: settings that differ in QP, CRF or quality only, by what they share."""
         families: dict[str, list[str]] = {}
         for setting in self.settings:
-            families.setdefault(family_of(self.degradation(setting)), []).append(setting)
+            families.setdefault(self.setting(setting).family, []).append(setting)
         return families
 
-    def degradation(self, setting: str) -> Degradation:
-        """The degradation of a setting."""
-        return self.streams[self.rows[0].clip, setting].degradation
+    def setting(self, name: str) -> Setting:
+        """What is known of a setting."""
+        return self._settings[name]
+
+    def case(self, clip: str, setting: str) -> Case | None:
+        """The case of a clip at a setting; None if there is no such compressed version."""
+        return self._cases.get((clip, setting))
 
     def _mean(self, setting: str, restorer: str) -> Mean:
         asked = [self.row(clip, setting, restorer) for clip in self.clips]
@@ -270,10 +281,11 @@ class Evaluation:
         for clip in self.clips:
             rows = [self.row(clip, setting, restorer) for setting in settings]
             before = [self.row(clip, setting, COMPRESSED) for setting in settings]
-            rates = [row.bitrate for row in rows]
+            known = [row.bitrate for row in rows]
             quality = [row.figures.get("psnr_y") for row in rows]
             anchor = [row.figures.get("psnr_y") for row in before]
             try:
+                rates = _known(known, "the size of a stream is not known")
                 curves = {
                     "rates": rates,
                     "quality": _known(quality),
@@ -294,15 +306,12 @@ class Evaluation:
         )
 
 
-def family_of(degradation: Degradation) -> str:
-    """The name of a degradation without its QP, CRF or quality."""
-    return re.sub(rf"(QP|CRF|JPEG) {degradation.value}\b", r"\1", degradation.name, count=1)
-
-
-def _known(values: Sequence[float | None]) -> list[float]:
+def _known(
+    values: Sequence[float | None], problem: str = "a setting was not measured"
+) -> list[float]:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
-        raise ValueError("a setting was not measured")
+        raise ValueError(problem)
     return known
 
 

@@ -24,7 +24,7 @@ ToRGB = Callable[[VideoFrame, VideoFrame], Samples]
 
 
 def to_rgb(chroma: Chroma, conversion: Conversion, color: ColorFacts) -> ToRGB:
-    """The conversion of frames to RGB, by the protocol.
+    """The conversion of frames to RGB, by the protocol; RGB stays as it is.
 
     Args:
         chroma: whose.
@@ -33,6 +33,8 @@ def to_rgb(chroma: Chroma, conversion: Conversion, color: ColorFacts) -> ToRGB:
     """
 
     def shown(frame: VideoFrame, original: VideoFrame) -> Samples:
+        if frame.format.is_rgb:
+            return rgb_of(frame, color)
         if chroma == "original":
             frame = _with_chroma_of(frame, original)
         return rgb_of(frame, color) if conversion == "stream" else pequenet_rgb(frame)

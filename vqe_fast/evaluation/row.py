@@ -21,7 +21,7 @@ class Row:
         setting: name of the degradation.
         restorer: its name.
         count: frames.
-        bitrate: of the compressed clip, kbit/s.
+        bitrate: of the compressed clip, kbit/s; None if unknown.
         figures: name → mean over the frames, or figure of the clip as a whole, see
             :data:`vqe_fast.evaluation.metrics_table.FIGURES`; None where it is not defined.
         frames: name → value of each frame.
@@ -38,7 +38,7 @@ class Row:
     setting: str
     restorer: str
     count: int
-    bitrate: float
+    bitrate: float | None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     frames: PerFrame = field(default_factory=dict)
     fps: float | None = None

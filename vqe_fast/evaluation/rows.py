@@ -51,7 +51,7 @@ class RowMeasurer:
         self._identify()
         strengths = self._strengths()
         tasks = [
-            MeasureTask(case, name, strengths.get((name, case.setting), 0))
+            MeasureTask(case, name, strengths.get((name, case.setting.name), 0))
             for case in self.cases
             for name in self.restorers
         ]
@@ -80,7 +80,7 @@ class RowMeasurer:
         self._identities = found[0]
         self.machines.add(found[0].machine)
         self._restorers_of = {
-            (case.clip.name, case.setting): identities
+            (case.clip, case.setting.name): identities
             for case, identities in zip(self.cases, found[0].restorers, strict=True)
         }
 
@@ -99,8 +99,8 @@ class RowMeasurer:
         self._total = len(trials) + len(self.cases) * len(self.restorers)
         found: dict[tuple[str, str], dict[str, list[float | None]]] = {}
         for trial, outcome in zip(trials, self._all(trials), strict=True):
-            of_clips = found.setdefault((trial.restorer, trial.case.setting), {})
-            of_clips.setdefault(trial.case.clip.name, []).append(outcome.value)
+            of_clips = found.setdefault((trial.restorer, trial.case.setting.name), {})
+            of_clips.setdefault(trial.case.clip, []).append(outcome.value)
         return {key: _best(list(of_clips.values())) for key, of_clips in found.items()}
 
     def _all(self, tasks: Sequence[MeasureTask]) -> list[Outcome]:
@@ -160,15 +160,19 @@ class RowMeasurer:
     def _key(self, task: MeasureTask) -> dict[str, Any] | str:
         """All that an outcome depends on; the sentence of an error if that is not known."""
         case = task.case
-        identity = self._restorers_of[case.clip.name, case.setting][task.restorer][task.strength]
+        identity = self._restorers_of[case.clip, case.setting.name][task.restorer][task.strength]
         if identity.error:
             return identity.error
-        last = {"trial": True} if task.is_trial else {"measures": self._identities.measures}
+        last: dict[str, Any] = (
+            {"trial": True} if task.is_trial else {"measures": self._identities.measures}
+        )
+        if case.setting.is_given:  # sizes and formats of raw frames are in names, not in content
+            last["given"] = [*case.size, case.pixel_format, case.path.suffix.lower()]
         return {
             "vqe_fast": __version__,
-            "original": case.clip.pristine.sha256,
-            "taken": [case.clip.frames, case.stream.first, case.stream.step],
-            "stream": case.stream.file.sha256,
+            "original": case.original.sha256,
+            "taken": [case.frames, case.first, case.step],
+            "stream": case.stream.sha256,
             "color": [case.color.matrix, case.color.full_range],
             "restorer": identity.value,
         } | last
@@ -176,7 +180,7 @@ class RowMeasurer:
 
 def _row(task: MeasureTask, outcome: Outcome) -> Row:
     case = task.case
-    row = Row(case.clip.name, case.setting, task.restorer, case.count, case.bitrate)
+    row = Row(case.clip, case.setting.name, task.restorer, case.count, case.bitrate)
     if outcome.error:
         return replace(row, error=outcome.error)
     return replace(row, **outcome.value)

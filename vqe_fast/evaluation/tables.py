@@ -69,7 +69,7 @@ def gains_by_family(evaluation: Evaluation) -> Table | None:
     for gains in evaluation.gains:
         if gains.family != family:
             sections.append(len(rows))
-        values = {name: evaluation.degradation(name).value for name in gains.settings}
+        values = {name: evaluation.setting(name).value for name in gains.settings}
         listed = ", ".join(str(value) for value in values.values() if value is not None)
         title = f"{gains.family}: {listed}" if listed else gains.family
         name = gains.restorer

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vqe_fast.data.streams import intact
 from vqe_fast.evaluation.case import Case
 from vqe_fast.evaluation.measuring import luma_psnr
 from vqe_fast.evaluation.restorer import Restorer, Tuned, Work
@@ -102,7 +101,7 @@ class MeasureTask:
     def _measured(self, context: Workplace) -> float | dict[str, Any]:
         case, measures = self.case, context.measures
         restorer = context.restorer(self.restorer, self.strength)
-        with FrameStore(measures.folder, case.size, case.color) as frames:
+        with FrameStore(measures.folder, case.size, case.color, case.pixel_format) as frames:
             work = _restore(restorer, case, frames)
             if self.is_trial:
                 return luma_psnr(case, frames)
@@ -143,9 +142,12 @@ def _restore(restorer: Restorer, case: Case, frames: FrameStore) -> Work:
 
 
 def _require_files(case: Case) -> None:
-    for file in (case.stream.file, case.clip.pristine):
-        if not intact(file, case.folder, verify=False):
-            raise ValueError(
-                f"it does not see {case.folder / file.path} as it was encoded: give a folder for "
-                "the compressed clips (--cache) that all nodes share"
+    for media in (case.stream, case.original):
+        if not media.is_there():
+            means = (
+                "as it was: give a path that all nodes share"
+                if case.setting.is_given
+                else "as it was encoded: give a folder for the compressed clips (--cache) that "
+                "all nodes share"
             )
+            raise ValueError(f"it does not see {media.path} {means}")
