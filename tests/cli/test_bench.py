@@ -49,6 +49,11 @@ def test_a_line_for_each_implementation(operator, shape, more):
         (("--op", "ssim", "--shape", "1,3,5,5"), "input must be at least 11×11"),
         (("--op", "fusion", "--shape", "1,2,8,8"), "detail must"),
         (("--op", "charbonnier", "--shape", "999,999,9999,9999"), "are free; choose a smaller"),
+        ((), "give --op for an operator, or --model for models"),
+        (("--op", "ssim", "--model", "carcnn"), "give --op for an operator, or --model"),
+        (("--model", "carcn"), "carcnn"),
+        (("--model", "carcnn", "--size", "720p"), "a size is WIDTHxHEIGHT, such as 1280x720; got"),
+        (("--model", "carcnn", "--option", "depth=3"), "depth"),
         (("--op", "ssim", "--device", "tpu"), "the device must be auto, cpu or cuda, got 'tpu'"),
     ],
 )
@@ -56,6 +61,28 @@ def test_refusals_are_a_sentence(arguments, says):
     run = bench(*arguments)
     assert run.exit_code == 2
     assert says in run.stderr and len(run.stderr.splitlines()) == 1
+
+
+def test_models():
+    """Of single frames, with a stream, and recurrent; the first is the yardstick."""
+    names = ("identity", "dualres_t", "dualres_r")
+    run = bench("--size", "32x48", *(part for name in names for part in ("--model", name)))
+    assert run.exit_code == 0, run.output
+    rows = [line.split() for line in run.output.splitlines()]
+    found = {row[0]: row for row in rows if row and row[0] in names}
+    assert list(found) == list(names) and found["identity"][-1] == "1.00"
+    assert all(float(row[1]) > 0 for row in found.values())
+    assert "32x48, fp32; " in run.output and "times identity" in run.output
+
+
+def test_options_of_models():
+    """A thousand times fewer parameters are faster."""
+    speeds = []
+    for width in (2, 64):
+        run = bench("--model", "carcnn", "--option", f"width={width}", "--size", "96x96")
+        (row,) = [line.split() for line in run.output.splitlines() if "carcnn  " in line]
+        speeds.append(float(row[1]))
+    assert speeds[0] > speeds[1]
 
 
 def test_a_map_that_does_not_fit_is_left_out(monkeypatch):
