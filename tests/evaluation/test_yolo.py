@@ -235,9 +235,20 @@ def test_scores_without_the_last_layer(tmp_path):
     out = rows(CELLS).transpose(0, 2, 1).copy()
     out[0, 5, 3] = -4
     out[0, 4:, 7] = 3.5
-    detector = OnnxDetector(write(tmp_path / "d.onnx", [out]))
+    path = write(tmp_path / "d.onnx", [out])
     with pytest.raises(ValueError, match=r"scores from -?\d.\d+ to 3.50, not from 0 to 1"):
-        detector(PICTURE)
+        OnnxDetector(path)
+
+
+def test_masks_are_refused(tmp_path):
+    """Coefficients of masks behind the scores of classes are no scores."""
+    out = rows(CELLS)
+    coefficients = np.random.default_rng(0).normal(size=(1, CELLS, 32)).astype(np.float32)
+    masks = np.zeros((1, 32, 16, 16), np.float32)
+    both = np.concatenate([out, coefficients], 2).transpose(0, 2, 1)
+    path = write(tmp_path / "d.onnx", [both, masks])
+    with pytest.raises(ValueError, match="take a network of boxes alone"):
+        OnnxDetector(path)
 
 
 def test_in_an_evaluation(run, tmp_path):

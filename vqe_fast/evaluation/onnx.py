@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vqe_fast.evaluation.yolo import Layout, detections, letterboxed, recognised
+from vqe_fast.evaluation.yolo import Layout, Letterbox, detections, letterboxed, recognised
 
 _OUTPUTS = ("boxes", "labels", "scores")
 _USUAL_SIDE = 640
@@ -149,6 +149,7 @@ class _Yolo:
                 f"{self._size[1]}x{self._size[0]} it gives {shapes}; export it with its boxes "
                 "decoded, see docs/evaluation.md"
             )
+        detections(layout, outputs, Letterbox(1.0, 0, 0, self._size[1], self._size[0]))
         self._layout: Layout = layout
 
     def __call__(self, picture: NDArray[np.uint8]) -> _Arrays:

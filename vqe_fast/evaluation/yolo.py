@@ -211,7 +211,7 @@ def detections(layout: Layout, outputs: Sequence[Values], place: Letterbox) -> D
     if len(found.scores) and not -0.01 <= found.scores.min() <= found.scores.max() <= 1.01:
         raise ValueError(
             f"the detector gives scores from {found.scores.min():.2f} to {found.scores.max():.2f}, "
-            "not from 0 to 1: export it with its last layer"
+            "not from 0 to 1: take a network of boxes alone, exported with its last layer"
         )
     found = _chosen(found, found.scores >= LEAST_SCORE)
     return place.back(suppressed(found) if layout.overlapping else found)
