@@ -22,6 +22,7 @@ LossName = Literal[
     "gain_floor",
     "ssim_mse",
     "ms_ssim",
+    "vif",
     "efficientnet_features",
     "multiscale_features",
     "pequenet_features",

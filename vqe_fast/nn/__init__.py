@@ -22,6 +22,7 @@ from vqe_fast.nn.perceptual import (
     pequenet_feature_loss,
 )
 from vqe_fast.nn.similarity import MSSSIMLoss, SSIMLoss, SSIMMSELoss
+from vqe_fast.nn.vif import vif_loss
 
 __all__ = [
     "LPIPS",
@@ -51,4 +52,5 @@ __all__ = [
     "lsgan_generator_loss",
     "multiscale_feature_loss",
     "pequenet_feature_loss",
+    "vif_loss",
 ]
