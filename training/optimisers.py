@@ -55,10 +55,9 @@ class ConvolutionMuon(Muon):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Takes an optimiser step by the gradients of the weights."""
+        """Takes an optimiser step by the gradients of the weights; those without one stay."""
         for weight, matrix in zip(self._weights, self._matrices, strict=True):
-            assert weight.grad is not None
-            matrix.grad = _rows(weight.grad, weight)
+            matrix.grad = None if weight.grad is None else _rows(weight.grad, weight)
         super().step(closure)  # type: ignore[no-untyped-call]
         for matrix in self._matrices:
             matrix.grad = None

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vqe_fast.models.blocks import ResidualBlock, he_init
+from vqe_fast.models.blocks import ResidualBlock, he_init, xavier_init
 
 
 @torch.no_grad()
@@ -33,3 +33,15 @@ def test_he_init_of_residual_branches():
         assert weight.std().item() == pytest.approx(expected, rel=0.05)
     assert not any(layer.bias.any() for layer in (block.first, block.second, conv))
     assert torch.equal(network[2].weight, linear)
+
+
+def test_xavier_init():
+    """Uniform within ±√(6 / (fan in + fan out)), of deconvolutions too; no bias is left."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(16, 48, 3), nn.ConvTranspose2d(48, 16, 4))
+    xavier_init(network)
+    for layer, taps in zip(network, (9, 16), strict=True):
+        bound = (6 / ((16 + 48) * taps)) ** 0.5
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
+        assert not layer.bias.any()

@@ -75,6 +75,8 @@ def test_other_papers_losses(vgg19):
     torch.testing.assert_close(
         loss, 0.002 * F.mse_loss(a[0], b[0]) + 0.0015 * F.mse_loss(a[1], b[1])
     )
+    alone = nn.multiscale_feature_loss(vgg16, {23: 0.0015})(x, y)
+    torch.testing.assert_close(alone, 0.0015 * F.mse_loss(a[1], b[1]))
     loss = nn.galteri_feature_loss(vgg19)(x, y)
     a, b = (vgg19((image - MEAN) / DEVIATION, ("conv5_3",))[0] for image in (x, y))
     torch.testing.assert_close(loss, F.mse_loss(a, b))

@@ -78,6 +78,20 @@ def test_states_come_back():
     assert all(map(torch.equal, ahead.parameters(), behind.parameters()))
 
 
+def test_weights_without_a_gradient_stay():
+    """Such as those of an output that no loss looks at."""
+    module = network()
+    before = copy.deepcopy(module)
+    optimisers = build_optimisers(module, muon())
+    module[1](torch.rand(1, 8, 9, 9)).sum().backward()
+    for optimiser in optimisers:
+        optimiser.step()
+    same = [
+        torch.equal(one.weight, other.weight) for one, other in zip(module, before, strict=True)
+    ]
+    assert same == [True, False, True]
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"the model has no tail, which the optimiser's beside"):
         build_optimisers(network(), muon(beside=["tail"]))

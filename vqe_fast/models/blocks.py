@@ -30,6 +30,19 @@ def he_init(network: nn.Module, slope: float, branch_end: str | None = None) -> 
                 conv.weight.mul_(0.1)
 
 
+@torch.no_grad()
+def xavier_init(network: nn.Module) -> None:
+    """Gives all convolutions and deconvolutions Xavier's first values, uniform, and no bias.
+
+    Args:
+        network: its convolutions have biases.
+    """
+    for conv in network.modules():
+        if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(conv.weight)
+            nn.init.zeros_(cast(Tensor, conv.bias))
+
+
 def activate(made: Tensor, slope: float) -> Tensor:
     """LeakyReLU of what nothing else holds: without gradients, in its memory."""
     return F.leaky_relu(made, slope, inplace=not torch.is_grad_enabled())

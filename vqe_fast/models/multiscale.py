@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqe_fast._whole_number import one_of
-from vqe_fast.models.blocks import ResidualBlock, he_init
+from vqe_fast.models.blocks import ResidualBlock, xavier_init
 from vqe_fast.models.registry import ModelSpec, register_model
 
 _CHANNELS = (32, 64, 128, 256)
@@ -83,7 +83,7 @@ class MultiScale(nn.Module):
     and four decoding blocks that undo it, with what the encoder had at the same size beside them.
     The scales are the frame, its half and its quarter; each coarser one's maps, interpolated, are
     added to those of the next. RGB in [0, 1], less 0.5 inside; the output is the frame itself, not
-    a correction.
+    a correction. First values are Xavier's (section 4.1).
 
     Where the paper is silent: blocks end with ReLU; the last decoding block, which keeps the size,
     has a convolution instead of the deconvolution of 4×4, which cannot keep it; smaller frames are
@@ -101,7 +101,7 @@ class MultiScale(nn.Module):
         super().__init__()
         scales = one_of("scales", scales, 1, 2, 3)
         self.scales = nn.ModuleList(_Scale() for _ in range(scales))
-        he_init(self, 0.0, branch_end="second")
+        xavier_init(self)
         alignment = 8 * 2 ** (scales - 1)
         # How far a pixel sees to each side: in one scale 143, of which the coarser one's is double.
         reach = 143

@@ -134,9 +134,18 @@ def pequenet_feature_loss(
     return FeatureLoss(trunk, weights, scales=scales)
 
 
-def multiscale_feature_loss(trunk: Trunk) -> FeatureLoss:
-    """The multi-scale network's, eq. 4: squared errors at layers 9 and 23 of VGG16."""
-    return FeatureLoss(trunk, {9: 0.002, 23: 0.0015}, distance="mse")
+def multiscale_feature_loss(
+    trunk: Trunk, weights: Mapping[str | int, float] | None = None
+) -> FeatureLoss:
+    """The multi-scale network's, eq. 4: squared errors of VGG16's features.
+
+    Args:
+        trunk: :class:`vqe_fast.models.vgg.VGG` of depth 16.
+        weights: layer → its weight; those of section 4.3 unless given: 0.002 for layer 9, 0.0015
+            for layer 23, which are the second and the fourth pooling. Table 3 compares each of
+            them with both.
+    """
+    return FeatureLoss(trunk, weights or {9: 0.002, 23: 0.0015}, distance="mse")
 
 
 def galteri_feature_loss(trunk: Trunk) -> FeatureLoss:
