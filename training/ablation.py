@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from lightning_fabric import Fabric
 from pydantic import Field
@@ -15,10 +17,12 @@ from vqe_fast.data.pairs import PairedClip
 from vqe_fast.data.shipped_yaml import find_yaml
 from vqe_fast.data.spec import DegradationGrid, Strict, read_yaml
 from vqe_fast.models import spec_of
+from vqe_fast.models.efficientnet import published_trunk
+from vqe_fast.nn import efficientnet_distance
 from vqe_fast.training.gains import Measurement, measure, write_csv
-from vqe_fast.training.recipe import DataRecipe, read_recipe
+from vqe_fast.training.recipe import DataRecipe, Recipe, read_recipe
 from vqe_fast.training.recipes import find_recipe
-from vqe_fast.training.train import Progress, Validated, train
+from vqe_fast.training.train import Progress, Validated, build_model, train
 
 _FOLDER = Path(__file__).parent / "comparisons"
 
@@ -31,12 +35,17 @@ class Comparison(Strict):
         variants: name → changes to the recipe, as the train command takes them.
         parts: name → parts of the model that frames go through; the model as a whole if none are
             given.
+        rebuilt: name → options that the whole trained model is built with besides, such as
+            ``sharpen: 1.0``; their weights are the same.
+        distance: whether to measure :func:`vqe_fast.nn.efficientnet_distance` too.
         report: the degradations to measure at; the recipe's own if none are given.
     """
 
     recipe: str
     variants: dict[str, list[str]] = Field(min_length=1)
     parts: dict[str, list[str]] = Field({})
+    rebuilt: dict[str, dict[str, Any]] = Field({})
+    distance: bool = False
     report: list[DegradationGrid] = Field([])
 
 
@@ -50,7 +59,9 @@ def read_comparison(name: str) -> Comparison:
 
 
 def table(rows: Mapping[str, Sequence[Measurement]]) -> str:
-    """Table in Markdown: a line for each variant, PSNR and SSIM with their gains a setting.
+    """Table in Markdown: a line for each variant, PSNR, SSIM and their gains a setting.
+
+    Where it was measured, the feature distance comes last, and how much it changed.
 
     Clips that compression did not change are left out.
     """
@@ -64,15 +75,16 @@ def table(rows: Mapping[str, Sequence[Measurement]]) -> str:
             if not count:
                 cells.append("–")
                 continue
-            psnr, gain = (
+            psnr, gain, ssim, more = (
                 sum(getattr(row, field) for row in chosen) / count
-                for field in ("psnr_after", "psnr_gain")
-            )
-            ssim, more = (
-                sum(getattr(row, field) for row in chosen) / count
-                for field in ("ssim_after", "ssim_gain")
+                for field in ("psnr_after", "psnr_gain", "ssim_after", "ssim_gain")
             )
             cells.append(f"{psnr:.2f} dB ({gain:+.2f}), {ssim:.4f} ({more:+.4f})")
+            distances = [(row.distance_before, row.distance_after) for row in chosen]
+            known = [(a, b) for a, b in distances if a is not None and b is not None]
+            if known:
+                before, after = (fmean(values) for values in zip(*known, strict=True))
+                cells[-1] += f", {after:.4f} ({after - before:+.4f})"
         lines.append(f"|{name}|" + "|".join(cells) + "|")
     return "\n".join(lines)
 
@@ -124,6 +136,7 @@ def compare(
         WeightsError: ``weights`` are missing or do not fit.
     """
     rows: dict[str, list[Measurement]] = {}
+    distance = efficientnet_distance(published_trunk()) if comparison.distance else None
     for name, own in comparison.variants.items():
         recipe = read_recipe(find_recipe(comparison.recipe), [*changes, *own])
         model = train(
@@ -140,14 +153,26 @@ def compare(
             "per_clip": None,
         }
         held_out = measure_on(recipe.data.model_copy(update=update))
-        for part, path in (comparison.parts or {name: []}).items():
-            module = _Parts(model, path) if path else model
+        for part, module in measured(comparison, recipe, name, model):
             rows[part] = measure(
                 module,
                 held_out,
                 frame_step=recipe.validation.frame_step,
                 device=fabric.device,
                 qp=recipe.data.qp,
+                distance=distance,
             )
             write_csv(rows[part], output / f"{part}.csv")
     return rows
+
+
+def measured(
+    comparison: Comparison, recipe: Recipe, name: str, model: nn.Module
+) -> Iterator[tuple[str, nn.Module]]:
+    """Lines of the table that a trained variant has, and what is measured for each."""
+    for part, path in (comparison.parts or {name: []}).items():
+        yield part, _Parts(model, path) if path else model
+    for other, options in comparison.rebuilt.items():
+        again = build_model(recipe.model_copy(update={"options": recipe.options | options}))
+        again.load_state_dict(model.state_dict())
+        yield other, again.eval()

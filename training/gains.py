@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -41,6 +42,9 @@ class Measurement:
         chroma_before: PSNR in dB, the mean of that of Cb and that of Cr; None for a model that
             leaves them as they are.
         chroma_after: of the restored clip.
+        distance_before: :func:`vqe_fast.nn.efficientnet_distance` of the compressed clip; None
+            unless it was asked for.
+        distance_after: of the restored clip.
     """
 
     clip: str
@@ -51,6 +55,8 @@ class Measurement:
     ssim_after: float | None
     chroma_before: float | None = None
     chroma_after: float | None = None
+    distance_before: float | None = None
+    distance_after: float | None = None
 
     @property
     def psnr_gain(self) -> float | None:
@@ -76,6 +82,7 @@ def measure(
     device: torch.device | None = None,
     qp: Literal["frame", "base"] = "frame",
     strengths: Strengths | None = None,
+    distance: nn.Module | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Measurement]:
     """Restores compressed clips as enhancement does in float32, and measures PSNR and SSIM.
@@ -90,6 +97,8 @@ def measure(
         device: where to run a copy of ``model``; the CPU if not given.
         qp: which QP a model is told that takes one.
         strengths: how much of its corrections is applied; None for all.
+        distance: of images (B, C, H, W) in [0, 1], on the CPU, to be measured as well; for models
+            of luma or RGB.
         progress: told after each clip and setting how many are done, of how many.
 
     Returns:
@@ -109,7 +118,9 @@ def measure(
             restored = restored_frames(
                 ready, clip, setting, numbers, device=place, qp=qp, strengths=strengths
             )
-            rows.append(_measurement(clip, setting, spec_of(model).planes, numbers, restored))
+            rows.append(
+                _measurement(clip, setting, spec_of(model).planes, numbers, restored, distance)
+            )
             if progress is not None:
                 progress(len(rows), total)
     return rows
@@ -127,10 +138,11 @@ def compare(frames: Samples, original: Samples) -> tuple[float, float]:
 
 
 def write_csv(rows: Sequence[Measurement], path: Path) -> None:
-    """Writes the measurements as CSV, under their field names; chroma if some have it."""
+    """Writes the measurements as CSV, under their field names; chroma and distance if there are."""
     names = [field.name for field in fields(Measurement)]
-    if all(row.chroma_before is None for row in rows):
-        names = [name for name in names if not name.startswith("chroma")]
+    for more in ("chroma", "distance"):
+        if all(getattr(row, f"{more}_before") is None for row in rows):
+            names = [name for name in names if not name.startswith(more)]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
@@ -168,6 +180,7 @@ def _measurement(
     planes: Planes,
     numbers: Sequence[int],
     restored: Iterable[Samples],
+    distance: nn.Module | None,
 ) -> Measurement:
     versions = (
         clip.compressed(planes, setting)[numbers],
@@ -180,11 +193,15 @@ def _measurement(
         else [versions]
     )
     of_chroma = [_means(_both(_psnrs, *plane)) for plane in chroma]
+    psnrs = _both(_psnrs, *first)
+    distances = _both(partial(_distances, distance), *first) if distance else []
+    figures = _means([*psnrs, *_both(_ssims, *first), *distances])
     return Measurement(
         clip.name,
         setting,
-        *_means([*_both(_psnrs, *first), *_both(_ssims, *first)]),
-        *map(mean_of_known, zip(*of_chroma, strict=True)),
+        *figures[:4],
+        *(map(mean_of_known, zip(*of_chroma, strict=True)) if chroma else (None, None)),
+        *figures[4:],
     )
 
 
@@ -208,6 +225,11 @@ def _psnrs(frames: Samples, original: Samples) -> list[float]:
 
 def _ssims(frames: Samples, original: Samples) -> list[float]:
     return [float(ssim(*pair)) for pair in _images(frames, original)]
+
+
+@torch.inference_mode()
+def _distances(distance: nn.Module, frames: Samples, original: Samples) -> list[float]:
+    return [float(distance(*pair)) for pair in _images(frames, original)]
 
 
 def _images(frames: Samples, original: Samples) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,5 +1,6 @@
 """Variants of a recipe, trained and measured alike."""
 
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -11,10 +12,12 @@ from typer.testing import CliRunner
 from support.clips import smooth_noise, write_png
 from vqe_fast import create_model
 from vqe_fast.cli.app import app
-from vqe_fast.training.ablation import read_comparison, table
+from vqe_fast.ops import unsharp_mask
+from vqe_fast.training.ablation import Comparison, measured, read_comparison, table
 from vqe_fast.training.gains import Measurement
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
+from vqe_fast.training.train import build_model
 
 SHIPPED = sorted(
     entry.name.removesuffix(".yaml")
@@ -42,6 +45,9 @@ def test_shipped_comparisons(name):
     assert len({recipe.model_dump_json() for recipe in recipes}) == len(recipes)
     assert len(recipes) > 1 or len(comparison.parts) > 1
     for recipe in recipes:
+        for options in comparison.rebuilt.values():
+            with torch.device("meta"):
+                create_model(recipe.model, **recipe.options | options)
         with torch.device("meta"):
             model = create_model(recipe.model, **recipe.options)
         for path in comparison.parts.values():
@@ -65,6 +71,26 @@ def test_changes_and_another_recipe(tmp_path):
     join = ["join", str(tmp_path / "ensemble.safetensors")]
     join += [f"{qp}={tmp_path / 'out' / f'qp{qp}'}" for qp in (27, 32, 37, 42)]
     assert CliRunner().invoke(app, join).exit_code == 0
+
+
+def test_parts_and_other_options():
+    """Lines of one trained model: parts of it, all of it, and all of it built otherwise."""
+    recipe = read_recipe(find_recipe("astf_small"), ["options={width: 2, blocks: 1}"])
+    model = build_model(recipe).eval()
+    clip = torch.rand(1, 1, 3, 16, 16)
+    comparison = Comparison(
+        recipe="astf_small",
+        variants={"ASTF": []},
+        parts={"first": ["stage1"], "fused": []},
+        rebuilt={"sharpened": {"sharpen": 0.5}},
+    )
+    with torch.no_grad():
+        torch.nn.init.normal_(model.stage1.conv_last.weight, 0, 0.1)
+        lines = {name: each(clip) for name, each in measured(comparison, recipe, "ASTF", model)}
+        assert list(lines) == ["first", "fused", "sharpened"]
+        torch.testing.assert_close(lines["first"], model.stage1(clip))
+        expected = unsharp_mask(lines["fused"][0], 0.5)
+        torch.testing.assert_close(lines["sharpened"][0], expected)
 
 
 def test_from_clips_to_a_table(tmp_path):
@@ -96,6 +122,8 @@ def test_table():
     unchanged = Measurement("c", "QP 37", *[None] * 4)
     assert "|ours|31.50 dB (+1.50), 0.9000 (+0.1000)|" in table({"ours": [*rows, unchanged]})
     assert "|ours|–|" in table({"ours": [unchanged]})
+    seen = [replace(row, distance_before=0.5, distance_after=0.375) for row in rows]
+    assert ", 0.9000 (+0.1000), 0.3750 (-0.1250)|" in table({"ours": [*seen, unchanged]})
 
 
 def test_unknown_comparison():

@@ -119,6 +119,17 @@ def test_luma_and_chroma():
     assert luma.chroma_before is luma.chroma_after is luma.chroma_gain is None
 
 
+def test_a_distance_beside_psnr(tmp_path):
+    """Of luma before and after, over the frames that compression changed."""
+    distance = torch.nn.L1Loss()
+    (row,) = measure(less(3, planes="y"), [off_by((4, 4, 4), (0, 0, 0))], distance=distance)
+    assert row.distance_before == pytest.approx(4 / 255, abs=1e-6)
+    assert row.distance_after == pytest.approx(1 / 255, abs=1e-6)
+    write_csv([row], tmp_path / "seen.csv")
+    (found,) = csv.DictReader((tmp_path / "seen.csv").open())
+    assert float(found["distance_after"]) == row.distance_after and "chroma_after" not in found
+
+
 def test_what_has_no_error_gains_none():
     """Planes, frames and clips that compression left alone do not count, whatever came of them."""
     flat = (0, 0, 0)
