@@ -188,7 +188,8 @@ def test_an_interruption_ends_the_program(program, tmp_path):
     ):
         meter.add(Shown(restored[0], None), Shown(originals[0], None))
         raise KeyboardInterrupt
-    assert meter._process.returncode is not None and not list(tmp_path.iterdir())
+    assert meter._process.returncode is not None and meter._process.stdin.closed
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_identifies_them(program, tmp_path):

@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -152,9 +152,14 @@ class FFmpegMeter:
 
     def end(self) -> None:
         """Ends the process if it still runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # of what it will not be told any more
+            self._process.stdin.close()
 
     def _vmaf(self) -> dict[str, list[float | None]]:
         told = json.loads((self._folder / _VMAF_LOG).read_text("utf-8"))["frames"]
