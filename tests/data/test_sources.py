@@ -136,6 +136,8 @@ def test_layers_are_told_where_there_are_two(tmp_path):
     assert settings[1] == settings[0] | {"layers": 2}
     (resting,) = find_sources([tmp_path], move=CameraMove(2, (64, 48), resting=0.5))
     assert resting.settings() == settings[0] | {"resting": 0.5}
+    (slow,) = find_sources([tmp_path], move=CameraMove(2, (64, 48), speed=0.25))
+    assert slow.settings() == settings[0] | {"speed": 0.25}
 
 
 def test_checksums(tmp_path):

@@ -40,9 +40,9 @@ def test_odd_sides():
         CameraMove(size=(97, 64))
 
 
-def lumas(path, seed, layers, frames=6, resting=0.0):
+def lumas(path, seed, layers, frames=6, resting=0.0, speed=1.0):
     """Of the clip that a photograph becomes, (T, H, W)."""
-    move = CameraMove(frames, (192, 128), layers=layers, resting=resting)
+    move = CameraMove(frames, (192, 128), layers=layers, resting=resting, speed=speed)
     clip = move_over_still(path, move, seed)
     return np.stack([luma_of(frame) for frame in clip.frames]).astype(int)
 
@@ -142,3 +142,17 @@ def test_the_camera_rests_over_a_share(large):
 def test_a_share_that_is_none():
     with pytest.raises(ValueError, match="share that rests must be in 0 to 1"):
         CameraMove(resting=1.5)
+
+
+@pytest.mark.parametrize("layers", (1, 2))
+def test_a_slower_camera(large, layers):
+    """At half the speed every second frame is one of those at full speed."""
+    slow = lumas(large, 5, layers, 5, speed=0.5)
+    full = lumas(large, 5, layers, 3)
+    assert np.abs(slow[::2] - full).max() <= 2 and np.ptp(full, 0).max() > 20
+
+
+@pytest.mark.parametrize("speed", (0.0, -1.0, float("nan"), float("inf")))
+def test_a_speed_that_is_none(speed):
+    with pytest.raises(ValueError, match="speed must be a positive number"):
+        CameraMove(speed=speed)

@@ -96,6 +96,8 @@ class Source:
                 settings["layers"] = self.move.layers
             if self.move.resting:  # the same
                 settings["resting"] = self.move.resting
+            if self.move.speed != 1:  # the same
+                settings["speed"] = self.move.speed
         elif self.frames is not None:
             settings["frames"] = self.frames
         if self.size is not None:

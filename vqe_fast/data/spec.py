@@ -98,6 +98,7 @@ class PrepareSpec(Strict):
         still_size: its width and height.
         still_layers: with 2 a part of the photograph moves before the rest of it.
         still_resting: the share of photographs over which the camera stands still.
+        still_speed: of the camera over photographs, 1 being that of video at 25 frames a second.
         size: width and height, even, that clips are scaled to before they are compressed, whatever
             their aspect ratio; None for their own. Photographs have ``still_size``.
         raw: see :class:`RawSpec`.
@@ -113,6 +114,7 @@ class PrepareSpec(Strict):
     still_size: tuple[int, int] = (384, 288)
     still_layers: Layers = 1
     still_resting: float = Field(0.0, ge=0, le=1)
+    still_speed: float = Field(1.0, gt=0)
     size: tuple[int, int] | None = None
     raw: RawSpec | None = None
     cut_threshold: float = Field(CUT_THRESHOLD, gt=0)
@@ -133,6 +135,7 @@ class PrepareSpec(Strict):
                 self.still_size,
                 layers=self.still_layers,
                 resting=self.still_resting,
+                speed=self.still_speed,
             ),
             raw=None if self.raw is None else self.raw.format(),
             seed=self.seed,

@@ -41,10 +41,12 @@ class CameraMove:
             before it in its own way, so that it hides and uncovers what is behind.
         resting: the share of photographs over which the camera stands still, by chance. Encoders
             copy what rests from frames of lower QPs: it is better than the QP of its frame tells.
+        speed: of all that moves, 1 being about that of video at 25 frames a second. What cameras of
+            240 frames a second see is ten times as slow, and so are exposures made of their frames.
 
     Raises:
-        ValueError: no frame, a side that is odd or not positive, another number of layers, or a
-            share outside 0 to 1.
+        ValueError: no frame, a side that is odd or not positive, another number of layers, a share
+            outside 0 to 1, or a speed that is not positive.
     """
 
     frames: int = 6
@@ -52,6 +54,7 @@ class CameraMove:
     minimum_shrink: float = 1.25
     layers: Layers = 1
     resting: float = 0.0
+    speed: float = 1.0
 
     def __post_init__(self) -> None:
         if self.frames < 1 or min(self.size) < 2 or any(side % 2 for side in self.size):
@@ -63,6 +66,8 @@ class CameraMove:
             raise ValueError(f"a photograph has 1 or 2 layers, got {self.layers}")
         if not 0 <= self.resting <= 1:
             raise ValueError(f"the share that rests must be in 0 to 1, got {self.resting}")
+        if not 0 < self.speed < math.inf:
+            raise ValueError(f"the speed must be a positive number, got {self.speed}")
 
 
 def move_over_still(path: Path, move: CameraMove, seed: int) -> Clip:
@@ -77,14 +82,14 @@ def move_over_still(path: Path, move: CameraMove, seed: int) -> Clip:
     small = functional.interpolate(
         picture[None], scale_factor=1 / shrink, mode="bicubic", antialias=True
     )
-    behind = _Path.draw(small, move.size, generator)
+    behind = _Path.draw(small, move.size, generator).at_speed(move.speed)
     before: list[tuple[_Path, _Blob]] = []
     if move.layers == 2:
-        path_before = _Path.draw(small, move.size, generator)
+        path_before = _Path.draw(small, move.size, generator).at_speed(move.speed)
         before = [(path_before, _Blob.draw(path_before.start, move.size, generator))]
     # Drawn last, so that a seed gives the same clip as from before there was rest.
     if generator.uniform() < move.resting:
-        behind = behind.at_rest()
+        behind = behind.at_speed(0.0)
     mirrored = small.flip(-1)
     frames = []
     for index in range(move.frames):
@@ -124,8 +129,10 @@ class _Path:
         start = window / 2 + generator.uniform(0, 1, 2) * np.maximum(room, 0)
         return cls(start, speed, zoom, turn)
 
-    def at_rest(self) -> _Path:
-        return replace(self, speed=np.zeros(2), zoom=0.0, turn=0.0)
+    def at_speed(self, factor: float) -> _Path:
+        return replace(
+            self, speed=factor * self.speed, zoom=factor * self.zoom, turn=factor * self.turn
+        )
 
     def points(self, size: tuple[int, int], index: int) -> torch.Tensor:
         """Where in the picture the pixels of a frame lie, (H, W, 2): across and down."""
