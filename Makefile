@@ -69,7 +69,8 @@ gpu-train:
 		$(if $(RATE),--rate $(RATE))
 
 STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vqe_fast/training
-WEIGHTS ?= dualres_s dualres_t carcnn_small quality_predictor galteri_very_fast
+WEIGHTS ?= dualres_s dualres_s_sharp dualres_t carcnn_small quality_predictor galteri_fast \
+	galteri_fast_sharp galteri_very_fast galteri_very_fast_sharp
 RECIPE_carcnn_small := shipped_carcnn_small_adaptive
 
 weights: $(addprefix weights-,$(WEIGHTS))
