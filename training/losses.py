@@ -24,7 +24,7 @@ from vqe_fast.nn import (
     pequenet_feature_loss,
 )
 from vqe_fast.nn.lpips import VGG16_TAPS
-from vqe_fast.nn.vif import vif_loss
+from vqe_fast.nn.vif import contrast_loss, vif_loss
 from vqe_fast.video.frames.color import BT709, ColorFacts
 from vqe_fast.weights.trunks import lpips_heads, trunk_features
 
@@ -110,6 +110,7 @@ _PIXELS: dict[str, Callable[..., Tensor]] = {
     "ssim_mse": ops.ssim_mse_loss,
     "ms_ssim": ops.ms_ssim_loss,
     "vif": vif_loss,
+    "contrast": contrast_loss,
 }
 _FEATURES: dict[str, tuple[int, Callable[..., nn.Module]]] = {
     "multiscale_features": (16, multiscale_feature_loss),

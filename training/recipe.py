@@ -23,6 +23,7 @@ LossName = Literal[
     "ssim_mse",
     "ms_ssim",
     "vif",
+    "contrast",
     "efficientnet_features",
     "multiscale_features",
     "pequenet_features",

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from support.clips import smooth_noise
-from vqe_fast.nn.vif import vif_loss
+from vqe_fast.nn.vif import contrast_loss, vif_loss
 
 SIZE = 160
 
@@ -78,3 +78,17 @@ def test_channels_and_gradients():
 def test_small_images_are_refused():
     with pytest.raises(ValueError, match="at least 44×44"):
         vif_loss(torch.rand(1, 1, 43, 64), torch.rand(1, 1, 43, 64))
+
+
+def test_contrast():
+    """What lacks of it, at every scale alike; neither noise nor more of it is a loss."""
+    _, original = pair()
+    for factor in (0.0, 0.5, 1.0, 1.5):
+        found = contrast_loss(0.5 + factor * (original - 0.5), original)
+        assert found.item() == pytest.approx(max(0.0, 1 - factor), abs=1e-3)
+    coloured = torch.cat([0.5 * original, original, original], dim=1)
+    others = original.expand(-1, 3, -1, -1)
+    assert contrast_loss(coloured, others, channels=1).item() == pytest.approx(0.5, abs=1e-3)
+    moved = (0.7 * original).requires_grad_()
+    contrast_loss(moved, original).backward()
+    assert moved.grad.isfinite().all() and moved.grad.abs().sum() > 0

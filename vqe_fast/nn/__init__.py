@@ -22,7 +22,7 @@ from vqe_fast.nn.perceptual import (
     pequenet_feature_loss,
 )
 from vqe_fast.nn.similarity import MSSSIMLoss, SSIMLoss, SSIMMSELoss
-from vqe_fast.nn.vif import vif_loss
+from vqe_fast.nn.vif import contrast_loss, vif_loss
 
 __all__ = [
     "LPIPS",
@@ -42,6 +42,7 @@ __all__ = [
     "UnsharpMask",
     "adversarial_discriminator_loss",
     "adversarial_generator_loss",
+    "contrast_loss",
     "efficientnet_distance",
     "efficientnet_feature_loss",
     "feature_matching_loss",

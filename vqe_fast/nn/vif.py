@@ -1,6 +1,8 @@
-"""VIF: how much of the original's information is left, as a loss."""
+"""VIF and contrast: how much of the original's information and detail is left, as losses."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,6 +39,57 @@ def vif_loss(
     Raises:
         ValueError: the shapes differ or are too small.
     """
+    shown, original = _planes(input, target, channels)
+    scales = []
+    for number, window in enumerate(_WINDOWS):
+        if number:
+            shown, original = (
+                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
+            )
+        scales.append(_vif(_regression(shown, original, window), gain_limit))
+    return 1 - torch.stack(scales).mean()
+
+
+def contrast_loss(input: Tensor, target: Tensor, channels: int | None = None) -> Tensor:
+    """Contrast loss: Σ σ² max(0, 1 − g) / Σ σ², the share of the target's contrast that lacks.
+
+    Over Gaussian windows at four scales, with σ² and g as in :func:`vif_loss`. The least squared
+    error shrinks what cannot be known for sure, g < 1; this asks for all of its contrast.
+
+    Args:
+        input: (B, C, H, W) in [0, 1], H and W at least 44.
+        target: the same.
+        channels: how many of the first channels count; 1 for luma. All unless given.
+
+    Returns:
+        A number from 0 to 1; float32 at least.
+
+    Raises:
+        ValueError: the shapes differ or are too small.
+    """
+    shown, original = _planes(input, target, channels)
+    scales = []
+    for number, window in enumerate(_WINDOWS):
+        if number:
+            shown, original = (
+                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
+            )
+        found = _regression(shown, original, window)
+        lacking = (found.variance * (1 - found.slope).clamp_min(0)).sum()
+        scales.append(lacking / (found.variance.sum() + _TINY))
+    return torch.stack(scales).mean()
+
+
+class _Regression(NamedTuple):
+    """Variance of the target in each window, slope of the input's on it, and what that leaves."""
+
+    variance: Tensor
+    slope: Tensor
+    left: Tensor
+
+
+def _planes(input: Tensor, target: Tensor, channels: int | None) -> tuple[Tensor, Tensor]:
+    """Channels as images of their own, (N, 1, H, W) in [0, 255]."""
     check_pair(input, target)
     if input.dim() != 4 or min(input.shape[2:]) < _SMALLEST:
         raise ValueError(
@@ -44,32 +97,26 @@ def vif_loss(
             f"{tuple(input.shape)}"
         )
     kind = torch.promote_types(input.dtype, torch.float32)
-    # Channels are images of their own.
     shown, original = (
         255 * image[:, :channels].to(kind).flatten(0, 1)[:, None] for image in (input, target)
     )
-    scales = []
-    for number, window in enumerate(_WINDOWS):
-        if number:
-            shown, original = (
-                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
-            )
-        scales.append(_vif(shown, original, window, gain_limit))
-    return 1 - torch.stack(scales).mean()
+    return shown, original
 
 
-def _vif(shown: Tensor, original: Tensor, window: int, gain_limit: float) -> Tensor:
-    """VIF at one scale, of images (N, 1, H, W)."""
+def _regression(shown: Tensor, original: Tensor, window: int) -> _Regression:
     products = (shown, original, shown.square(), original.square(), shown * original)
     means = _blurred(torch.cat(products, dim=1).flatten(0, 1)[:, None], window)
     a, b, aa, bb, ab = means.unflatten(0, (shown.shape[0], 5)).unbind(1)
     variance, of_shown = ((x - y.square()).clamp_min(0) for x, y in ((bb, b), (aa, a)))
     covariance = ab - a * b
     slope = (covariance / (variance + _TINY)).clamp_min(0)
-    left = (of_shown - slope * covariance).clamp_min(0)
-    slope = slope.clamp_max(gain_limit)
-    kept = (1 + slope.square() * variance / (left + _NOISE)).log().sum()
-    return (kept + _TINY) / ((1 + variance / _NOISE).log().sum() + _TINY)
+    return _Regression(variance, slope, (of_shown - slope * covariance).clamp_min(0))
+
+
+def _vif(found: _Regression, gain_limit: float) -> Tensor:
+    slope = found.slope.clamp_max(gain_limit)
+    kept = (1 + slope.square() * found.variance / (found.left + _NOISE)).log().sum()
+    return (kept + _TINY) / ((1 + found.variance / _NOISE).log().sum() + _TINY)
 
 
 def _blurred(images: Tensor, window: int) -> Tensor:
