@@ -167,6 +167,14 @@ def test_frames_that_are_too_small(program, size, defined, tmp_path):
     assert all(len(values) == FRAMES for values in found.frames.values())
 
 
+def test_frames_of_another_size(program, tmp_path):
+    """They would be taken for others without a word: the pipe has no sizes."""
+    originals, restored = clip(96, 64)
+    smaller = [[plane[:-1] for plane in frame] for frame in restored]
+    with pytest.raises(ValueError, match=r"luma must be \(64, 96\), got \(63, 96\) and"):
+        measured(program, ("vmaf",), originals, smaller, tmp_path)
+
+
 def test_a_program_that_ends_early(tmp_path):
     """A sentence with what it complained of, whenever the pipe breaks."""
     script = tmp_path / "broken"

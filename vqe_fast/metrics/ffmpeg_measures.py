@@ -88,6 +88,7 @@ class FFmpegMeter:
     def __init__(self, program: str, names: Sequence[str], facts: ClipFacts, folder: Path) -> None:
         self._program, self._names, self._folder = program, names, folder
         self._count = 0
+        self._shape = facts.height, facts.width
         self._is_odd = facts.height % 2 == 1
         self._process: subprocess.Popen[bytes] | None = None
         filters = _filters(names, facts)
@@ -99,8 +100,11 @@ class FFmpegMeter:
         """Hands a frame and its original to the program.
 
         Raises:
-            ValueError: the program has ended.
+            ValueError: one has another size than the clip, or the program has ended.
         """
+        shapes = [each.planes[0].shape for each in (frame, original)]
+        if shapes != [self._shape] * 2:
+            raise ValueError(f"luma must be {self._shape}, got {shapes[0]} and {shapes[1]}")
         self._count += 1
         if self._process is None:
             return
