@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 
 from support.clips import moving_texture, write_png
 from support.media import write_clip
-from vqe_fast.data.clips import read_clip
+from vqe_fast.data import clips
+from vqe_fast.data.clips import open_media, read_clip
 from vqe_fast.data.color import luma_of, rows_of
 from vqe_fast.data.raw import RawFormat, raw_format_of
 
@@ -135,3 +137,21 @@ def test_refusals(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty holds no video frame"):
         lumas(read_clip(tmp_path / "empty"))
+
+
+def test_an_interruption_while_files_are_closed_is_not_lost(tmp_path, monkeypatch):
+    """As it is in a generator that is let go of: Python has nobody to tell there."""
+    path = write_clip(tmp_path / "a.mkv", frames=3)
+
+    @contextmanager
+    def interrupted(path):
+        with open_media(path) as container:
+            try:
+                yield container
+            finally:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(clips, "open_media", interrupted)
+    for look in (clips.first_frame, lambda path: list(clips.stored_frames(path, 1))):
+        with pytest.raises(KeyboardInterrupt):
+            look(path)

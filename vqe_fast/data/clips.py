@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -76,24 +77,33 @@ def stored_frames(
     Raises:
         ValueError: as :func:`read_clip`.
     """
-    if path.is_dir():
-        decoded = _images(path)
-    elif path.suffix.lower() == RAW_SUFFIX:
-        decoded = read_raw(path, raw or raw_format_of(path))
-    else:
-        decoded = _video(path)
     size: tuple[int, int] | None = None
-    for frame in islice(decoded, frames):
-        if size is None:
-            size = frame.width, frame.height
-        elif size != (frame.width, frame.height):
-            raise ValueError(
-                f"{path} changes from {size[0]}x{size[1]} to {frame.width}x{frame.height}: "
-                "split it there, or take still images one by one"
-            )
-        yield frame
+    with closing(_decoded(path, raw)) as decoded:
+        for frame in islice(decoded, frames):
+            if size is None:
+                size = frame.width, frame.height
+            elif size != (frame.width, frame.height):
+                raise ValueError(
+                    f"{path} changes from {size[0]}x{size[1]} to {frame.width}x{frame.height}: "
+                    "split it there, or take still images one by one"
+                )
+            yield frame
     if size is None:
         raise ValueError(f"{path} holds no video frame")
+
+
+def first_frame(path: Path, *, raw: RawFormat | None = None) -> av.VideoFrame:
+    """The first of :func:`stored_frames`; no other is decoded, and the file is closed.
+
+    To let go of a generator closes its file as it is freed, and an interruption is lost there.
+
+    Raises:
+        ValueError: as :func:`read_clip`.
+    """
+    with closing(_decoded(path, raw)) as decoded:
+        for frame in decoded:
+            return frame
+    raise ValueError(f"{path} holds no video frame")
 
 
 def rate_of(path: Path, *, raw: RawFormat | None = None) -> Fraction:
@@ -138,14 +148,21 @@ def read_image(path: Path) -> av.VideoFrame:
     Raises:
         ValueError: it does not decode.
     """
-    return next(_video(path))
+    return first_frame(path)
 
 
-def _images(folder: Path) -> Iterator[av.VideoFrame]:
-    return map(read_image, image_paths(folder))
+_Decoded = Generator[av.VideoFrame, None, None]
 
 
-def _video(path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(path: Path, raw: RawFormat | None) -> _Decoded:
+    if path.is_dir():
+        return (read_image(image) for image in image_paths(path))
+    if path.suffix.lower() == RAW_SUFFIX:
+        return read_raw(path, raw or raw_format_of(path))
+    return _video(path)
+
+
+def _video(path: Path) -> _Decoded:
     with open_media(path) as container:
         stream = container.streams.video[0]
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -109,7 +109,7 @@ def count_raw(path: Path, raw: RawFormat) -> int:
     return count
 
 
-def read_raw(path: Path, raw: RawFormat) -> Iterator[av.VideoFrame]:
+def read_raw(path: Path, raw: RawFormat) -> Generator[av.VideoFrame, None, None]:
     """Reads the frames of a raw file.
 
     Raises:

@@ -17,12 +17,12 @@ from vqe_fast.data.clips import (
     VIDEO_SUFFIXES,
     Clip,
     Frames,
+    first_frame,
     image_paths,
     open_media,
     rate_of,
     read_clip,
     read_image,
-    stored_frames,
 )
 from vqe_fast.data.color import resized
 from vqe_fast.data.raw import RAW_SUFFIX, RawFormat, count_raw, raw_format_of
@@ -132,7 +132,7 @@ class Source:
         if self.move is not None:
             read_image(self.path)
             return Survey(self.move.frames, *self.move.size, STILL_RATE)
-        first = next(stored_frames(self.path, 1, raw=self.raw))
+        first = first_frame(self.path, raw=self.raw)
         count = self._count()
         frames = count if self.frames is None else min(count, self.frames)
         rate = rate_of(self.path, raw=self.raw)
@@ -150,7 +150,7 @@ class Source:
         """Whether decoding the file again gives the clip itself, with nothing to convert."""
         if self.move or self.size or self.path.is_dir() or self._is_raw:
             return False
-        first = next(stored_frames(self.path, 1))
+        first = first_frame(self.path)
         return (
             first.format.name in ("yuv420p", "yuvj420p")
             and first.width % 2 == 0

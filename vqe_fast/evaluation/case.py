@@ -13,7 +13,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from vqe_fast.data.clips import image_paths, stored_frames
+from vqe_fast.data.clips import first_frame, image_paths, stored_frames
 from vqe_fast.data.encoding import encode
 from vqe_fast.data.prepared import Prepared
 from vqe_fast.data.raw import RAW_SUFFIX, RawFormat
@@ -47,6 +47,10 @@ class Media:
     def frames(self, count: int | None = None) -> Iterator[VideoFrame]:
         """The frames, as their decoder gives them, ``count`` at most."""
         return stored_frames(self.path, count, raw=self.raw)
+
+    def first_frame(self) -> VideoFrame:
+        """The first of them, and the file is closed again."""
+        return first_frame(self.path, raw=self.raw)
 
     def is_there(self) -> bool:
         """Whether this machine sees them, with their size."""
@@ -133,7 +137,7 @@ class Case:
         """Whether the compressed version is a file of Y'CbCr that players and models take."""
         if self.path.is_dir() or self.path.suffix.lower() == RAW_SUFFIX:
             return False
-        return not is_colour(next(self.stream.frames(1)))
+        return not is_colour(self.stream.first_frame())
 
     @contextmanager
     def video_file(self, *, cut: bool) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from vqe_fast.data.clips import open_media, stored_frames
+from vqe_fast.data.clips import first_frame, open_media
 from vqe_fast.data.layouts import (
     LAYOUTS,
     FoundPairs,
@@ -167,7 +167,7 @@ def _raw_formats(paths: Sequence[Path]) -> dict[Path, RawFormat]:
     telling = next((path for path in paths if path not in silent), None)
     if telling is None:
         return {}
-    return {path: raw_format_like(path, next(stored_frames(telling, 1))) for path in silent}
+    return {path: raw_format_like(path, first_frame(telling)) for path in silent}
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class _Looked:
                 codec = container.streams.video[0].codec_context.codec.canonical_name
         return cls(
             Media(path, bytes_of(path), source.checksum(), raw=source.raw),
-            next(stored_frames(path, 1, raw=source.raw)),
+            first_frame(path, raw=source.raw),
             len(told) or survey.frames,
             survey.rate,
             told,
@@ -313,7 +313,7 @@ def _remarks(found: FoundPairs, cases: Sequence[Case]) -> list[str]:
         for case in cases
         if case.pixel_format == YUV
         for media in (case.stream, case.original)
-        for format_name in [without_implied_range(next(media.frames(1)).format.name)]
+        for format_name in [without_implied_range(media.first_frame().format.name)]
         if format_name != YUV
     }
     if converted:
