@@ -41,8 +41,8 @@ class Crop(NamedTuple):
 CROPS = (
     Crop("gopro_hero7", "libx264", 35, 20, 160, 96),
     Crop("phone_geese", "libx264", 35, 20, 160, 96),
-    Crop("canon_road", "libx265", 37, 20, 160, 96),
-    Crop("gopro_max_heromode", "libx265", 37, 20, 160, 96),
+    Crop("canon_road", "libx265", 37, 20, 200, 150),
+    Crop("gopro_karma", "libx265", 37, 20, 160, 110),
 )
 
 Frames = NDArray[np.uint8]
