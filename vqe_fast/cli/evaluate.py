@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -241,6 +242,11 @@ def _announce(plan: Plan) -> None:
     )
 
 
+def _name_width(rows: Sequence[Sequence[str]], column: int) -> int:
+    """Characters that names get before figures are broken into lines; commands are longer."""
+    return min(max(len(row[column]) for row in rows), 18)
+
+
 def _print(evaluation: Evaluation, output: Path) -> None:
     """The tables that fit a terminal."""
     from rich.console import Console
@@ -266,7 +272,12 @@ def _print(evaluation: Evaluation, output: Path) -> None:
         table.title, table.title_justify, table.title_style = found.title, "left", "bold"
         for number, title in enumerate(found.header):
             is_left = number < found.left
-            table.add_column(escape(title), justify="left" if is_left else "right", overflow="fold")
+            table.add_column(
+                escape(title),
+                justify="left" if is_left else "right",
+                overflow="fold",
+                min_width=_name_width(found.rows, number) if is_left else None,
+            )
         for number, row in enumerate(found.rows):
             if number and number in found.sections:
                 table.add_section()
