@@ -25,7 +25,6 @@ from vqe_fast.nn import (
 )
 from vqe_fast.nn.lpips import VGG16_TAPS
 from vqe_fast.nn.vif import contrast_loss, vif_loss
-from vqe_fast.video.frames.color import BT709, ColorFacts
 from vqe_fast.weights.trunks import lpips_heads, trunk_features
 
 if TYPE_CHECKING:
@@ -211,6 +210,9 @@ class _OfRGB(nn.Module):
     offset: Tensor
 
     def __init__(self, loss: nn.Module) -> None:
+        # Imports av, which timed trainings must do without; they have no losses of features.
+        from vqe_fast.video.frames.color import BT709, ColorFacts
+
         super().__init__()
         self.loss = loss
         matrix, offset = ColorFacts(BT709, full_range=False).to_rgb(bits=8)

@@ -399,7 +399,7 @@ def test_models_on_a_terminal(columns, monkeypatch):
     words = table.split()
     for word in ("receptive", "weights", "17,987,661", "galteri_very_fast", "chroma,", "codec,"):
         assert word in words
-    wide = "luma and chroma, QP, codec, frame type            188 px" in table
+    wide = "luma and chroma, QP, codec, frame type           188 px" in table
     assert wide == (columns == 120)
 
 

@@ -45,6 +45,8 @@ def opened(browser, file, *, size=(1440, 900), **options):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
     page.wait_for_selector("#loading", state="hidden")
+    # What is touched or clicked before a frame was drawn may meet nothing.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     yield page
     assert said == []
     assert asked == [file.as_uri()]

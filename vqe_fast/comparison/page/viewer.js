@@ -26,6 +26,7 @@ class Viewer {
     this.gain = 8;
     this.bitmaps = null;
     this.onview = () => {};
+    this.resize(); // the observer's first call waits for a frame, which a busy machine draws late
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
   }
 
