@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from support.clips import smooth_noise
 from vqe_fast.nn.vif import contrast_loss, vif_loss
 
 SIZE = 160
@@ -16,7 +15,8 @@ SIZE = 160
 def pair():
     """A picture of 8 bits with detail, and the same blurred and noisy, (1, 1, H, W) in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
-    smooth = torch.tensor(smooth_noise(SIZE, SIZE)).float()[None, None]
+    coarse = 40 + 170 * torch.rand(1, 1, SIZE // 16, SIZE // 16, generator=generator)
+    smooth = F.interpolate(coarse, SIZE, mode="bicubic")
     detail = 24 * torch.randn(1, 1, SIZE, SIZE, generator=generator)
     original = (smooth + F.avg_pool2d(F.pad(detail, (1, 1, 1, 1)), 3, 1)).clamp(0, 255).round()
     blurred = F.avg_pool2d(F.pad(original, (1, 1, 1, 1), mode="reflect"), 3, 1)
