@@ -15,6 +15,7 @@ from vqe_fast.cli.app import app
 from vqe_fast.ops import unsharp_mask
 from vqe_fast.training.ablation import Comparison, measured, read_comparison, table
 from vqe_fast.training.gains import Measurement
+from vqe_fast.training.optimisers import build_optimisers
 from vqe_fast.training.recipe import read_recipe
 from vqe_fast.training.recipes import find_recipe
 from vqe_fast.training.train import build_model
@@ -52,6 +53,8 @@ def test_shipped_comparisons(name):
             model = create_model(recipe.model, **recipe.options)
         for path in comparison.parts.values():
             assert all(model.get_submodule(part) for part in path)
+        for stage in recipe.stages:
+            build_optimisers(model.get_submodule((stage.modules or [""])[-1]), stage.optimiser)
 
 
 def test_changes_and_another_recipe(tmp_path):
