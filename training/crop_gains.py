@@ -13,10 +13,10 @@ from torch import Tensor
 from vqe_fast.data.crops import CropSampler, Windows
 from vqe_fast.metrics import psnr
 from vqe_fast.models.coding import CODECS
+from vqe_fast.training.losses import NO_ERROR
 
 _BATCH = 32
 _LUMA_COUNTS = 0.75  # as PSNR is often weighed: 6 of luma, 1 of either chroma
-_NO_ERROR = 1e-6  # mean square, 60 dB
 _MAX_PSNR = 100.0  # dB
 
 
@@ -75,7 +75,7 @@ def _gains(restored: Tensor, windows: Windows, channels: slice) -> Tensor:
         psnr(frames.clamp(0, 1), pristine, ceiling=_MAX_PSNR) for frames in (compressed, output)
     )
     error = (compressed - pristine).square().mean((1, 2, 3))
-    return torch.where(error > _NO_ERROR, after - before, torch.inf)
+    return torch.where(error > NO_ERROR, after - before, torch.inf)
 
 
 def _summary(rows: list[tuple[float, float, int]]) -> dict[str, float]:

@@ -89,13 +89,14 @@ def gain_floor_loss(
     """
     wanted = target[:, :channels]
     after, before = (
-        (frames[:, :channels] - wanted).square().mean((1, 2, 3)) + _NO_ERROR
+        (frames[:, :channels] - wanted).square().mean((1, 2, 3)) + NO_ERROR
         for frames in (input, compressed)
     )
     return (gain + 10 * (after / before).log10()).relu().mean()
 
 
-_NO_ERROR = 1e-6  # mean square, 60 dB; patches without error have nothing to lose
+NO_ERROR = 1e-6
+"""Mean square, 60 dB, at which a patch counts as one without error: it has nothing to lose."""
 _RELATIVE: dict[str, Callable[..., Tensor]] = {
     "gain_floor": gain_floor_loss,
     "relative_mse": relative_mse_loss,

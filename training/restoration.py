@@ -13,11 +13,10 @@ from vqe_fast.data.teacher import STEPS, Teacher
 from vqe_fast.data.windows import Batch, WindowSampler
 from vqe_fast.metrics import psnr
 from vqe_fast.models import spec_of
-from vqe_fast.training.losses import build_losses
+from vqe_fast.training.losses import NO_ERROR, build_losses
 from vqe_fast.training.recipe import Recipe, StageRecipe
 
 _SHOWN = 4
-_NO_ERROR = 1e-6  # mean square, 60 dB
 _MAX_PSNR = 100.0  # dB, that of equal frames
 
 
@@ -184,7 +183,7 @@ def _gain(restored: Restored, channels: slice) -> Tensor:
         frames[:, channels] for frames in (restored.output, restored.compressed, restored.pristine)
     )
     gains = _psnr(output, pristine) - _psnr(compressed, pristine)
-    counted = (compressed - pristine).square().mean((1, 2, 3)) > _NO_ERROR
+    counted = (compressed - pristine).square().mean((1, 2, 3)) > NO_ERROR
     return gains[counted].mean() if counted.any() else gains.new_zeros(())
 
 

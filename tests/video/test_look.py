@@ -4,7 +4,6 @@ import compare_looks
 import pytest
 import torch
 
-import vqe_fast.weights
 from support.media import read_frames, write_clip
 from support.sharp_weights import MODEL, STRENGTH, ship_sharp_weights
 from tests.cli.test_enhance import assert_refused, run
@@ -147,14 +146,6 @@ def test_refusals(clip, sharp, command, words, sentence):
     before = sorted(clip.parent.iterdir())
     assert_refused(run(command, clip, *words), sentence)
     assert sorted(clip.parent.iterdir()) == before
-
-
-def test_none_ship(clip, monkeypatch):
-    cards = {name: card for name, card in vqe_fast.weights.shipped().items() if name == MODEL}
-    monkeypatch.setattr(vqe_fast.weights, "shipped", lambda: cards)
-    assert_refused(
-        run("enhance", clip, "--look", "sharp"), "no sharp weights ship; leave out the look"
-    )
 
 
 def test_a_module_has_no_look(clip, sharp):

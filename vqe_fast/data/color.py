@@ -81,10 +81,15 @@ def rgb_of(frame: av.VideoFrame, color: ColorFacts) -> Samples:
 
 def yuv_of(pixels: Samples, color: ColorFacts) -> av.VideoFrame:
     """The yuv420p frame, tagged, of RGB ``pixels``, (3, H, W)."""
+    return _from_rgb(rgb_frame(pixels), color)
+
+
+def rgb_frame(pixels: Samples) -> av.VideoFrame:
+    """The gbrp frame of RGB ``pixels``, (3, H, W)."""
     frame = av.VideoFrame(pixels.shape[2], pixels.shape[1], "gbrp")
     for plane, values in zip(frame.planes, pixels[[1, 2, 0]], strict=True):
         rows_of(plane)[:] = values
-    return _from_rgb(frame, color)
+    return frame
 
 
 def to_yuv420p(frame: av.VideoFrame) -> av.VideoFrame:

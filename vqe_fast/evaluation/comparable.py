@@ -14,7 +14,7 @@ import torch
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from vqe_fast.data.color import Samples, rgb_of, rows_of, to_yuv420p, yuv_of
+from vqe_fast.data.color import Samples, rgb_frame, rgb_of, to_yuv420p, yuv_of
 from vqe_fast.video.frames.color import BT709, ColorFacts
 from vqe_fast.video.frames.pixel_formats import implies_full_range, is_video, without_implied_range
 from vqe_fast.video.frames.planes import plane_view
@@ -47,7 +47,7 @@ def comparable(frame: VideoFrame, pixel_format: PixelFormat, color: ColorFacts) 
         own matrix and range.
     """
     if pixel_format == RGB:
-        return _rgb_frame(_pixels(frame))
+        return rgb_frame(_pixels(frame))
     if is_colour(frame):
         return yuv_of(_pixels(frame), color)
     return frame if frame.format.name == YUV else to_yuv420p(frame)
@@ -72,13 +72,6 @@ def _pixels(frame: VideoFrame) -> Samples:
     if is_colour(frame) and not frame.format.is_rgb:  # a palette
         frame = frame.reformat(format="rgba")
     return rgb_of(frame, ColorFacts.of(frame))
-
-
-def _rgb_frame(pixels: Samples) -> VideoFrame:
-    frame = av.VideoFrame(pixels.shape[2], pixels.shape[1], RGB)
-    for plane, values in zip(frame.planes, pixels[[1, 2, 0]], strict=True):
-        rows_of(plane)[:] = values
-    return frame
 
 
 def _carried(pixels: Samples) -> VideoFrame:

@@ -36,6 +36,10 @@ class EfficientNetLite0(FeatureTrunk):
     in a projection without activation, so their features have either sign. As in TensorFlow, whose
     weights these are, zeros are padded so that cells begin at the first pixel. Weights are random
     (He) until some are loaded.
+
+    Attributes:
+        mean: of red, green and blue in [0, 1], which the classifier's training subtracted.
+        deviation: which it divided by.
     """
 
     mean = (127 / 255,) * 3

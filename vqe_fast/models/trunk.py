@@ -14,14 +14,7 @@ class FeatureTrunk(nn.Module):
     Args:
         layers: one after the other.
         names: other names of some of them → their index.
-
-    Attributes:
-        mean: of red, green and blue in [0, 1], which the classifier's training subtracted.
-        deviation: which it divided by.
     """
-
-    mean = (0.485, 0.456, 0.406)
-    deviation = (0.229, 0.224, 0.225)
 
     def __init__(self, layers: Sequence[nn.Module], names: dict[str, int]) -> None:
         super().__init__()

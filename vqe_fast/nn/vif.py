@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -39,14 +40,7 @@ def vif_loss(
     Raises:
         ValueError: the shapes differ or are too small.
     """
-    shown, original = _planes(input, target, channels)
-    scales = []
-    for number, window in enumerate(_WINDOWS):
-        if number:
-            shown, original = (
-                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
-            )
-        scales.append(_vif(_regression(shown, original, window), gain_limit))
+    scales = [_vif(found, gain_limit) for found in _scales(input, target, channels)]
     return 1 - torch.stack(scales).mean()
 
 
@@ -67,16 +61,10 @@ def contrast_loss(input: Tensor, target: Tensor, channels: int | None = None) ->
     Raises:
         ValueError: the shapes differ or are too small.
     """
-    shown, original = _planes(input, target, channels)
-    scales = []
-    for number, window in enumerate(_WINDOWS):
-        if number:
-            shown, original = (
-                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
-            )
-        found = _regression(shown, original, window)
-        lacking = (found.variance * (1 - found.slope).clamp_min(0)).sum()
-        scales.append(lacking / (found.variance.sum() + _TINY))
+    scales = [
+        (found.variance * (1 - found.slope).clamp_min(0)).sum() / (found.variance.sum() + _TINY)
+        for found in _scales(input, target, channels)
+    ]
     return torch.stack(scales).mean()
 
 
@@ -88,8 +76,8 @@ class _Regression(NamedTuple):
     left: Tensor
 
 
-def _planes(input: Tensor, target: Tensor, channels: int | None) -> tuple[Tensor, Tensor]:
-    """Channels as images of their own, (N, 1, H, W) in [0, 255]."""
+def _scales(input: Tensor, target: Tensor, channels: int | None) -> Iterator[_Regression]:
+    """What is found at each scale; channels are images of their own."""
     check_pair(input, target)
     if input.dim() != 4 or min(input.shape[2:]) < _SMALLEST:
         raise ValueError(
@@ -100,7 +88,12 @@ def _planes(input: Tensor, target: Tensor, channels: int | None) -> tuple[Tensor
     shown, original = (
         255 * image[:, :channels].to(kind).flatten(0, 1)[:, None] for image in (input, target)
     )
-    return shown, original
+    for number, window in enumerate(_WINDOWS):
+        if number:
+            shown, original = (
+                _blurred(image, window)[..., ::2, ::2] for image in (shown, original)
+            )
+        yield _regression(shown, original, window)
 
 
 def _regression(shown: Tensor, original: Tensor, window: int) -> _Regression:

@@ -98,10 +98,7 @@ def _refuse_look(name: str, weights: Path | None) -> None:
         raise VideoError(
             "a look is one of the weights that ship; leave out the look, or the weights of your own"
         )
-    having = models_with_sharp_weights()
-    if not having:
-        raise VideoError("no sharp weights ship; leave out the look")
-    if name not in having:
+    if name not in (having := models_with_sharp_weights()):
         raise VideoError(
             f"no sharp weights ship for the model {name} (they do for: {', '.join(having)}); leave "
             "out the look, or name such a model in place of this one or of a quality"
